@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# One Makefile for the whole tree; `make help` lists what it does.
+#
+# BUILD names the folder for what is built, so that variants (coverage, sanitizers) live side by side.
+
+BUILD   ?= build
+PREFIX  ?= /usr
+DESTDIR ?=
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+
+VERSION := 0.1
+
+CC       = gcc
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
+ifdef CI
+WARNINGS += -Werror
+endif
+HARDEN   = -fstack-protector-strong -fcf-protection -fPIE
+CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"'
+OPTIMIZE = -O2 -D_FORTIFY_SOURCE=3
+CFLAGS   = -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
+LDFLAGS  = -Wl,-z,relro,-z,now $(EXTRA)
+
+# --- What is made of what -------------------------------------------------------------------------
+
+COMMON := $(wildcard common/*.c)
+KEEPER := $(wildcard keeper/*.c)
+UNIT   := $(wildcard tests/unit/*.c)
+LOND   := $(wildcard tests/lond/*.c)
+LOAD   := $(wildcard tests/bench/load*.c)
+
+# What the shim takes from common/: the rest would only make its start slower.
+SHIM   := shim/lonc-shim.c common/channel.c common/log.c common/unix.c
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim
+TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load
+
+all: $(PROGRAMS) ## build the programs (the default)
+
+$(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
+	$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lbsd
+
+# Static, because it is started for every connection: an exec of a static program is the cheapest.
+$(BUILD)/lonc-shim: $(call object,$(SHIM))
+	$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
+
+$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)))
+	$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lbsd
+
+$(BUILD)/stand-in-lond: $(call object,$(LOND))
+	$(CC) $(LDFLAGS) -pie -o $@ $^ -lgcrypt
+
+$(BUILD)/lonnet-load: $(call object,$(LOAD))
+	$(CC) $(LDFLAGS) -pie -o $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(call object,$(UNIT)): | $(BUILD)/deps-test
+
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(SHIM) $(UNIT) $(LOND) $(LOAD))
+
+# --- What the machine must have -------------------------------------------------------------------
+
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd valgrind
+
+# Names what is missing; installs it as root, else prints the one line that does.
+define install-packages
+@mkdir -p $(BUILD)
+@missing=; for package in $(1); do \
+	dpkg-query -W -f '$${db:Status-Abbrev}' $$package 2>/dev/null | grep -q '^ii' || missing="$$missing $$package"; \
+done; \
+if [ -n "$$missing" ]; then \
+	echo "missing packages:$$missing"; \
+	line="apt-get install -y --no-install-recommends$$missing"; \
+	if [ "$$(id -u)" = 0 ]; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive $$line; \
+	else \
+		echo "run this as root: $$line"; exit 1; \
+	fi; \
+fi
+@touch $@
+endef
+
+$(BUILD)/deps-build: Makefile
+	$(call install-packages,$(PACKAGES_BUILD))
+
+$(BUILD)/deps-test: Makefile
+	$(call install-packages,$(PACKAGES_TEST))
+
+deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages that are missing (as root)
+
+# --- What can be done -----------------------------------------------------------------------------
+
+demo: $(PROGRAMS) $(TESTERS) ## watch requests travel: answered, enciphered, host down, host back
+	@BUILD=$(BUILD) tests/demo.sh
+
+check: check-unit check-scenario ## run every test (root not needed)
+
+check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
+	$(BUILD)/unit-tests
+
+check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
+	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
+
+coverage: ## line coverage of common/, shim/ and keeper/ by all tests
+	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
+	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
+
+install: all ## install under DESTDIR and PREFIX
+	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+.PHONY: all deps demo check check-unit check-scenario coverage install clean help
+.DELETE_ON_ERROR:

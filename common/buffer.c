@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Growable buffers under one budget. The budget counts what is allocated, not what is used: that is
+ * what the machine has to have.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/buffer.h"
+
+/*
+ * What does not fit into the first allocation is probably large: the second step is this one, and
+ * doubling from there reaches 64 MiB in twelve.
+ */
+#define SECOND_SIZE (16 * 1024)
+
+static struct {
+    size_t used;
+    size_t limit;
+} budget = {.limit = SIZE_MAX};
+
+void buffers_set_limit(size_t limit)
+{
+    budget.limit = limit;
+}
+
+size_t buffers_used(void)
+{
+    return budget.used;
+}
+
+static int resize(struct buffer *buffer, size_t size)
+{
+    size_t left = budget.limit > budget.used ? budget.limit - budget.used : 0;
+    if (size > buffer->size && size - buffer->size > left)
+        return -ENOBUFS;
+    char *data = realloc(buffer->data, size);
+    if (data == NULL)
+        return -ENOMEM;
+    budget.used += size;
+    budget.used -= buffer->size;
+    buffer->data = data;
+    buffer->size = size;
+    return 0;
+}
+
+static void move_to_front(struct buffer *buffer)
+{
+    if (buffer->start == 0)
+        return;
+    memmove(buffer->data, buffer->data + buffer->start, buffer_length(buffer));
+    buffer->end -= buffer->start;
+    buffer->scanned -= buffer->start;
+    buffer->start = 0;
+}
+
+int buffer_reserve(struct buffer *buffer, size_t room)
+{
+    if (buffer->size - buffer->end >= room)
+        return 0;
+    size_t needed = buffer_length(buffer) + room;
+    if (buffer->size >= needed) {
+        move_to_front(buffer);
+        return 0;
+    }
+    size_t size = buffer->size == 0            ? BUFFER_KEPT
+                  : buffer->size < SECOND_SIZE ? SECOND_SIZE
+                                               : buffer->size;
+    while (size < needed) {
+        if (size > SIZE_MAX / 2)
+            return -ENOMEM;
+        size *= 2;
+    }
+    move_to_front(buffer);
+    int r = resize(buffer, size);
+    /* Near the budget's edge, what was asked for may fit where the doubling does not. */
+    return r == -ENOBUFS && size > needed ? resize(buffer, needed) : r;
+}
+
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+    int r = buffer_reserve(buffer, length);
+    if (r < 0)
+        return r;
+    memcpy(buffer->data + buffer->end, bytes, length);
+    buffer->end += length;
+    return 0;
+}
+
+ssize_t buffer_receive(struct buffer *buffer, int fd, bool *more)
+{
+    *more = false;
+    int r = buffer_reserve(buffer, 1);
+    if (r < 0)
+        return r;
+    size_t room = buffer->size - buffer->end;
+    ssize_t n;
+    do
+        n = recv(fd, buffer->data + buffer->end, room, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    buffer->end += (size_t)n;
+    *more = (size_t)n == room;
+    return n;
+}
+
+ssize_t buffer_send(struct buffer *buffer, int fd)
+{
+    ssize_t n;
+    do
+        n = send(fd, buffer->data + buffer->start, buffer_length(buffer),
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    buffer_consume(buffer, (size_t)n);
+    return n;
+}
+
+size_t buffer_line(struct buffer *buffer)
+{
+    if (buffer->scanned == buffer->end)
+        return 0;
+    const char *from = buffer->data + buffer->scanned;
+    const char *lf = memchr(from, '\n', buffer->end - buffer->scanned);
+    if (lf == NULL) {
+        buffer->scanned = buffer->end;
+        return 0;
+    }
+    buffer->scanned = (size_t)(lf - buffer->data);
+    return buffer->scanned + 1 - buffer->start;
+}
+
+void buffer_consume(struct buffer *buffer, size_t length)
+{
+    buffer->start += length;
+    if (buffer->scanned < buffer->start)
+        buffer->scanned = buffer->start;
+    if (buffer->start < buffer->end)
+        return;
+    buffer->start = buffer->scanned = buffer->end = 0;
+    /* Should realloc fail to shrink, the memory simply stays in use. */
+    if (buffer->size > BUFFER_KEPT)
+        (void)resize(buffer, BUFFER_KEPT);
+}
+
+void buffer_swap(struct buffer *one, struct buffer *other)
+{
+    struct buffer kept = *one;
+    *one = *other;
+    *other = kept;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+    free(buffer->data);
+    budget.used -= buffer->size;
+    *buffer = (struct buffer){.data = NULL};
+}

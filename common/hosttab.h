@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * hosts.tab, the cluster's table of servers, in both its shapes (PROTOCOL.md section 7):
+ *
+ *     id:domain:role:DNS name:IPv4 address[:...]          2004
+ *     id:domain:role:DNS name[:http|https[:internet domain]]    2007 and later
+ *
+ * `#` starts a comment, a line that starts with `^` names the cluster's DNS servers and is no host,
+ * blank lines mean nothing, and so do blanks and a CR around a field. A shape is told by each
+ * line's fifth field: an IPv4 address; or `http`, `https` or nothing. Fields after it do not
+ * matter. This reads and checks; it resolves no names.
+ */
+#ifndef LONC_COMMON_HOSTTAB_H
+#define LONC_COMMON_HOSTTAB_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/complaint.h"
+
+/* Clusters have hundreds of servers; past this a table is a mistake, and memory is bounded. */
+#define HOSTTAB_MAX_HOSTS 100000
+
+struct hosttab_entry {
+    char *id;     /* lonHostID, unique in the table */
+    char *domain; /* may be empty */
+    char *role;   /* `library`, `access` or empty; the keeper does not use it */
+    char *name;   /* DNS name; several ids may share one */
+    bool has_address;
+    struct in_addr address; /* from the fifth field, or from a DNS name that is an IPv4 literal */
+    unsigned line;
+};
+
+struct hosttab {
+    struct hosttab_entry *entries; /* in the order of the file */
+    size_t count;
+};
+
+/*
+ * Reads `path` into `table`, which the caller frees with hosttab_free whatever the result. Every
+ * bad line is complained about (the second of two equal ids names the line of the first), and so is
+ * a table without a host: a cluster has at least this server, so that is a file cut short, and
+ * putting it into force would take every host out of service. Returns 0, or -1 when there was a
+ * complaint; then the table must not be put into force.
+ */
+int hosttab_load(struct hosttab *table, const char *path, struct complaints *complaints);
+void hosttab_free(struct hosttab *table);
+
+#endif

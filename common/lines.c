@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The loop that reads a file an administrator wrote. Everything is bounded, since the file named
+ * may turn out to be anything: a core dump, /dev/zero, a FIFO. It is no parser: it knows lines and
+ * blanks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/lines.h"
+
+#define BLANKS " \t\r\v\f"
+
+struct reader {
+    const char *path;
+    struct complaints *complaints;
+    FILE *file;
+    size_t total; /* bytes read of the file */
+    unsigned number;
+    size_t length; /* of the line, also of what did not fit into `text` */
+    bool holds_nul;
+    char text[LINES_MAX_LENGTH + 1];
+};
+
+static void close_file(FILE **file)
+{
+    if (*file != NULL)
+        fclose(*file);
+}
+
+/* O_NONBLOCK, because opening a FIFO would otherwise wait for a writer. */
+static FILE *open_file(const char *path, bool optional, struct complaints *complaints)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (file == NULL) {
+        if (errno != ENOENT || !optional)
+            complain(complaints, path, 0, "cannot be read: %s", strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    struct stat status;
+    if (fstat(fd, &status) < 0 || !(S_ISREG(status.st_mode) || S_ISCHR(status.st_mode))) {
+        complain(complaints, path, 0, "cannot be read: it is not a regular file");
+        fclose(file);
+        return NULL;
+    }
+    return file;
+}
+
+/* False at the end of the file, after an error, and past the bound on the file. */
+static bool next_line(struct reader *reader)
+{
+    reader->number++;
+    reader->length = 0;
+    reader->holds_nul = false;
+    int byte;
+    while ((byte = getc_unlocked(reader->file)) != EOF) {
+        reader->total++;
+        if (byte == '\n' || reader->total > LINES_MAX_FILE)
+            break;
+        if (byte == '\0')
+            reader->holds_nul = true;
+        if (reader->length < LINES_MAX_LENGTH)
+            reader->text[reader->length] = (char)byte;
+        reader->length++;
+    }
+    if (reader->length <= LINES_MAX_LENGTH)
+        reader->text[reader->length] = '\0';
+    if (ferror(reader->file) || reader->total > LINES_MAX_FILE)
+        return false;
+    return byte == '\n' || reader->length > 0;
+}
+
+static bool line_is_sound(const struct reader *reader)
+{
+    if (reader->length > LINES_MAX_LENGTH)
+        complain(reader->complaints, reader->path, reader->number,
+                 "the line is longer than %d bytes", LINES_MAX_LENGTH);
+    else if (reader->holds_nul)
+        complain(reader->complaints, reader->path, reader->number, "the line holds a NUL byte");
+    else
+        return true;
+    return false;
+}
+
+static int check_end(const struct reader *reader)
+{
+    if (ferror(reader->file))
+        complain(reader->complaints, reader->path, 0, "cannot be read: %s", strerror(errno));
+    else if (reader->total > LINES_MAX_FILE)
+        complain(reader->complaints, reader->path, 0, "the file is larger than %u MiB",
+                 LINES_MAX_FILE >> 20);
+    else
+        return 0;
+    return -1;
+}
+
+int lines_read(const char *path, bool optional, struct complaints *complaints,
+               void (*each)(void *argument, unsigned number, char *text), void *argument)
+{
+    unsigned before = complaints->count;
+    __attribute__((cleanup(close_file))) FILE *file = open_file(path, optional, complaints);
+    if (file == NULL)
+        return complaints->count == before ? 0 : -1;
+
+    struct reader reader = {.path = path, .complaints = complaints, .file = file};
+    while (next_line(&reader)) {
+        if (!line_is_sound(&reader))
+            continue;
+        char *text = lines_strip(reader.text);
+        if (*text != '\0')
+            each(argument, reader.number, text);
+    }
+    return check_end(&reader);
+}
+
+char *lines_strip(char *text)
+{
+    text += strspn(text, BLANKS);
+    char *end = text + strlen(text);
+    while (end > text && strchr(BLANKS, end[-1]) != NULL)
+        end--;
+    *end = '\0';
+    return text;
+}
+
+char *lines_strip_comment(char *text)
+{
+    text[strcspn(text, "#")] = '\0';
+    return lines_strip(text);
+}

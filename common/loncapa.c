@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reads the few variables of LON-CAPA's configuration that concern the keeper, the way LON-CAPA's
+ * own Perl does: by looking for `PerlSetVar`, not by understanding Apache's syntax. It does not
+ * look whether the directories exist: they may come later, and each user of one says so better.
+ */
+#include <bsd/stdlib.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/lines.h"
+#include "common/loncapa.h"
+#include "common/names.h"
+
+#define BLANKS    " \t"
+#define COMPANION "loncapa_apache.conf"
+
+/* What the files have before LON-CAPA's installer fills in a value; Perl's reader skips it too. */
+#define PLACEHOLDER "{[[[["
+
+const char *const loncapa_places[] = {
+    "/etc/httpd/conf/loncapa.conf", /* Red Hat */
+    "/etc/apache2/loncapa.conf",    /* Debian, SUSE */
+    NULL,
+};
+
+enum kind { KIND_NAME, KIND_DIRECTORY, KIND_TEXT, KIND_PORT, KIND_BOOLEAN };
+
+static const char *const expectations[] = {
+    [KIND_NAME] = NAME_RULE,
+    [KIND_DIRECTORY] = "an absolute path",
+    [KIND_TEXT] = "a value",
+    [KIND_PORT] = "a port from 1 to 65535",
+    [KIND_BOOLEAN] = "0, 1, no, yes, off or on",
+};
+
+struct variable {
+    const char *name;
+    enum kind kind;
+    size_t offset;        /* in struct loncapa */
+    const char *standard; /* the default; NULL for none */
+};
+
+static const struct variable variables[] = {
+    {"lonHostID", KIND_NAME, offsetof(struct loncapa, host_id), NULL},
+    {"lonSockDir", KIND_DIRECTORY, offsetof(struct loncapa, sock_dir), "/home/httpd/sockets"},
+    {"lonDaemons", KIND_DIRECTORY, offsetof(struct loncapa, daemons), "/home/httpd/perl"},
+    {"lonTabDir", KIND_DIRECTORY, offsetof(struct loncapa, tab_dir), "/home/httpd/lonTabs"},
+    {"lonDocRoot", KIND_DIRECTORY, offsetof(struct loncapa, doc_root), "/home/httpd/html"},
+    {"lonVersion", KIND_TEXT, offsetof(struct loncapa, version), NULL},
+    {"lonCertificateDirectory", KIND_DIRECTORY, offsetof(struct loncapa, cert_dir),
+     "/home/httpd/lonCerts"},
+    {"lonnetCertificateAuthority", KIND_TEXT, offsetof(struct loncapa, authority), NULL},
+    {"lonnetCertificate", KIND_TEXT, offsetof(struct loncapa, certificate), NULL},
+    {"lonnetPrivateKey", KIND_TEXT, offsetof(struct loncapa, private_key), NULL},
+    {"londPort", KIND_PORT, offsetof(struct loncapa, lond_port), "5663"},
+    {"loncAllowInsecure", KIND_BOOLEAN, offsetof(struct loncapa, allow_insecure), "1"},
+};
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+/* Ten texts, the port, the flag: who adds a member without a row hears of it here. */
+_Static_assert(VARIABLES == 12 && sizeof(struct loncapa) == 11 * sizeof(char *),
+               "every member of struct loncapa has its row in variables[]");
+
+struct reading {
+    struct loncapa *conf;
+    const char *path; /* of the file that is being read */
+    struct complaints *complaints;
+    bool host_id_met; /* a bad lonHostID is not complained about as a missing one as well */
+};
+
+static bool parse_boolean(const char *text, bool *value)
+{
+    static const char *const words[2][3] = {{"0", "no", "off"}, {"1", "yes", "on"}};
+
+    for (int truth = 0; truth < 2; truth++)
+        for (int i = 0; i < 3; i++)
+            if (strcasecmp(text, words[truth][i]) == 0) {
+                *value = truth == 1;
+                return true;
+            }
+    return false;
+}
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+    const char *error;
+    long long number = strtonum(text, 1, UINT16_MAX, &error);
+    if (error != NULL)
+        return false;
+    *port = (uint16_t)number;
+    return true;
+}
+
+static bool text_is_valid(enum kind kind, const char *text)
+{
+    switch (kind) {
+    case KIND_NAME:
+        return name_is_valid(text);
+    case KIND_DIRECTORY:
+        return text[0] == '/';
+    default:
+        return text[0] != '\0';
+    }
+}
+
+/* Sets the variable; false, and nothing is changed, when the value is not of its kind. */
+static bool set_variable(struct reading *reading, const struct variable *variable,
+                         const char *value)
+{
+    void *member = (char *)reading->conf + variable->offset;
+    if (variable->kind == KIND_PORT)
+        return parse_port(value, member);
+    if (variable->kind == KIND_BOOLEAN)
+        return parse_boolean(value, member);
+    if (!text_is_valid(variable->kind, value))
+        return false;
+
+    char *copy = strdup(value);
+    if (copy == NULL) {
+        complain(reading->complaints, reading->path, 0, "out of memory");
+        return true;
+    }
+    char **text = member;
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+/* The next word, without its quotes, which may hold blanks; NULL at the end or at a comment. */
+static char *next_word(char **rest)
+{
+    char *word = *rest + strspn(*rest, BLANKS);
+    if (*word == '\0' || *word == '#')
+        return NULL;
+    char *end;
+    if (*word == '"') {
+        word++;
+        end = word + strcspn(word, "\"");
+    } else {
+        end = word + strcspn(word, BLANKS);
+    }
+    *rest = *end == '\0' ? end : end + 1;
+    *end = '\0';
+    return word;
+}
+
+/* Moves past the word PerlSetVar; false where a line has none before a `#`. */
+static bool skip_directive(char **rest)
+{
+    const char *word;
+    while ((word = next_word(rest)) != NULL && strchr(word, '#') == NULL)
+        if (strcmp(word, "PerlSetVar") == 0)
+            return true;
+    return false;
+}
+
+static const struct variable *find_variable(const char *name)
+{
+    for (size_t i = 0; i < VARIABLES; i++)
+        if (strcmp(name, variables[i].name) == 0)
+            return &variables[i];
+    return NULL;
+}
+
+static void read_line(void *argument, unsigned number, char *text)
+{
+    if (!skip_directive(&text))
+        return;
+    const char *name = next_word(&text);
+    const struct variable *variable = name == NULL ? NULL : find_variable(name);
+    if (variable == NULL)
+        return;
+    const char *value = next_word(&text);
+    if (value == NULL)
+        value = "";
+    if (strncmp(value, PLACEHOLDER, strlen(PLACEHOLDER)) == 0)
+        return;
+
+    struct reading *reading = argument;
+    if (variable->kind == KIND_NAME)
+        reading->host_id_met = true;
+    if (!set_variable(reading, variable, value))
+        complain(reading->complaints, reading->path, number,
+                 "%s: " COMPLAINT_QUOTED ": expected %s", variable->name, value,
+                 expectations[variable->kind]);
+}
+
+static void set_defaults(struct reading *reading)
+{
+    for (size_t i = 0; i < VARIABLES; i++)
+        if (variables[i].standard != NULL)
+            set_variable(reading, &variables[i], variables[i].standard);
+}
+
+/* NULL, after a complaint, when there is none. */
+static const char *find_place(struct complaints *complaints)
+{
+    for (size_t i = 0; loncapa_places[i] != NULL; i++)
+        if (access(loncapa_places[i], F_OK) == 0)
+            return loncapa_places[i];
+    complain(complaints, loncapa_places[0], 0,
+             "does not exist, nor does %s; the setting loncapa_conf can name another place",
+             loncapa_places[1]);
+    return NULL;
+}
+
+static void free_text(char **text)
+{
+    free(*text);
+}
+
+static int read_companion(struct reading *reading, const char *path)
+{
+    __attribute__((cleanup(free_text))) char *companion = NULL;
+    const char *slash = strrchr(path, '/');
+    int folder = slash == NULL ? 0 : (int)(slash + 1 - path);
+    if (asprintf(&companion, "%.*s" COMPANION, folder, path) < 0) {
+        companion = NULL;
+        complain(reading->complaints, path, 0, "out of memory");
+        return -1;
+    }
+    reading->path = companion;
+    return lines_read(companion, true, reading->complaints, read_line, reading);
+}
+
+int loncapa_load(struct loncapa *conf, const char *path, struct complaints *complaints)
+{
+    *conf = (struct loncapa){0};
+    if (path == NULL || path[0] == '\0')
+        path = find_place(complaints);
+    if (path == NULL)
+        return -1;
+
+    unsigned before = complaints->count;
+    struct reading reading = {.conf = conf, .path = path, .complaints = complaints};
+    set_defaults(&reading);
+    if (lines_read(path, false, complaints, read_line, &reading) < 0 ||
+        read_companion(&reading, path) < 0)
+        return -1;
+    if (!reading.host_id_met)
+        complain(complaints, path, 0, "lonHostID is not set, so this server has no name");
+    return complaints->count == before ? 0 : -1;
+}
+
+void loncapa_free(struct loncapa *conf)
+{
+    for (size_t i = 0; i < VARIABLES; i++)
+        if (variables[i].kind != KIND_PORT && variables[i].kind != KIND_BOOLEAN)
+            free(*(char **)((char *)conf + variables[i].offset));
+    *conf = (struct loncapa){0};
+}

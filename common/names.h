@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The names of hosts: which are allowed, and which host a socket's path means. Pure rules, no I/O.
+ */
+#ifndef LONC_COMMON_NAMES_H
+#define LONC_COMMON_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A DNS name is at most 253 characters (RFC 1035), and a file name at most 255. */
+#define NAME_MAX_LENGTH 253
+
+/* The rule of name_is_valid, for complaints ("expected ..."). */
+#define NAME_RULE                                                                                  \
+    "a name of up to 253 letters, digits, '.', '_' and '-', other than \".\", \"..\" and "         \
+    "\"delayed\""
+
+/*
+ * Whether `name` may name a host, by lonHostID or DNS name: [A-Za-z0-9._-]+, at most
+ * NAME_MAX_LENGTH, and none of ".", ".." and "delayed", which mean something else in lonSockDir.
+ */
+bool name_is_valid(const char *name);
+
+/*
+ * The host's name in the path of a listening socket: its last component, if that is a valid name
+ * and the rest is `directory` (DESIGN.md: the last component, and only if the rest is lonSockDir).
+ * Slashes at the end of `directory` and doubled ones between it and the name do not matter; nothing
+ * else is normalized, since both strings come from the same variable of loncapa.conf. Returns a
+ * pointer into `path`, or NULL.
+ */
+const char *name_from_socket(const char *path, const char *directory);
+
+#endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * keeper.conf: the table of all settings, and what reads and writes a value by it. No setting has
+ * code of its own, so a new one is a member of struct settings and a row here. It is not the place
+ * to act on a setting: who needs one reads the struct.
+ */
+#include <bsd/string.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "common/lines.h"
+#include "common/settings.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define MS   UINT64_C(1000)
+#define S    (1000 * MS)
+#define MIN  (60 * S)
+#define HOUR (60 * MIN)
+
+#define DIGITS "0123456789"
+
+/* The longest expectation, that of log_level, has 60 bytes. */
+#define EXPECTATION_SIZE 128
+
+#define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof("/control.sock"))
+
+static const char *const log_targets[] = {
+    [LOG_TARGET_AUTO] = "auto",
+    [LOG_TARGET_JOURNAL] = "journal",
+    [LOG_TARGET_STDERR] = "stderr",
+    NULL,
+};
+
+/* By syslog's number, so that the index is the priority. */
+static const char *const log_levels[] = {
+    [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",     [LOG_CRIT] = "crit",
+    [LOG_ERR] = "err",     [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+    [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",     NULL,
+};
+
+#define ROW(kind_, member, standard_, low_, high_, ...)                                            \
+    {                                                                                              \
+        .name = #member, .kind = SETTING_##kind_, .offset = offsetof(struct settings, member),     \
+        .standard = (standard_), .low = (low_), .high = (high_), __VA_ARGS__                       \
+    }
+
+const struct setting settings_table[] = {
+    ROW(TEXT, loncapa_conf, "", 0, 4000,
+        .meaning =
+            "The path of loncapa.conf; empty, because LON-CAPA keeps it in one of two places "
+            "that are looked at."),
+    ROW(TEXT, runtime_dir, "/run/lonc", 1, RUNTIME_DIR_MAX,
+        .meaning = "Where the keeper's own sockets are; short enough for their paths to fit a "
+                   "socket's address."),
+    ROW(CHOICE, log_target, "auto", LOG_TARGET_AUTO, LOG_TARGET_STDERR, .words = log_targets,
+        .meaning = "Where messages go; auto means the journal when there is one, which keeps their "
+                   "fields, else standard error."),
+    ROW(CHOICE, log_level, "info", LOG_EMERG, LOG_DEBUG, .words = log_levels,
+        .meaning = "The least important messages that are said; debug has a line for each request, "
+                   "so it is for minutes, not for days."),
+
+    ROW(COUNT, connections_per_host, "10", 1, 100,
+        .meaning = "Connections to one host at most: lond keeps a process for each of them."),
+    ROW(COUNT, queue_per_host, "1000", 1, 100000,
+        .meaning =
+            "Requests that may wait for one host, so that a slow host cannot fill the memory; "
+            "past it the answer is con_lost."),
+    ROW(COUNT, queue_total, "4000", 1, 1000000,
+        .meaning = "Requests that may wait for all hosts together, so that many slow hosts cannot "
+                   "fill the memory either."),
+    ROW(COUNT, channel_connections, "4096", 1, 100000,
+        .meaning = "Shims that may be connected at once; as many as PID 1 starts for one host's "
+                   "socket."),
+    ROW(COUNT, descriptor_reserve, "32", 17, 10000,
+        .meaning = "Descriptors kept free: a shim's message brings 16, and what finds no room is "
+                   "closed by the kernel, its client lost."),
+    ROW(COUNT, failures_until_dead, "2", 1, 100,
+        .meaning = "Failed attempts in a row after which a host is dead: one may be a restart, two "
+                   "are not."),
+    ROW(COUNT, keepalive_count, "3", 1, 100,
+        .meaning =
+            "Unanswered keep-alive probes after which an idle connection is closed; several, "
+            "because packets get lost."),
+
+    ROW(BYTES, line_limit, "64M", KIB, GIB,
+        .meaning = "The longest request or reply; course dumps are one line of megabytes, and "
+                   "nothing known needs more."),
+    ROW(BYTES, buffers_limit, "256M", MIB, 64 * GIB,
+        .meaning = "All buffers together, so that a few large replies cannot take the machine's "
+                   "memory."),
+
+    ROW(TIME, connect_timeout, "3s", 10 * MS, 5 * MIN,
+        .meaning =
+            "How long connecting to lond may take: enough for a lost packet to be sent again."),
+    ROW(TIME, handshake_timeout, "30s", 10 * MS, 24 * HOUR,
+        .meaning = "How long one step of the handshake may take; a loaded lond forks slowly."),
+    ROW(TIME, reply_timeout, "30s", 10 * MS, 24 * HOUR,
+        .meaning =
+            "How long lond may make no progress on a reply; a long reply that comes in pieces "
+            "is not cut off."),
+    ROW(TIME, queue_timeout, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a request may wait in the queue, because an Apache child waits with "
+                   "it."),
+    ROW(TIME, request_timeout, "120s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a request may take in all, since lonnet itself has no time-out on a "
+                   "reply."),
+    ROW(TIME, client_line_timeout, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a client may leave a line unfinished, since the piece takes up a "
+                   "buffer."),
+    ROW(TIME, client_write_timeout, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a client may take no byte of its reply, since the rest takes up a "
+                   "buffer."),
+    ROW(TIME, client_idle_timeout, "300s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a client may be silent between requests, since it takes up a "
+                   "descriptor."),
+    ROW(TIME, connection_idle_timeout, "300s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a connection to lond stays open unused: each is a process over there, "
+                   "and a handshake to open again."),
+    ROW(TIME, retry_delay, "1s", 10 * MS, 24 * HOUR,
+        .meaning = "The pause after a failed attempt, so that a host in trouble is not hammered."),
+    ROW(TIME, probe_min, "5s", 10 * MS, 24 * HOUR,
+        .meaning = "When a dead host is first probed; a restart of lond takes about as long."),
+    ROW(TIME, probe_max, "60s", 10 * MS, 24 * HOUR,
+        .meaning =
+            "The longest pause between probes, which double: how late at most a host's return "
+            "is noticed."),
+    ROW(TIME, drain_timeout, "10s", 10 * MS, 24 * HOUR,
+        .meaning =
+            "How long requests in flight may take to finish when the keeper is told to leave; "
+            "less than systemd waits before it kills."),
+    ROW(TIME, drain_line_timeout, "1s", 10 * MS, 24 * HOUR,
+        .meaning =
+            "How long, of drain_timeout, an unfinished line may take to become a request; most "
+            "never will."),
+    ROW(TIME, keepalive_idle, "60s", S, HOUR, .step = S,
+        .meaning = "How long a connection is silent before keep-alive probes it; shorter than "
+                   "firewalls remember a connection."),
+    ROW(TIME, keepalive_interval, "10s", S, HOUR, .step = S,
+        .meaning = "The pause between keep-alive probes, so that a vanished peer is noticed within "
+                   "two minutes."),
+    ROW(TIME, unacknowledged_timeout, "30s", S, HOUR,
+        .meaning = "How long sent data may stay unacknowledged before the kernel closes the "
+                   "connection, where it would try for a quarter of an hour."),
+};
+
+#define COUNT (sizeof(settings_table) / sizeof(settings_table[0]))
+#define TEXTS 2
+
+/* With the unit test that no two rows share an offset: every member has its row. */
+_Static_assert(TEXTS * sizeof(char *) + (COUNT - TEXTS) * sizeof(uint64_t) ==
+                   sizeof(struct settings),
+               "every member of struct settings has its row in settings_table[]");
+
+const size_t settings_count = COUNT;
+
+/* The first must not be above the second: it would never have an effect. */
+static const char *const ordered[][2] = {
+    {"probe_min", "probe_max"},
+    {"queue_per_host", "queue_total"},
+    {"line_limit", "buffers_limit"},
+};
+
+struct unit {
+    const char *name;
+    uint64_t scale;
+    uint64_t written_from; /* a value below it reads better in a smaller unit */
+};
+
+/* Largest first. The documentation says "300 s", hence minutes only from ten on. */
+static const struct unit time_units[] = {
+    {"h", HOUR, HOUR}, {"min", MIN, 10 * MIN}, {"s", S, S}, {"ms", MS, MS}, {"us", 1, 0}, {0},
+};
+static const struct unit size_units[] = {
+    {"G", GIB, GIB}, {"M", MIB, MIB}, {"k", KIB, KIB}, {"", 1, 0}, {0},
+};
+static const struct unit plain[] = {{"", 1, 0}, {0}};
+
+/* --- One value ------------------------------------------------------------------------------- */
+
+static char **text_of(const struct setting *setting, struct settings *settings)
+{
+    return (char **)((char *)settings + setting->offset);
+}
+
+static uint64_t *number_of(const struct setting *setting, struct settings *settings)
+{
+    return (uint64_t *)((char *)settings + setting->offset);
+}
+
+static const struct unit *units_of(const struct setting *setting)
+{
+    if (setting->kind == SETTING_TIME)
+        return time_units;
+    return setting->kind == SETTING_BYTES ? size_units : plain;
+}
+
+/* Reads digits and moves past them; false when there are none or too many. */
+static bool scan_digits(const char **text, uint64_t *number)
+{
+    size_t length = strspn(*text, DIGITS);
+    *number = 0;
+    for (size_t i = 0; i < length; i++)
+        if (__builtin_mul_overflow(*number, 10, number) ||
+            __builtin_add_overflow(*number, (uint64_t)((*text)[i] - '0'), number))
+            return false;
+    *text += length;
+    return length > 0;
+}
+
+/* Reads ".25" as a share of `scale`, 0 where there is none; what is less than 1 is left out. */
+static bool scan_fraction(const char **text, uint64_t scale, uint64_t *share)
+{
+    *share = 0;
+    if (**text != '.')
+        return true;
+    ++*text;
+    size_t length = strspn(*text, DIGITS);
+    for (size_t i = 0; i < length; i++) {
+        scale /= 10;
+        *share += (uint64_t)((*text)[i] - '0') * scale;
+    }
+    *text += length;
+    return length > 0;
+}
+
+/* The unit at the end of `text`, a value; `without` is the name of the one meant by none. */
+static const struct unit *find_unit(const struct unit *units, const char *text, const char *without)
+{
+    text += strspn(text, DIGITS ".");
+    text += strspn(text, " \t");
+    if (*text == '\0')
+        text = without;
+    for (; units->name != NULL; units++)
+        if (strcmp(units->name, text) == 0)
+            return units;
+    return NULL;
+}
+
+/* The unit comes first, since a fraction is a share of it. */
+static bool parse_number(const struct setting *setting, const char *text, uint64_t *number)
+{
+    bool time = setting->kind == SETTING_TIME;
+    const struct unit *unit = find_unit(units_of(setting), text, time ? "s" : "");
+    if (unit == NULL || !scan_digits(&text, number) ||
+        __builtin_mul_overflow(*number, unit->scale, number))
+        return false;
+    uint64_t share = 0;
+    if (time && !scan_fraction(&text, unit->scale, &share))
+        return false;
+    /* Past the digits there is the unit that was found, but for a dot that has no business here. */
+    return *text != '.' && !__builtin_add_overflow(*number, share, number);
+}
+
+static bool parse_choice(const struct setting *setting, const char *text, uint64_t *number)
+{
+    for (*number = 0; setting->words[*number] != NULL; ++*number)
+        if (strcmp(text, setting->words[*number]) == 0)
+            return true;
+    return false;
+}
+
+/* Whether `text` may be the setting's value. `number` is what to store, or the length of a text. */
+static bool parse(const struct setting *setting, const char *text, uint64_t *number)
+{
+    bool read;
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        *number = strlen(text);
+        read = text[0] == '/' || text[0] == '\0';
+        break;
+    case SETTING_CHOICE:
+        read = parse_choice(setting, text, number);
+        break;
+    default:
+        read = parse_number(setting, text, number);
+        break;
+    }
+    return read && *number >= setting->low && *number <= setting->high &&
+           (setting->step == 0 || *number % setting->step == 0);
+}
+
+static void format_number(const struct setting *setting, uint64_t number, char *text, size_t size)
+{
+    const struct unit *unit = units_of(setting);
+    while (number < unit->written_from || number % unit->scale != 0)
+        unit++;
+    snprintf(text, size, "%" PRIu64 "%s", number / unit->scale, unit->name);
+}
+
+void setting_format(const struct setting *setting, const struct settings *settings, char *text,
+                    size_t size)
+{
+    const void *member = (const char *)settings + setting->offset;
+    if (setting->kind == SETTING_TEXT)
+        strlcpy(text, *(char *const *)member, size);
+    else if (setting->kind == SETTING_CHOICE)
+        strlcpy(text, setting->words[*(const uint64_t *)member], size);
+    else
+        format_number(setting, *(const uint64_t *)member, text, size);
+}
+
+/* --- What is said of a bad one ---------------------------------------------------------------- */
+
+/* "a, b or c" */
+static void join_words(const char *const *words, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t i = 0; words[i] != NULL; i++) {
+        if (i > 0)
+            strlcat(text, words[i + 1] == NULL ? " or " : ", ", size);
+        strlcat(text, words[i], size);
+    }
+}
+
+static void expectation(const struct setting *setting, char *text, size_t size)
+{
+    static const char *const nouns[] = {
+        [SETTING_COUNT] = "a whole number",
+        [SETTING_BYTES] = "a size",
+        [SETTING_TIME] = "a time",
+    };
+    char low[32];
+    char high[32];
+    if (setting->kind == SETTING_CHOICE) {
+        join_words(setting->words, text, size);
+    } else if (setting->kind == SETTING_TEXT) {
+        snprintf(text, size, "an absolute path of at most %" PRIu64 " bytes%s", setting->high,
+                 setting->low == 0 ? ", or nothing" : "");
+    } else {
+        format_number(setting, setting->low, low, sizeof(low));
+        format_number(setting, setting->high, high, sizeof(high));
+        snprintf(text, size, "%s from %s to %s%s", nouns[setting->kind], low, high,
+                 setting->step == S ? ", in whole seconds" : "");
+    }
+}
+
+/* --- The file --------------------------------------------------------------------------------- */
+
+/* What the file said of a setting. */
+struct given {
+    unsigned line; /* 0 for nothing */
+    bool bad;      /* so the default stands, which must not be blamed for contradicting */
+};
+
+struct reading {
+    struct settings *settings;
+    const char *path;
+    struct complaints *complaints;
+    struct given given[COUNT];
+};
+
+/* COUNT where there is none of that name. */
+static size_t find_setting(const char *name)
+{
+    size_t i = 0;
+    while (i < COUNT && strcmp(name, settings_table[i].name) != 0)
+        i++;
+    return i;
+}
+
+/* Stores what parse() allowed. False when there is no memory. */
+static bool store(struct settings *settings, const struct setting *setting, const char *value,
+                  uint64_t number)
+{
+    if (setting->kind != SETTING_TEXT) {
+        *number_of(setting, settings) = number;
+        return true;
+    }
+    char *copy = strdup(value);
+    if (copy == NULL)
+        return false;
+    free(*text_of(setting, settings));
+    *text_of(setting, settings) = copy;
+    return true;
+}
+
+static void set(struct reading *reading, unsigned line, size_t index, const char *value)
+{
+    const struct setting *setting = &settings_table[index];
+    uint64_t number;
+    if (!parse(setting, value, &number)) {
+        char expected[EXPECTATION_SIZE];
+        expectation(setting, expected, sizeof(expected));
+        reading->given[index].bad = true;
+        complain(reading->complaints, reading->path, line, "%s: " COMPLAINT_QUOTED ": expected %s",
+                 setting->name, value, expected);
+    } else if (!store(reading->settings, setting, value, number)) {
+        complain(reading->complaints, reading->path, line, "out of memory");
+    }
+}
+
+static void read_line(void *argument, unsigned number, char *text)
+{
+    struct reading *reading = argument;
+    text = lines_strip_comment(text);
+    if (*text == '\0')
+        return;
+    char *equals = strchr(text, '=');
+    if (equals == NULL) {
+        complain(reading->complaints, reading->path, number,
+                 "line: " COMPLAINT_QUOTED ": expected name = value", text);
+        return;
+    }
+    *equals = '\0';
+    const char *name = lines_strip(text);
+    const char *value = lines_strip(equals + 1);
+
+    size_t index = find_setting(name);
+    if (index == COUNT) {
+        complain(reading->complaints, reading->path, number,
+                 "name: " COMPLAINT_QUOTED ": expected the name of a setting", name);
+        return;
+    }
+    struct given *given = &reading->given[index];
+    if (given->line != 0) {
+        complain(reading->complaints, reading->path, number,
+                 "%s: " COMPLAINT_QUOTED ": expected once, but line %u sets it too", name, value,
+                 given->line);
+        return;
+    }
+    given->line = number;
+    set(reading, number, index, value);
+}
+
+/* Two defaults never contradict each other, so the later of the lines is the one to blame. */
+static void check_order(const struct reading *reading, size_t small, size_t large)
+{
+    const struct given *given = reading->given;
+    if (given[small].bad || given[large].bad ||
+        *number_of(&settings_table[small], reading->settings) <=
+            *number_of(&settings_table[large], reading->settings))
+        return;
+
+    bool blame_small = given[small].line > given[large].line;
+    size_t blamed = blame_small ? small : large;
+    size_t other = blame_small ? large : small;
+    char value[32];
+    char bound[32];
+    setting_format(&settings_table[blamed], reading->settings, value, sizeof(value));
+    setting_format(&settings_table[other], reading->settings, bound, sizeof(bound));
+    complain(reading->complaints, reading->path, given[blamed].line,
+             "%s: " COMPLAINT_QUOTED ": expected at %s %s, which is %s",
+             settings_table[blamed].name, value, blame_small ? "most" : "least",
+             settings_table[other].name, bound);
+}
+
+/* The defaults come from the same table and parser as the file, so none can be out of bounds. */
+static void set_defaults(struct reading *reading)
+{
+    *reading->settings = (struct settings){0};
+    for (size_t i = 0; i < COUNT; i++)
+        set(reading, 0, i, settings_table[i].standard);
+}
+
+int settings_load(struct settings *settings, const char *path, bool optional,
+                  struct complaints *complaints)
+{
+    unsigned before = complaints->count;
+    struct reading reading = {.settings = settings, .path = path, .complaints = complaints};
+    set_defaults(&reading);
+    if (lines_read(path, optional, complaints, read_line, &reading) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
+        check_order(&reading, find_setting(ordered[i][0]), find_setting(ordered[i][1]));
+    return complaints->count == before ? 0 : -1;
+}
+
+void settings_free(struct settings *settings)
+{
+    for (size_t i = 0; i < COUNT; i++)
+        if (settings_table[i].kind == SETTING_TEXT)
+            free(*text_of(&settings_table[i], settings));
+    *settings = (struct settings){0};
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The settings of keeper.conf: one table of name, kind, default, bounds and meaning, which drives
+ * parsing, `--check`, reload and the manual page. Every bound and time-out of the keeper is here.
+ *
+ * The file holds `name = value` lines; `#` starts a comment; blank lines mean nothing. Times are a
+ * number with a unit (`us`, `ms`, `s`, `min`, `h`; none means seconds, fractions allowed), sizes a
+ * whole number with `k`, `M` or `G` (powers of 1024; none means bytes).
+ */
+#ifndef LONC_COMMON_SETTINGS_H
+#define LONC_COMMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/complaint.h"
+#include "common/log.h"
+
+struct settings {
+    char *loncapa_conf; /* "": where LON-CAPA keeps it */
+    char *runtime_dir;
+    uint64_t log_target; /* enum log_target */
+    uint64_t log_level;  /* syslog's 0 to 7 */
+
+    /* How many. */
+    uint64_t connections_per_host;
+    uint64_t queue_per_host;
+    uint64_t queue_total;
+    uint64_t channel_connections;
+    uint64_t descriptor_reserve;
+    uint64_t failures_until_dead;
+    uint64_t keepalive_count;
+
+    /* Bytes. */
+    uint64_t line_limit;
+    uint64_t buffers_limit;
+
+    /* Microseconds, on the monotonic clock. */
+    uint64_t connect_timeout;
+    uint64_t handshake_timeout;
+    uint64_t reply_timeout;
+    uint64_t queue_timeout;
+    uint64_t request_timeout;
+    uint64_t client_line_timeout;
+    uint64_t client_write_timeout;
+    uint64_t client_idle_timeout;
+    uint64_t connection_idle_timeout;
+    uint64_t retry_delay;
+    uint64_t probe_min;
+    uint64_t probe_max;
+    uint64_t drain_timeout;
+    uint64_t drain_line_timeout;
+    uint64_t keepalive_idle;
+    uint64_t keepalive_interval;
+    uint64_t unacknowledged_timeout; /* TCP_USER_TIMEOUT */
+};
+
+enum setting_kind {
+    SETTING_TEXT,   /* char *, an absolute path; low and high bound its length, low 0 allows "" */
+    SETTING_COUNT,  /* uint64_t */
+    SETTING_BYTES,  /* uint64_t */
+    SETTING_TIME,   /* uint64_t, microseconds */
+    SETTING_CHOICE, /* uint64_t, index into the NULL-terminated list of words */
+};
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    size_t offset;            /* in struct settings */
+    const char *standard;     /* the default, as one would write it in the file */
+    uint64_t low, high;       /* inclusive, in the unit stored */
+    uint64_t step;            /* a value is a multiple of it; 0 means any */
+    const char *const *words; /* SETTING_CHOICE only */
+    const char *meaning;      /* one sentence, with the reason for the default */
+};
+
+extern const struct setting settings_table[];
+extern const size_t settings_count;
+
+/*
+ * Sets every default, then reads `path`. Where `optional`, a file that does not exist means the
+ * defaults (a machine where nobody wrote one). The caller frees with settings_free whatever the
+ * result. Unknown names, values out of bounds and a name set twice are complained about; so are
+ * settings that contradict each other (probe_min above probe_max; queue_per_host above queue_total;
+ * line_limit above buffers_limit). Returns 0, or -1 when there was a complaint.
+ */
+int settings_load(struct settings *settings, const char *path, bool optional,
+                  struct complaints *complaints);
+void settings_free(struct settings *settings);
+
+/* The setting's value as one would write it in the file ("30s", "64M"), into `text`. */
+void setting_format(const struct setting *setting, const struct settings *settings, char *text,
+                    size_t size);
+
+#endif

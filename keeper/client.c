@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A conversation with a client. Lines are taken one at a time, and the next is not looked at before
+ * the last is answered, so that answers come in order and a request stays where it is until it is
+ * sent.
+ *
+ * The socket is watched edge-triggered from the first wait on, with one registration for good: what
+ * has come is remembered in `readable`, and read when it is wanted.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/names.h"
+#include "keeper/client.h"
+#include "keeper/hosts.h"
+
+#define STANDING_EVENTS ((uint32_t)EPOLLIN | EPOLLRDHUP | EPOLLET)
+
+/* Lines answered on the spot in one turn: a client with thousands must not keep others waiting. */
+#define LINES_PER_TURN 64
+
+/* Reads in one turn, for the same reason. */
+#define READS_PER_TURN 16
+
+/* Clients kept for the next ones, with their buffers; more would be memory kept for nothing. */
+#define SPARES 64
+
+static const char con_lost[] = "con_lost\n";
+
+enum client_state {
+    CLIENT_READING, /* wants a line */
+    CLIENT_WAITING, /* its request is with the host */
+    CLIENT_WRITING, /* its answer is more than the socket takes */
+    CLIENT_ENDED,   /* its socket is closed; freed when nobody needs it any more */
+};
+
+struct client {
+    struct watch watch;
+    struct clients *clients;
+    struct host *host; /* held; NULL until its first line */
+    enum client_state state;
+    int fd;
+    bool readable;    /* there may be something to read */
+    bool finished;    /* it sends no more */
+    bool running;     /* inside run(): who changes the state need not call it */
+    bool yielded;     /* has lines left for the next turn */
+    bool answered;    /* has had an answer */
+    bool last_call;   /* the keeper stops: nothing that it writes now is taken any more */
+    size_t discarded; /* bytes dropped of a line for which there is no memory; 0: it is kept */
+    struct buffer in, out;
+    struct transaction transaction;
+    struct deadline deadline;
+    TAILQ_ENTRY(client) link; /* among all, or among the spares */
+};
+
+struct clients {
+    struct service *service;
+    TAILQ_HEAD(, client) all, spares;
+    size_t count, spare_count;
+    void (*gone)(void *argument);
+    void *gone_argument;
+};
+
+static void run(struct client *client);
+
+/* --- The end -------------------------------------------------------------------------------------
+ */
+
+static void release(struct client *client)
+{
+    struct clients *clients = client->clients;
+    if (client->host != NULL)
+        hosts_release(client->host);
+    buffer_consume(&client->in, buffer_length(&client->in));
+    buffer_free(&client->out);
+    TAILQ_REMOVE(&clients->all, client, link);
+    clients->count--;
+    if (clients->spare_count < SPARES) {
+        TAILQ_INSERT_HEAD(&clients->spares, client, link);
+        clients->spare_count++;
+    } else {
+        buffer_free(&client->in);
+        free(client);
+    }
+    if (clients->count == 0 && clients->gone != NULL)
+        clients->gone(clients->gone_argument);
+}
+
+/*
+ * Closes the conversation. A request in the queue is taken back; one on its way to lond is waited
+ * for, since the connection is not free before its reply.
+ */
+static void end(struct client *client)
+{
+    struct service *service = client->clients->service;
+    bool awaited =
+        client->transaction.state != TRANSACTION_NONE && !host_withdraw(&client->transaction);
+    client->state = CLIENT_ENDED;
+    deadline_stop(&client->deadline);
+    loop_unwatch(&service->loop, &client->watch);
+    close(client->fd);
+    client->fd = -1;
+    service_closed(service);
+    if (!awaited && !client->running)
+        release(client);
+}
+
+static struct log_about about(const struct client *client)
+{
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof(peer);
+    (void)getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    return (struct log_about){
+        .host = client->host != NULL ? client->host->id : NULL,
+        .client_pid = peer.pid,
+    };
+}
+
+static void on_timeout(struct deadline *deadline)
+{
+    end(CONTAINER_OF(deadline, struct client, deadline));
+}
+
+/* --- Answers -------------------------------------------------------------------------------------
+ */
+
+static void watch_for(struct client *client, uint32_t events)
+{
+    struct loop *loop = &client->clients->service->loop;
+    if (client->watch.fd >= 0)
+        loop_change(loop, &client->watch, events);
+    else if (loop_watch(loop, &client->watch, client->fd, events) < 0)
+        end(client);
+}
+
+/* The answer is out: its line is done with. */
+static void answered(struct client *client)
+{
+    client->answered = true;
+    client->state = CLIENT_READING;
+    if (!client->running)
+        run(client);
+}
+
+/* What the socket did not take waits in `out`; the lond it came from is already free. */
+static void keep_rest(struct client *client, const char *rest, size_t length, struct buffer *reply)
+{
+    struct service *service = client->clients->service;
+    if (reply != NULL) {
+        reply->start = (size_t)(rest - reply->data);
+        reply->end = reply->start + length;
+        buffer_swap(&client->out, reply);
+    } else if (buffer_append(&client->out, rest, length) < 0) {
+        end(client);
+        return;
+    }
+    client->state = CLIENT_WRITING;
+    deadline_start(&service->writing, &client->deadline);
+    watch_for(client, STANDING_EVENTS | EPOLLOUT);
+}
+
+/* Sends an answer; `reply` is the buffer it lies in, which may be taken away, or NULL. */
+static void answer(struct client *client, const char *bytes, size_t length, struct buffer *reply)
+{
+    buffer_consume(&client->in, client->transaction.length);
+    ssize_t n;
+    do
+        n = send(client->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN)
+        end(client);
+    else if (n == (ssize_t)length)
+        answered(client);
+    else
+        keep_rest(client, bytes + (n > 0 ? n : 0), length - (size_t)(n > 0 ? n : 0), reply);
+}
+
+static void answer_con_lost(struct client *client)
+{
+    answer(client, con_lost, sizeof(con_lost) - 1, NULL);
+}
+
+static void write_rest(struct client *client)
+{
+    ssize_t n;
+    while (buffer_length(&client->out) > 0 &&
+           (n = buffer_send(&client->out, client->fd)) != -EAGAIN) {
+        if (n < 0) {
+            end(client);
+            return;
+        }
+        deadline_start(&client->clients->service->writing, &client->deadline);
+    }
+    if (buffer_length(&client->out) > 0)
+        return;
+    deadline_stop(&client->deadline);
+    watch_for(client, STANDING_EVENTS);
+    answered(client);
+}
+
+static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
+                    size_t length)
+{
+    struct client *client = CONTAINER_OF(transaction, struct client, transaction);
+    if (client->state == CLIENT_ENDED)
+        release(client);
+    else if (reason == REASON_NONE)
+        answer(client, reply->data + reply->start, length, reply);
+    else
+        answer_con_lost(client);
+}
+
+/* --- Requests ------------------------------------------------------------------------------------
+ */
+
+/*
+ * Asks the kernel, not the shim, which socket this client connected to. The host stays the
+ * client's; without one it is looked for again with each line, since a reload may bring it.
+ */
+static enum reason find_host(struct client *client)
+{
+    struct service *service = client->clients->service;
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t size = sizeof(address);
+    if (client->host != NULL)
+        return REASON_NONE;
+    if (!service->config->valid)
+        return REASON_NO_TABLE;
+    if (getsockname(client->fd, (struct sockaddr *)&address, &size) < 0 ||
+        address.sun_family != AF_UNIX || size <= offsetof(struct sockaddr_un, sun_path))
+        return REASON_WRONG_DIRECTORY;
+    char path[sizeof(address.sun_path) + 1] = "";
+    memcpy(path, address.sun_path, size - offsetof(struct sockaddr_un, sun_path));
+    const char *name = name_from_socket(path, service->config->loncapa.sock_dir);
+    if (name == NULL)
+        return REASON_WRONG_DIRECTORY;
+    client->host = hosts_hold(service->hosts, name);
+    return client->host != NULL ? REASON_NONE : REASON_UNKNOWN_HOST;
+}
+
+static bool is_line(const struct transaction *transaction, const char *text)
+{
+    size_t length = strlen(text);
+    return transaction->length == length + 1 && memcmp(transaction->request, text, length) == 0;
+}
+
+/* Counts an answer that the keeper gives itself. */
+static void count(struct client *client, enum reason reason)
+{
+    client->clients->service->requests++;
+    client->clients->service->answers[reason]++;
+}
+
+/* One whole line stands at the front of `in`; it stays there until it is answered. */
+static void serve_line(struct client *client, size_t length)
+{
+    struct transaction *transaction = &client->transaction;
+    deadline_stop(&client->deadline);
+    transaction->request = client->in.data + client->in.start;
+    transaction->length = length;
+
+    enum reason reason = find_host(client);
+    if (reason != REASON_NONE) {
+        count(client, reason);
+        answer_con_lost(client);
+    } else if (is_line(transaction, "close_connection_exit")) {
+        host_close_connections(client->host);
+        count(client, REASON_CLOSED);
+        answer_con_lost(client);
+    } else if (is_line(transaction, "reset_retries")) {
+        host_forgive(client->host);
+        count(client, REASON_NONE);
+        answer(client, "ok\n", 3, NULL);
+    } else {
+        client->state = CLIENT_WAITING;
+        host_submit(client->host, transaction);
+    }
+}
+
+/* --- Reading -------------------------------------------------------------------------------------
+ */
+
+static struct deadline_queue *time_for_line(const struct client *client)
+{
+    struct service *service = client->clients->service;
+    if (service->stopping)
+        return &service->draining;
+    bool begun = buffer_length(&client->in) > 0 || client->discarded > 0;
+    return begun ? &service->line : &service->silent;
+}
+
+static void wait_for_line(struct client *client)
+{
+    /* The time for a line runs from its first byte: it is not for the slowest to prolong. */
+    struct deadline_queue *queue = time_for_line(client);
+    if (client->deadline.queue != queue)
+        deadline_start(queue, &client->deadline);
+    if (client->watch.fd < 0)
+        watch_for(client, STANDING_EVENTS);
+}
+
+/* Whether the line at the front, whose length is 0 while it is incomplete, is too long. */
+static bool is_over_limit(const struct client *client, size_t length)
+{
+    if (length == 0)
+        length = buffer_length(&client->in) + client->discarded;
+    return length > client->clients->service->settings.line_limit;
+}
+
+static void refuse_line(struct client *client)
+{
+    struct log_about who = about(client);
+    who.reason = reason_word(REASON_TOO_LARGE);
+    log_write(LOG_WARNING, &who, "client closed: its line is over the limit of %llu bytes",
+              (unsigned long long)client->clients->service->settings.line_limit);
+    end(client);
+}
+
+/* There is no memory for this line: the rest of it is dropped, and its answer is con_lost. */
+static void start_discarding(struct client *client)
+{
+    limit_reached(&client->clients->service->memory_limit, NULL);
+    client->discarded = buffer_length(&client->in);
+    buffer_consume(&client->in, client->discarded);
+}
+
+static ssize_t receive_discarding(struct client *client)
+{
+    static char dustbin[64 * 1024];
+    /* Peeking finds the line's end without taking what stands behind it. */
+    ssize_t n = recv(client->fd, dustbin, sizeof(dustbin), MSG_DONTWAIT | MSG_PEEK);
+    if (n <= 0)
+        return n < 0 ? -errno : 0;
+    const char *lf = memchr(dustbin, '\n', (size_t)n);
+    size_t taken = lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)n;
+    n = recv(client->fd, dustbin, taken, MSG_DONTWAIT);
+    client->discarded += taken;
+    if (lf != NULL) {
+        client->discarded = 0;
+        client->transaction.length = 0;
+        count(client, REASON_NO_MEMORY);
+        deadline_stop(&client->deadline);
+        answer_con_lost(client);
+    }
+    return n;
+}
+
+/* Reads once. True when something came. */
+static bool receive(struct client *client)
+{
+    bool more = true;
+    ssize_t n = client->discarded > 0 ? receive_discarding(client)
+                                      : buffer_receive(&client->in, client->fd, &more);
+    if (client->state == CLIENT_ENDED)
+        return false;
+    if (n == -ENOBUFS || n == -ENOMEM) {
+        start_discarding(client);
+        return true;
+    }
+    if (n == -EINTR)
+        return true;
+    if (n <= 0) {
+        client->readable = false;
+        client->finished = n != -EAGAIN;
+        return false;
+    }
+    client->readable = more;
+    return true;
+}
+
+/* Stops taking: what was written before is still read, what is written now fails at the client. */
+static void call_last(struct client *client)
+{
+    shutdown(client->fd, SHUT_RD);
+    client->last_call = true;
+    client->readable = true;
+}
+
+/* Gets more of a line. True while there is a point in looking again. */
+static bool fill(struct client *client)
+{
+    if (client->clients->service->stopping && client->answered && !client->last_call)
+        call_last(client);
+    if (client->readable && receive(client))
+        return true;
+    if (client->state != CLIENT_READING)
+        return false;
+    if (client->finished) /* What is left, if anything, is no line. */
+        end(client);
+    else
+        wait_for_line(client);
+    return false;
+}
+
+/* Has the loop call again, for it tells at once that the socket can be written. */
+static void yield_turn(struct client *client)
+{
+    client->yielded = true;
+    watch_for(client, STANDING_EVENTS | EPOLLOUT);
+}
+
+/* Serves what is there, as far as it goes without waiting. */
+static void run(struct client *client)
+{
+    client->running = true;
+    unsigned lines = 0, reads = 0;
+    while (client->state == CLIENT_READING) {
+        if (lines == LINES_PER_TURN || reads == READS_PER_TURN) {
+            yield_turn(client);
+            break;
+        }
+        size_t length = buffer_line(&client->in);
+        if (is_over_limit(client, length)) {
+            refuse_line(client);
+        } else if (length > 0) {
+            lines++;
+            serve_line(client, length);
+        } else if (fill(client)) {
+            reads++;
+        } else {
+            break;
+        }
+    }
+    client->running = false;
+    if (client->state == CLIENT_ENDED && client->transaction.state == TRANSACTION_NONE)
+        release(client);
+    else if (client->state == CLIENT_WAITING && client->watch.fd < 0)
+        watch_for(client, STANDING_EVENTS); /* to see it leave */
+}
+
+static void on_ready(struct watch *watch, uint32_t events)
+{
+    struct client *client = CONTAINER_OF(watch, struct client, watch);
+    if (events & (EPOLLIN | EPOLLRDHUP))
+        client->readable = true;
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        /* Closed, not half-closed: nobody is left to answer. */
+        end(client);
+        return;
+    }
+    if (client->yielded) {
+        client->yielded = false;
+        watch_for(client, STANDING_EVENTS);
+    }
+    if (client->state == CLIENT_WRITING && (events & EPOLLOUT))
+        write_rest(client);
+    else if (client->state == CLIENT_READING)
+        run(client);
+}
+
+/* --- Beginning -----------------------------------------------------------------------------------
+ */
+
+static struct client *new_client(struct clients *clients)
+{
+    struct client *client = TAILQ_FIRST(&clients->spares);
+    if (client == NULL)
+        return calloc(1, sizeof(*client));
+    TAILQ_REMOVE(&clients->spares, client, link);
+    clients->spare_count--;
+    struct buffer in = client->in;
+    *client = (struct client){.in = in};
+    return client;
+}
+
+void client_start(struct clients *clients, int fd)
+{
+    struct service *service = clients->service;
+    struct client *client = new_client(clients);
+    if (client == NULL) {
+        limit_reached(&service->memory_limit, NULL);
+        close(fd);
+        return;
+    }
+    service_opened(service, 1);
+    client->clients = clients;
+    client->fd = fd;
+    client->watch = (struct watch){.fd = -1, .ready = on_ready};
+    client->readable = true;
+    client->transaction.done = on_done;
+    TAILQ_INSERT_TAIL(&clients->all, client, link);
+    clients->count++;
+    run(client);
+}
+
+size_t clients_count(const struct clients *clients)
+{
+    return clients->count;
+}
+
+static void on_drained(struct deadline *deadline)
+{
+    struct client *client = CONTAINER_OF(deadline, struct client, deadline);
+    call_last(client);
+    run(client);
+}
+
+void clients_drain(struct clients *clients, void (*gone)(void *argument), void *argument)
+{
+    struct client *client, *next;
+    TAILQ_FOREACH_SAFE (client, &clients->all, link, next)
+        if (client->state == CLIENT_READING)
+            run(client);
+    clients->gone = gone;
+    clients->gone_argument = argument;
+    if (clients->count == 0)
+        gone(argument);
+}
+
+struct clients *clients_new(struct service *service)
+{
+    struct clients *clients = calloc(1, sizeof(*clients));
+    if (clients == NULL)
+        return NULL;
+    const struct settings *settings = &service->settings;
+    struct loop *loop = &service->loop;
+    clients->service = service;
+    TAILQ_INIT(&clients->all);
+    TAILQ_INIT(&clients->spares);
+    deadline_queue_add(loop, &service->line, &settings->client_line_timeout, on_timeout);
+    deadline_queue_add(loop, &service->writing, &settings->client_write_timeout, on_timeout);
+    deadline_queue_add(loop, &service->silent, &settings->client_idle_timeout, on_timeout);
+    deadline_queue_add(loop, &service->draining, &settings->drain_line_timeout, on_drained);
+    return clients;
+}
+
+void clients_free(struct clients *clients)
+{
+    struct client *client, *next;
+    if (clients == NULL)
+        return;
+    clients->gone = NULL;
+    TAILQ_FOREACH_SAFE (client, &clients->all, link, next)
+        end(client);
+    TAILQ_FOREACH_SAFE (client, &clients->spares, link, next) {
+        buffer_free(&client->in);
+        free(client);
+    }
+    free(clients);
+}

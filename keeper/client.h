@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A conversation with a client: one line, one answer, as often as the client likes (PROTOCOL.md
+ * section 1). Clients are handed over by shims; which host one means, the kernel says.
+ */
+#ifndef LONC_KEEPER_CLIENT_H
+#define LONC_KEEPER_CLIENT_H
+
+#include "keeper/service.h"
+
+/* All clients, and what they share; once, before the first client_start. */
+struct clients *clients_new(struct service *service);
+void clients_free(struct clients *clients); /* ends all; NULL is allowed */
+
+/* Takes the descriptor over, whatever becomes of it, and reads what is already there. */
+void client_start(struct clients *clients, int fd);
+
+size_t clients_count(const struct clients *clients);
+
+/*
+ * The keeper stops: each client may finish what it has begun. One that has had an answer may send
+ * no more; one that has had none yet gets `drain_line_timeout` for its line. `gone` is called when
+ * the last one has left, perhaps at once.
+ */
+void clients_drain(struct clients *clients, void (*gone)(void *argument), void *argument);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Everything an administrator can write, read together: keeper.conf, loncapa.conf and hosts.tab. It
+ * is built whole, aside, and put into force only if all of it is right (DESIGN.md rule 9).
+ */
+#ifndef LONC_KEEPER_CONFIG_H
+#define LONC_KEEPER_CONFIG_H
+
+#include <stdbool.h>
+
+#include "common/hosttab.h"
+#include "common/loncapa.h"
+#include "common/settings.h"
+
+struct config {
+    struct settings settings;
+    struct loncapa loncapa;
+    struct hosttab table;
+    bool valid; /* else only the settings are to be used, and they are right or the defaults */
+};
+
+/* Where keeper.conf is when the command line does not say; there it need not exist. */
+#define CONFIG_PATH "/etc/lonc/keeper.conf"
+
+/*
+ * Reads it all; `path` NULL means CONFIG_PATH. What is wrong is said to `complaints`. Returns a
+ * config that the caller frees with config_free, or NULL without memory.
+ */
+struct config *config_load(const char *path, struct complaints *complaints);
+void config_free(struct config *config); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A remote host: pool, queue and health together. The rules of health are health.c's.
+ *
+ * Whatever answers a request does so last: the client may ask its next one from inside the answer.
+ */
+#include <bsd/stdlib.h>
+#include <bsd/string.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "keeper/host.h"
+
+static void pump(struct host *host);
+
+/* --- Answers -------------------------------------------------------------------------------------
+ */
+
+/* The one place where a transaction ends; a reply is the first `length` bytes of service->reply. */
+static void finish(struct transaction *transaction, enum reason reason, size_t length)
+{
+    struct service *service = transaction->host->service;
+    struct buffer *reply = &service->reply;
+    deadline_stop(&transaction->waiting);
+    deadline_stop(&transaction->whole);
+    transaction->state = TRANSACTION_NONE;
+    service->answers[reason]++;
+    transaction->done(transaction, reason, reason == REASON_NONE ? reply : NULL, length);
+    buffer_consume(reply, buffer_length(reply));
+}
+
+/* --- The queue -----------------------------------------------------------------------------------
+ */
+
+static void enqueue(struct transaction *transaction)
+{
+    struct host *host = transaction->host;
+    transaction->state = TRANSACTION_QUEUED;
+    TAILQ_INSERT_TAIL(&host->queue, transaction, link);
+    host->queued++;
+    host->service->queued++;
+    deadline_start(&host->service->waiting, &transaction->waiting);
+}
+
+/* A request of which its lost connection took no byte is the next one still. */
+static void enqueue_first(struct transaction *transaction)
+{
+    struct host *host = transaction->host;
+    enqueue(transaction);
+    TAILQ_REMOVE(&host->queue, transaction, link);
+    TAILQ_INSERT_HEAD(&host->queue, transaction, link);
+}
+
+static void dequeue(struct transaction *transaction)
+{
+    struct host *host = transaction->host;
+    struct service *service = host->service;
+    deadline_stop(&transaction->waiting);
+    TAILQ_REMOVE(&host->queue, transaction, link);
+    host->queued--;
+    service->queued--;
+    /* Not before it is half empty, so that a queue at its edge does not fill the log. */
+    if (host->queued <= service->settings.queue_per_host / 2)
+        limit_left(&host->queue_limit, host->id);
+    if (service->queued <= service->settings.queue_total / 2)
+        limit_left(&service->queue_limit, NULL);
+}
+
+static bool may_enqueue(struct host *host)
+{
+    struct service *service = host->service;
+    if (host->queued >= service->settings.queue_per_host) {
+        limit_reached(&host->queue_limit, host->id);
+        return false;
+    }
+    if (service->queued >= service->settings.queue_total) {
+        limit_reached(&service->queue_limit, NULL);
+        return false;
+    }
+    return true;
+}
+
+void host_fail_queue(struct host *host, enum reason reason)
+{
+    /* What an answered client asks next is not among those that are failed here. */
+    for (size_t left = host->queued; left > 0 && host->queued > 0; left--) {
+        struct transaction *first = TAILQ_FIRST(&host->queue);
+        dequeue(first);
+        finish(first, reason, 0);
+    }
+}
+
+static void on_waited_too_long(struct deadline *deadline)
+{
+    struct transaction *transaction = CONTAINER_OF(deadline, struct transaction, waiting);
+    dequeue(transaction);
+    finish(transaction, REASON_QUEUE_TIMEOUT, 0);
+}
+
+/* --- The pool ------------------------------------------------------------------------------------
+ */
+
+static unsigned pool_total(const struct host *host)
+{
+    unsigned total = 0;
+    for (unsigned list = 0; list < POOL_LISTS; list++)
+        total += host->pool_count[list];
+    return total;
+}
+
+static void pool_insert(struct lond *lond, enum pool_list list)
+{
+    lond->pool = list;
+    LIST_INSERT_HEAD(&lond->host->pool[list], lond, link);
+    lond->host->pool_count[list]++;
+}
+
+static void pool_remove(struct lond *lond)
+{
+    LIST_REMOVE(lond, link);
+    lond->host->pool_count[lond->pool]--;
+}
+
+/* Changes a connection's state in the pool; the one place that does. */
+static void pool_move(struct lond *lond, enum pool_list list)
+{
+    pool_remove(lond);
+    pool_insert(lond, list);
+}
+
+static void pool_close(struct lond *lond)
+{
+    pool_remove(lond);
+    lond_close(lond);
+}
+
+static void pool_close_list(struct host *host, enum pool_list list)
+{
+    struct lond *lond, *next;
+    LIST_FOREACH_SAFE (lond, &host->pool[list], link, next)
+        pool_close(lond);
+}
+
+void host_close_connections(struct host *host)
+{
+    struct lond *lond;
+    pool_close_list(host, POOL_IDLE);
+    LIST_FOREACH (lond, &host->pool[POOL_BUSY], link)
+        lond->closing = true;
+}
+
+/*
+ * Gives the request to an idle connection, the one used last. One that turns out to be gone is
+ * closed and the next is tried. False when there is none left.
+ */
+static bool send_on_idle(struct host *host, struct transaction *transaction)
+{
+    struct lond *lond;
+    while ((lond = LIST_FIRST(&host->pool[POOL_IDLE])) != NULL) {
+        int r = lond_send(lond, transaction);
+        if (r == 0) {
+            transaction->state = TRANSACTION_ACTIVE;
+            transaction->lond = lond;
+            pool_move(lond, POOL_BUSY);
+            return true;
+        }
+        if (r == -ENOBUFS || r == -ENOMEM) {
+            limit_reached(&host->service->memory_limit, NULL);
+            finish(transaction, REASON_NO_MEMORY, 0);
+            return true;
+        }
+        pool_close(lond);
+    }
+    return false;
+}
+
+static void serve_queue(struct host *host)
+{
+    struct transaction *first;
+    while ((first = TAILQ_FIRST(&host->queue)) != NULL && !LIST_EMPTY(&host->pool[POOL_IDLE])) {
+        dequeue(first);
+        if (!send_on_idle(host, first)) {
+            enqueue_first(first);
+            return;
+        }
+    }
+}
+
+/* --- Attempts and health -------------------------------------------------------------------------
+ */
+
+static struct health_rules rules_of(const struct service *service)
+{
+    const struct settings *settings = &service->settings;
+    return (struct health_rules){
+        .failures_until_dead = (unsigned)settings->failures_until_dead,
+        .retry_delay = settings->retry_delay,
+        .probe_min = settings->probe_min,
+        .probe_max = settings->probe_max,
+    };
+}
+
+static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
+{
+    struct host *host = argument;
+    (void)source;
+    (void)when;
+    host->service->loop.now = loop_clock();
+    pump(host);
+    return 0;
+}
+
+static void set_alarm(struct host *host, uint64_t when)
+{
+    int r;
+    if (host->alarm == NULL)
+        r = sd_event_add_time(host->service->loop.event, &host->alarm, CLOCK_MONOTONIC, when,
+                              LOOP_TIMER_ACCURACY, on_alarm, host);
+    else if ((r = sd_event_source_set_time(host->alarm, when)) >= 0)
+        r = sd_event_source_set_enabled(host->alarm, SD_EVENT_ONESHOT);
+    if (r < 0) /* Without memory; the next request or signal tries again. */
+        log_write(LOG_ERR, &(struct log_about){.host = host->id}, "cannot set a timer: %s",
+                  strerror(-r));
+}
+
+static void host_died(struct host *host, enum health_change change)
+{
+    if (change == HEALTH_DIED)
+        log_write(LOG_WARNING,
+                  &(struct log_about){.event = LOG_EVENT_HOST_DEAD,
+                                      .host = host->id,
+                                      .reason = reason_word(host->health.reason)},
+                  "host is dead: %s, %u times in a row; %zu queued requests are answered con_lost",
+                  reason_text(host->health.reason), host->health.failures, host->queued);
+    /* They are as dead as the host: nothing may be sent into them, and nothing would be. */
+    pool_close_list(host, POOL_IDLE);
+    host_fail_queue(host, REASON_DEAD);
+}
+
+static void attempt_failed(struct host *host, unsigned round, enum reason reason)
+{
+    struct health_rules rules = rules_of(host->service);
+    enum health_change change =
+        health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
+    if (change != HEALTH_UNCHANGED)
+        host_died(host, change);
+}
+
+static void attempt_succeeded(struct host *host, bool opened)
+{
+    uint64_t dead_since = host->health.dead_since;
+    unsigned most = (unsigned)host->service->settings.connections_per_host;
+    if (health_success(&host->health, most, opened) != HEALTH_RETURNED)
+        return;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_HOST_BACK, .host = host->id},
+              "host is back after %.1f s", (double)(host->service->loop.now - dead_since) / 1e6);
+}
+
+/* What is short on this machine says nothing about the host. */
+static bool is_local(enum reason reason)
+{
+    return reason == REASON_NO_DESCRIPTOR || reason == REASON_NO_MEMORY;
+}
+
+static void on_lond_changed(struct lond *lond, enum lond_event event, enum reason reason);
+
+/* Starts one attempt. False when it failed at once. */
+static bool open_one(struct host *host)
+{
+    struct service *service = host->service;
+    enum reason reason = REASON_UNREACHABLE;
+    if (host->has_address) {
+        struct lond *lond = lond_open(service, &host->address, &host->identity);
+        if (lond != NULL) {
+            lond->host = host;
+            lond->round = host->health.round;
+            lond->changed = on_lond_changed;
+            pool_insert(lond, POOL_OPENING);
+            return true;
+        }
+        reason = reason_from_errno(errno);
+    }
+    if (is_local(reason)) {
+        limit_reached(reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit
+                                                     : &service->memory_limit,
+                      host->id);
+        host->not_before = service->loop.now + service->settings.retry_delay;
+    } else {
+        attempt_failed(host, host->health.round, reason);
+    }
+    return false;
+}
+
+static bool may_open(const struct host *host)
+{
+    const struct service *service = host->service;
+    return host->listed && !service->stopping && service->loop.now >= host->not_before &&
+           pool_total(host) < service->settings.connections_per_host &&
+           health_may_attempt(&host->health, host->pool_count[POOL_OPENING], service->loop.now);
+}
+
+/* Whether another connection has something to do: a request that waits, or a probe. */
+static bool is_needed(const struct host *host)
+{
+    unsigned wanted = host->queued < UINT32_MAX ? (unsigned)host->queued : UINT32_MAX;
+    if (wanted == 0 && (host->health.state == HEALTH_DEAD || host->probing))
+        wanted = 1;
+    return host->pool_count[POOL_OPENING] < wanted;
+}
+
+/* Opens what is needed and allowed; where it is not allowed yet, comes back when it is. */
+static void pump(struct host *host)
+{
+    while (is_needed(host) && may_open(host))
+        if (!open_one(host))
+            break;
+    if (!is_needed(host) || !host->listed || host->service->stopping)
+        return;
+    uint64_t when = host->not_before;
+    if (host->health.state != HEALTH_HEALTHY && host->health.next_attempt > when)
+        when = host->health.next_attempt;
+    if (when > host->service->loop.now)
+        set_alarm(host, when);
+}
+
+void host_forgive(struct host *host)
+{
+    if (host->health.state == HEALTH_HEALTHY)
+        return;
+    struct health_rules rules = rules_of(host->service);
+    health_forgive(&host->health, &rules, host->service->loop.now);
+    host->probing = true;
+    pump(host);
+}
+
+/* --- What becomes of a connection ----------------------------------------------------------------
+ */
+
+static void opened(struct lond *lond)
+{
+    struct host *host = lond->host;
+    host->probing = false;
+    if (strcmp(host->version, lond->version) != 0) {
+        strlcpy(host->version, lond->version, sizeof(host->version));
+        log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s",
+                  host->version);
+    }
+    attempt_succeeded(host, true);
+    if (lond->closing)
+        pool_close(lond);
+    else
+        pool_move(lond, POOL_IDLE);
+    serve_queue(host);
+    pump(host);
+}
+
+static void answered(struct lond *lond, enum reason reason)
+{
+    struct host *host = lond->host;
+    struct transaction *transaction = lond->transaction;
+    size_t length = lond->reply_length;
+    lond->transaction = NULL;
+    transaction->lond = NULL;
+    attempt_succeeded(host, false);
+    if (lond->closing || !host->listed)
+        pool_close(lond);
+    else
+        pool_move(lond, POOL_IDLE);
+    serve_queue(host);
+    pump(host);
+    finish(transaction, reason, length);
+}
+
+static void lost(struct lond *lond, enum reason reason)
+{
+    struct host *host = lond->host;
+    struct transaction *transaction = lond->transaction;
+    pool_remove(lond);
+    if (transaction != NULL) {
+        transaction->lond = NULL;
+        bool resend = !lond->sent_any && reason == REASON_LOST && host->listed &&
+                      host->health.state != HEALTH_DEAD && !host->service->stopping;
+        if (resend) {
+            enqueue_first(transaction);
+            transaction = NULL;
+        }
+    }
+    /* The peer may be gone: one fresh handshake tells, and only its failure counts. */
+    if (reason == REASON_REPLY_TIMEOUT)
+        host->probing = true;
+    if (!lond->opened && is_local(reason)) {
+        host->not_before = host->service->loop.now + host->service->settings.retry_delay;
+    } else if (!lond->opened) {
+        host->probing = false;
+        attempt_failed(host, lond->round, reason);
+    }
+    pump(host);
+    if (transaction != NULL)
+        finish(transaction, reason, 0);
+}
+
+static void on_lond_changed(struct lond *lond, enum lond_event event, enum reason reason)
+{
+    switch (event) {
+    case LOND_OPENED:
+        opened(lond);
+        break;
+    case LOND_ANSWERED:
+        answered(lond, reason);
+        break;
+    case LOND_LOST:
+        lost(lond, reason);
+        break;
+    }
+}
+
+static void on_took_too_long(struct deadline *deadline)
+{
+    struct transaction *transaction = CONTAINER_OF(deadline, struct transaction, whole);
+    struct host *host = transaction->host;
+    if (transaction->state == TRANSACTION_QUEUED) {
+        dequeue(transaction);
+    } else {
+        /* Its reply may still come, and must not be taken for another's. */
+        pool_close(transaction->lond);
+        host->probing = true;
+        pump(host);
+    }
+    finish(transaction, REASON_REQUEST_TIMEOUT, 0);
+}
+
+/* --- Requests ------------------------------------------------------------------------------------
+ */
+
+void host_submit(struct host *host, struct transaction *transaction)
+{
+    struct service *service = host->service;
+    transaction->host = host;
+    deadline_start(&service->whole, &transaction->whole);
+    if (!host->listed)
+        finish(transaction, REASON_REMOVED, 0);
+    else if (host->health.state == HEALTH_DEAD)
+        finish(transaction, REASON_DEAD, 0);
+    else if (TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
+        return;
+    else if (service->stopping)
+        finish(transaction, REASON_STOPPING, 0);
+    else if (!may_enqueue(host))
+        finish(transaction, REASON_QUEUE_FULL, 0);
+    else {
+        enqueue(transaction);
+        pump(host);
+    }
+}
+
+bool host_withdraw(struct transaction *transaction)
+{
+    if (transaction->state != TRANSACTION_QUEUED)
+        return false;
+    dequeue(transaction);
+    deadline_stop(&transaction->whole);
+    transaction->state = TRANSACTION_NONE;
+    return true;
+}
+
+void host_abandon(struct host *host, enum reason reason)
+{
+    struct lond *lond;
+    while ((lond = LIST_FIRST(&host->pool[POOL_BUSY])) != NULL) {
+        struct transaction *transaction = lond->transaction;
+        pool_close(lond);
+        finish(transaction, reason, 0);
+    }
+}
+
+/* --- Coming and going ----------------------------------------------------------------------------
+ */
+
+void host_setup(struct service *service)
+{
+    struct loop *loop = &service->loop;
+    const struct settings *settings = &service->settings;
+    deadline_queue_add(loop, &service->waiting, &settings->queue_timeout, on_waited_too_long);
+    deadline_queue_add(loop, &service->whole, &settings->request_timeout, on_took_too_long);
+}
+
+struct host *host_new(struct service *service, const char *id)
+{
+    struct host *host = calloc(1, sizeof(*host));
+    if (host == NULL)
+        return NULL;
+    host->id = strdup(id);
+    host->service = service;
+    host->queue_limit.name = "requests queued for one host";
+    TAILQ_INIT(&host->queue);
+    for (unsigned list = 0; list < POOL_LISTS; list++)
+        LIST_INIT(&host->pool[list]);
+    health_init(&host->health);
+    if (host->id == NULL) {
+        host_free(host);
+        return NULL;
+    }
+    return host;
+}
+
+void host_free(struct host *host)
+{
+    for (unsigned list = 0; list < POOL_LISTS; list++)
+        pool_close_list(host, list);
+    sd_event_source_disable_unref(host->alarm);
+    free(host->id);
+    free(host->name);
+    free(host);
+}
+
+static bool same_text(const char *one, const char *other)
+{
+    return one == other || (one != NULL && other != NULL && strcmp(one, other) == 0);
+}
+
+/* Connections made for another address, or as another server, must not serve new requests. */
+static void recycle(struct host *host)
+{
+    host_close_connections(host);
+    pool_close_list(host, POOL_OPENING);
+    health_init(&host->health);
+    host->probing = false;
+    host->version[0] = '\0';
+}
+
+bool host_configure(struct host *host, const struct hosttab_entry *entry)
+{
+    const struct loncapa *loncapa = &host->service->config->loncapa;
+    if (host->name == NULL || strcmp(host->name, entry->name) != 0) {
+        char *name = strdup(entry->name);
+        if (name == NULL)
+            return false;
+        free(host->name);
+        host->name = name;
+    }
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(loncapa->lond_port), .sin_addr = entry->address};
+    bool changed = host->has_address != entry->has_address ||
+                   memcmp(&host->address, &address, sizeof(address)) != 0 ||
+                   !same_text(host->identity.own_id, loncapa->host_id) ||
+                   !same_text(host->identity.lonc_version, loncapa->version);
+    if (changed && host->listed)
+        recycle(host);
+    host->has_address = entry->has_address;
+    host->address = address;
+    /* Handshakes under way read the new strings, which say the same as the old. */
+    host->identity = (struct handshake_identity){
+        .own_id = loncapa->host_id,
+        .remote_id = host->id,
+        .lonc_version = loncapa->version,
+    };
+    host->listed = true;
+    pump(host);
+    return true;
+}
+
+void host_retire(struct host *host)
+{
+    host->listed = false;
+    recycle(host);
+    host_fail_queue(host, REASON_REMOVED);
+}
+
+bool host_is_unused(const struct host *host)
+{
+    return !host->listed && host->users == 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A remote host: its pool of lond connections, the queue of requests that wait for one, and its
+ * health. A connection is in exactly one list of its host, and a queued request causes at most one
+ * connection to be opened (DESIGN.md rules 4 to 7). The table of all hosts is hosts.h.
+ */
+#ifndef LONC_KEEPER_HOST_H
+#define LONC_KEEPER_HOST_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "common/hosttab.h"
+#include "keeper/handshake.h"
+#include "keeper/health.h"
+#include "keeper/lond.h"
+#include "keeper/service.h"
+#include "keeper/transaction.h"
+
+LIST_HEAD(lond_list, lond);
+
+enum pool_list {
+    POOL_OPENING, /* connecting, or in the handshake */
+    POOL_IDLE,    /* last in, first out, so that what is not needed grows old and is pruned */
+    POOL_BUSY,    /* with a request */
+    POOL_LISTS
+};
+
+struct host {
+    RB_ENTRY(host) by_id, by_name;
+    char *id;       /* lonHostID */
+    char *name;     /* DNS name */
+    bool listed;    /* in the table; else it is freed when nobody holds it any more */
+    bool kept;      /* by the reload that is going on */
+    unsigned users; /* that hold it, see hosts_release */
+    struct service *service;
+
+    bool has_address;
+    struct sockaddr_in address;
+    struct handshake_identity identity;
+    char version[32]; /* of its lond; empty until the first handshake */
+
+    struct health health;
+    bool probing;           /* an attempt is wanted though no request waits for it */
+    uint64_t not_before;    /* no attempt until then, for want of something on this machine */
+    sd_event_source *alarm; /* for the next attempt; made when first needed */
+
+    struct transaction_queue queue;
+    size_t queued;
+    struct limit queue_limit;
+
+    struct lond_list pool[POOL_LISTS];
+    unsigned pool_count[POOL_LISTS];
+};
+
+/* Sets up the deadlines that requests wait in; once, before the first host_submit. */
+void host_setup(struct service *service);
+
+/* A host that is in no table yet, without connections. NULL without memory. */
+struct host *host_new(struct service *service, const char *id);
+
+/* Frees it, with whatever connections it has; nobody may hold it. */
+void host_free(struct host *host);
+
+/*
+ * Takes over what the table and loncapa.conf, the service's configuration, say of it. Where that
+ * changes whom connections would speak to, or as whom, they are recycled: idle ones now, those
+ * in flight after their reply. Connections and queue stay else. False without memory for a new
+ * name, with nothing changed.
+ */
+bool host_configure(struct host *host, const struct hosttab_entry *entry);
+
+/* It has left the table: what is queued is answered con_lost, what is in flight finishes. */
+void host_retire(struct host *host);
+
+/* Retired, and nobody holds it; since who has a request in flight holds it, it has no connection.
+ */
+bool host_is_unused(const struct host *host);
+
+/* Asks a request of the host; the answer comes through transaction->done, perhaps at once. */
+void host_submit(struct host *host, struct transaction *transaction);
+
+/*
+ * Takes back a request whose client is gone. True: it is out of the queue and `done` will not be
+ * called. False: it is on its way to lond, and `done` will come.
+ */
+bool host_withdraw(struct transaction *transaction);
+
+/* `close_connection_exit`: idle connections close now, those in flight after their reply. */
+void host_close_connections(struct host *host);
+
+/* `reset_retries`, SIGUSR1, reload: a host that is not healthy is tried now. */
+void host_forgive(struct host *host);
+
+/* Everything queued is answered con_lost. */
+void host_fail_queue(struct host *host, enum reason reason);
+
+/* Everything in flight is answered con_lost, and its connections close. */
+void host_abandon(struct host *host, enum reason reason);
+
+#endif

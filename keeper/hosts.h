@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The table of all hosts in force: found by lonHostID or DNS name, replaced by a reload as a whole.
+ */
+#ifndef LONC_KEEPER_HOSTS_H
+#define LONC_KEEPER_HOSTS_H
+
+#include "keeper/host.h"
+
+RB_HEAD(hosts_by_id, host);
+RB_HEAD(hosts_by_name, host);
+
+struct hosts {
+    struct hosts_by_id by_id;
+    struct hosts_by_name by_name;
+    struct service *service;
+    size_t count; /* listed */
+};
+
+void hosts_setup(struct hosts *hosts, struct service *service);
+
+/* Frees all hosts; none may be held. */
+void hosts_free(struct hosts *hosts);
+
+/*
+ * Puts the table of service->config, which is valid, into force: new hosts are added, removed ones
+ * retired, the others configured anew (host_configure). Returns 0, or -ENOMEM: then hosts may be
+ * missing, and none is wrong.
+ */
+int hosts_apply(struct hosts *hosts);
+
+/*
+ * Finds and holds the host of a lonHostID, or else the first in the table with that DNS name
+ * (DESIGN.md, "Interfaces"). NULL when there is none. hosts_release gives it back; whoever has a
+ * request under way holds its host until it is answered.
+ */
+struct host *hosts_hold(struct hosts *hosts, const char *name);
+void hosts_release(struct host *host);
+
+/* SIGUSR1: each host that is not healthy is tried now. */
+void hosts_forgive(struct hosts *hosts);
+
+/* The keeper stops: what is queued is answered con_lost. */
+void hosts_stop(struct hosts *hosts);
+
+/* Its time is up: what is in flight is answered con_lost. */
+void hosts_abandon(struct hosts *hosts);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Taking clients from shims. The messages are common/channel.c's, the clients client.c's; this is
+ * who may speak, how much is taken at once, and the order in which a channel is closed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "keeper/intake.h"
+
+/* Accepts and messages taken in one turn of the loop. */
+#define ACCEPTS_PER_TURN  16
+#define MESSAGES_PER_TURN 4
+
+/* A shim's connection. */
+struct source {
+    struct watch watch;
+    struct intake *intake;
+    int fd;
+    LIST_ENTRY(source) link;
+};
+
+struct intake {
+    struct service *service;
+    struct clients *clients;
+    struct watch watch;
+    int listener;
+    bool stopped; /* nobody is accepted any more */
+    bool starved; /* nothing is watched, for want of descriptors */
+    LIST_HEAD(, source) sources;
+    size_t count;
+};
+
+enum taken {
+    TAKEN,         /* one message, and there may be more */
+    TAKEN_NOTHING, /* none is there now */
+    TAKEN_LAST,    /* none will come, or none that could be trusted */
+};
+
+/* --- Messages ------------------------------------------------------------------------------------
+ */
+
+static void say_refused(const char *what, const char *reason)
+{
+    log_write(LOG_WARNING,
+              &(struct log_about){.event = LOG_EVENT_HANDOVER_REFUSED, .reason = reason},
+              "hand-over refused: %s", what);
+}
+
+static enum taken take_message(struct source *source)
+{
+    struct intake *intake = source->intake;
+    int fds[CHANNEL_BATCH];
+    int n = channel_receive(source->fd, fds);
+    if (n == -EAGAIN)
+        return TAKEN_NOTHING;
+    if (n == -EBADMSG)
+        say_refused("a malformed message on the private channel", "malformed");
+    if (n == -EMFILE) {
+        intake->service->handovers_cut++;
+        say_refused("this process may have no more descriptors", "no-descriptor");
+    }
+    if (n <= 0)
+        return TAKEN_LAST;
+    /* Acknowledged first: from here on these clients are ours alone, or not at all. */
+    bool ours = channel_acknowledge(source->fd) == 0;
+    for (int i = 0; i < n; i++) {
+        if (ours)
+            client_start(intake->clients, fds[i]);
+        else
+            close(fds[i]);
+    }
+    return ours ? TAKEN : TAKEN_LAST;
+}
+
+/* --- What is watched -----------------------------------------------------------------------------
+ */
+
+static bool has_room(const struct intake *intake)
+{
+    return service_descriptors_free(intake->service) > CHANNEL_BATCH;
+}
+
+static bool has_room_for_source(const struct intake *intake)
+{
+    return intake->count < intake->service->settings.channel_connections;
+}
+
+/* Watches the listener exactly while another shim could be served. */
+static void update_listener(struct intake *intake)
+{
+    bool wanted = !intake->stopped && !intake->starved && has_room_for_source(intake);
+    if (wanted == (intake->watch.fd >= 0))
+        return;
+    if (!wanted)
+        loop_unwatch(&intake->service->loop, &intake->watch);
+    else if (loop_watch(&intake->service->loop, &intake->watch, intake->listener, EPOLLIN) < 0)
+        log_write(LOG_CRIT, NULL, "cannot watch the private channel: %s", strerror(errno));
+}
+
+/*
+ * Ends a channel so that no client is lost: what was sent before is taken, and what is sent from
+ * here on fails at the shim. What there are no descriptors for stays unacknowledged, so the shim
+ * has it.
+ */
+static void close_source(struct source *source)
+{
+    struct intake *intake = source->intake;
+    shutdown(source->fd, SHUT_RD);
+    while (has_room(intake) && take_message(source) == TAKEN)
+        continue;
+    loop_unwatch(&intake->service->loop, &source->watch);
+    LIST_REMOVE(source, link);
+    intake->count--;
+    close(source->fd);
+    free(source);
+    service_closed(intake->service);
+    update_listener(intake);
+}
+
+/* Not even the end of a channel is watched: it would be told again and again. */
+static void starve(struct intake *intake)
+{
+    struct source *source;
+    intake->starved = true;
+    limit_reached(&intake->service->descriptor_limit, NULL);
+    update_listener(intake);
+    LIST_FOREACH (source, &intake->sources, link)
+        loop_unwatch(&intake->service->loop, &source->watch);
+}
+
+static void on_descriptor_freed(struct service *service)
+{
+    struct intake *intake = service->intake;
+    struct source *source, *next;
+    if (!intake->starved || intake->stopped || !has_room(intake))
+        return;
+    intake->starved = false;
+    limit_left(&service->descriptor_limit, NULL);
+    update_listener(intake);
+    LIST_FOREACH_SAFE (source, &intake->sources, link, next)
+        if (loop_watch(&service->loop, &source->watch, source->fd, EPOLLIN) < 0)
+            close_source(source);
+}
+
+static void on_source_ready(struct watch *watch, uint32_t events)
+{
+    struct source *source = CONTAINER_OF(watch, struct source, watch);
+    (void)events;
+    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+        if (!has_room(source->intake)) {
+            starve(source->intake);
+            return;
+        }
+        enum taken taken = take_message(source);
+        if (taken == TAKEN_LAST)
+            close_source(source);
+        if (taken != TAKEN)
+            return;
+    }
+}
+
+/* --- Shims ---------------------------------------------------------------------------------------
+ */
+
+static bool is_welcome(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return false;
+    return peer.uid == 0 || peer.uid == geteuid();
+}
+
+/* Watches a shim's connection, which is closed when that fails. */
+static void add_source(struct intake *intake, int fd)
+{
+    struct source *source = calloc(1, sizeof(*source));
+    if (source == NULL) {
+        close(fd);
+        return;
+    }
+    *source = (struct source){
+        .watch = {.fd = -1, .ready = on_source_ready},
+        .intake = intake,
+        .fd = fd,
+    };
+    if (loop_watch(&intake->service->loop, &source->watch, fd, EPOLLIN) < 0) {
+        close(fd);
+        free(source);
+        return;
+    }
+    LIST_INSERT_HEAD(&intake->sources, source, link);
+    intake->count++;
+    service_opened(intake->service, 1);
+}
+
+static void on_listener_ready(struct watch *watch, uint32_t events)
+{
+    struct intake *intake = CONTAINER_OF(watch, struct intake, watch);
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN && has_room_for_source(intake); i++) {
+        if (!has_room(intake)) {
+            starve(intake);
+            return;
+        }
+        int fd = accept4(intake->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+            starve(intake);
+        if (fd < 0)
+            return;
+        if (is_welcome(fd)) {
+            add_source(intake, fd);
+        } else {
+            say_refused("a stranger on the private channel", "stranger");
+            close(fd);
+        }
+    }
+    update_listener(intake);
+}
+
+struct intake *intake_new(struct service *service, struct clients *clients, int listener)
+{
+    struct intake *intake = calloc(1, sizeof(*intake));
+    if (intake == NULL) {
+        close(listener);
+        return NULL;
+    }
+    *intake = (struct intake){
+        .service = service,
+        .clients = clients,
+        .watch = {.fd = -1, .ready = on_listener_ready},
+        .listener = listener,
+    };
+    LIST_INIT(&intake->sources);
+    service->intake = intake;
+    service->descriptor_freed = on_descriptor_freed;
+    update_listener(intake);
+    return intake;
+}
+
+void intake_stop(struct intake *intake)
+{
+    struct source *source, *next;
+    intake->stopped = true;
+    update_listener(intake);
+    LIST_FOREACH_SAFE (source, &intake->sources, link, next)
+        close_source(source);
+}
+
+void intake_free(struct intake *intake)
+{
+    if (intake == NULL)
+        return;
+    intake_stop(intake);
+    intake->service->descriptor_freed = NULL;
+    intake->service->intake = NULL;
+    close(intake->listener);
+    free(intake);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The keeper's end of the private channel: shims connect here and hand clients over (DESIGN.md,
+ * "The hand-over"). Only root and the keeper's own user are heard. Nothing is received while there
+ * would be no descriptors for it; what waits stays with the shims and in the kernel.
+ */
+#ifndef LONC_KEEPER_INTAKE_H
+#define LONC_KEEPER_INTAKE_H
+
+#include "keeper/client.h"
+#include "keeper/service.h"
+
+/* Serves the listener, which becomes the intake's. Returns NULL with errno set when it cannot. */
+struct intake *intake_new(struct service *service, struct clients *clients, int listener);
+
+/*
+ * The keeper stops: nobody is accepted any more, and what has been sent by now is taken. Shims
+ * whose message came too late find the channel closed and send it to the next keeper.
+ */
+void intake_stop(struct intake *intake);
+
+/* NULL is allowed. The listener is closed; connections still open are ended in order. */
+void intake_free(struct intake *intake);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The keeper as a whole: it puts the parts together, hears signals, reloads, and leaves in order.
+ */
+#ifndef LONC_KEEPER_KEEPER_H
+#define LONC_KEEPER_KEEPER_H
+
+#include "keeper/config.h"
+
+/*
+ * Runs until it is told to stop. `config`, which becomes the keeper's, may be invalid: then all are
+ * answered con_lost until a reload mends it. `config_path` is what a reload reads (config_load).
+ * Returns 0, or a negative errno when it could not start.
+ */
+int keeper_run(struct config *config, const char *config_path);
+
+#endif

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A connection to a lond. What the handshake says is handshake.c's, when to open a connection and
+ * what a loss means for the host is host.c's; this moves the bytes and watches the clock.
+ */
+#include <bsd/string.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "keeper/lond.h"
+
+/* Reads in one turn, so that one course dump does not keep the others waiting. */
+#define READS_PER_TURN 8
+
+/* Where replies that are dropped go. */
+static char dustbin[64 * 1024];
+
+/* --- The end -------------------------------------------------------------------------------------
+ */
+
+static void free_handshake(struct lond *lond)
+{
+    if (lond->handshake != NULL)
+        explicit_bzero(lond->handshake, sizeof(*lond->handshake));
+    free(lond->handshake);
+    lond->handshake = NULL;
+}
+
+void lond_close(struct lond *lond)
+{
+    deadline_stop(&lond->deadline);
+    if (lond->watch.fd >= 0) {
+        int fd = lond->watch.fd;
+        loop_unwatch(&lond->service->loop, &lond->watch);
+        close(fd);
+        service_closed(lond->service);
+    }
+    cipher_free(lond->cipher);
+    explicit_bzero(lond->key, sizeof(lond->key));
+    free_handshake(lond);
+    buffer_free(&lond->in);
+    buffer_free(&lond->out);
+    free(lond);
+}
+
+static void lose(struct lond *lond, enum reason reason)
+{
+    lond->state = LOND_DISCONNECTED;
+    lond->changed(lond, LOND_LOST, reason);
+    lond_close(lond);
+}
+
+static void on_connect_timeout(struct deadline *deadline)
+{
+    lose(CONTAINER_OF(deadline, struct lond, deadline), REASON_TIMED_OUT);
+}
+
+static void on_reply_timeout(struct deadline *deadline)
+{
+    lose(CONTAINER_OF(deadline, struct lond, deadline), REASON_REPLY_TIMEOUT);
+}
+
+static void on_idle_too_long(struct deadline *deadline)
+{
+    lose(CONTAINER_OF(deadline, struct lond, deadline), REASON_NONE);
+}
+
+/* --- Sending -------------------------------------------------------------------------------------
+ */
+
+#define READABLE (EPOLLIN | EPOLLRDHUP)
+
+static void wait_for_room(struct lond *lond, bool wait)
+{
+    if (lond->writing == wait)
+        return;
+    lond->writing = wait;
+    loop_change(&lond->service->loop, &lond->watch, wait ? READABLE | EPOLLOUT : READABLE);
+}
+
+/* Sends the rest, as far as the kernel takes it. 0 or a negative errno. */
+static int flush(struct lond *lond)
+{
+    while (lond->rest_length > 0) {
+        ssize_t n =
+            send(lond->watch.fd, lond->rest, lond->rest_length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            return -errno;
+        if (n < 0)
+            break;
+        lond->sent_any = true;
+        lond->rest += n;
+        lond->rest_length -= (size_t)n;
+    }
+    wait_for_room(lond, lond->rest_length > 0);
+    if (lond->rest_length == 0) {
+        buffer_consume(&lond->out, buffer_length(&lond->out));
+        if (lond->state == LOND_SENDING_REQUEST)
+            lond->state = LOND_RECEIVING_REPLY;
+    }
+    return 0;
+}
+
+static int send_bytes(struct lond *lond, const char *bytes, size_t length)
+{
+    lond->sent_any = false;
+    lond->rest = bytes;
+    lond->rest_length = length;
+    return flush(lond);
+}
+
+static int need_cipher(struct lond *lond)
+{
+    return lond->cipher != NULL ? 0 : cipher_new(&lond->cipher, lond->key);
+}
+
+static const char encrypt_prefix[] = "encrypt:";
+#define ENCRYPT_PREFIX_LENGTH (sizeof(encrypt_prefix) - 1)
+
+/* Puts the enciphered request into `out`. */
+static int encipher(struct lond *lond, const struct transaction *transaction)
+{
+    const char *command = transaction->request + ENCRYPT_PREFIX_LENGTH;
+    size_t length = transaction->length - ENCRYPT_PREFIX_LENGTH - 1;
+    int r = need_cipher(lond);
+    if (r == 0)
+        r = buffer_reserve(&lond->out, cipher_encrypted_size(length));
+    if (r < 0)
+        return r;
+    lond->out.end += cipher_encrypt(lond->cipher, command, length, lond->out.data + lond->out.end);
+    return 0;
+}
+
+int lond_send(struct lond *lond, struct transaction *transaction)
+{
+    const char *bytes = transaction->request;
+    size_t length = transaction->length;
+    if (length > ENCRYPT_PREFIX_LENGTH &&
+        memcmp(bytes, encrypt_prefix, ENCRYPT_PREFIX_LENGTH) == 0) {
+        int r = encipher(lond, transaction);
+        if (r < 0)
+            return r == -ENOBUFS ? r : -ENOMEM;
+        bytes = lond->out.data + lond->out.start;
+        length = buffer_length(&lond->out);
+    }
+    lond->state = LOND_SENDING_REQUEST;
+    int r = send_bytes(lond, bytes, length);
+    if (r < 0 && !lond->sent_any)
+        return r;
+    lond->transaction = transaction;
+    lond->discard = REASON_NONE;
+    deadline_start(&lond->service->replying, &lond->deadline);
+    /* A loss after the first byte shows when the connection is read: not inside this call. */
+    return 0;
+}
+
+/* --- The handshake -------------------------------------------------------------------------------
+ */
+
+static void go_idle(struct lond *lond)
+{
+    lond->state = LOND_IDLE;
+    deadline_start(&lond->service->pruning, &lond->deadline);
+}
+
+static int send_handshake_line(struct lond *lond)
+{
+    char line[HANDSHAKE_LINE_MAX + 1];
+    size_t length = handshake_output(lond->handshake, line);
+    lond->state = lond->handshake->state;
+    if (length == 0)
+        return 0;
+    int r = buffer_append(&lond->out, line, length);
+    return r < 0 ? r : send_bytes(lond, lond->out.data + lond->out.start, length);
+}
+
+/* What only the handshake needed is given back: there are many idle connections. */
+static void finish_handshake(struct lond *lond)
+{
+    memcpy(lond->key, lond->handshake->key, sizeof(lond->key));
+    strlcpy(lond->version, lond->handshake->peer_version, sizeof(lond->version));
+    free_handshake(lond);
+    buffer_free(&lond->out);
+    lond->opened = true;
+    go_idle(lond);
+    lond->changed(lond, LOND_OPENED, REASON_NONE);
+}
+
+static enum reason reason_of(enum handshake_error error)
+{
+    return error == HANDSHAKE_REFUSED ? REASON_AUTHENTICATION : REASON_HANDSHAKE;
+}
+
+/* One line of the dialogue has come. */
+static void advance(struct lond *lond, size_t length)
+{
+    enum handshake_error error =
+        handshake_input(lond->handshake, lond->in.data + lond->in.start, length - 1);
+    if (error != HANDSHAKE_OK) {
+        lose(lond, reason_of(error));
+        return;
+    }
+    buffer_consume(&lond->in, length);
+    /* It answers what is asked and nothing more; whatever else this is, it is no lond. */
+    if (buffer_length(&lond->in) > 0 || send_handshake_line(lond) < 0) {
+        lose(lond, REASON_HANDSHAKE);
+        return;
+    }
+    if (lond->state == LOND_IDLE)
+        finish_handshake(lond);
+    else
+        deadline_start(&lond->service->handshaking, &lond->deadline);
+}
+
+static void read_handshake(struct lond *lond)
+{
+    bool more;
+    ssize_t n = buffer_receive(&lond->in, lond->watch.fd, &more);
+    if (n == -EAGAIN)
+        return;
+    size_t length = n > 0 ? buffer_line(&lond->in) : 0;
+    if (n <= 0 || (length == 0 && buffer_length(&lond->in) > HANDSHAKE_LINE_MAX))
+        lose(lond, n == -ENOBUFS || n == -ENOMEM ? REASON_NO_MEMORY : REASON_HANDSHAKE);
+    else if (length > 0)
+        advance(lond, length);
+}
+
+/* --- Replies -------------------------------------------------------------------------------------
+ */
+
+/*
+ * The reply is complete, or its last byte has been dropped. Bytes behind it would be taken for the
+ * next request's reply, and a reply to half a request says that the peer is done with us: after
+ * either, the connection ends.
+ */
+static void answer(struct lond *lond, enum reason reason)
+{
+    if (lond->state == LOND_SENDING_REQUEST)
+        lond->closing = true;
+    deadline_stop(&lond->deadline);
+    lond->rest_length = 0;
+    buffer_consume(&lond->out, buffer_length(&lond->out));
+    go_idle(lond);
+    lond->changed(lond, LOND_ANSWERED, reason);
+}
+
+/* The reply's clear text takes the place of its line; exactly one line, or it is no reply. */
+static enum reason decipher(struct lond *lond, size_t *length)
+{
+    char *line = lond->in.data + lond->in.start;
+    if (need_cipher(lond) < 0)
+        return REASON_NO_MEMORY;
+    ssize_t n = cipher_decrypt(lond->cipher, line, *length - 1);
+    if (n < 0 || memchr(line, '\n', (size_t)n) != NULL)
+        return REASON_BAD_REPLY;
+    line[n] = '\n';
+    *length = (size_t)n + 1;
+    return REASON_NONE;
+}
+
+static void take_reply(struct lond *lond, size_t length)
+{
+    enum reason reason = REASON_NONE;
+    if (length < buffer_length(&lond->in))
+        lond->closing = true;
+    lond->reply_length = length;
+    if (length > 4 && memcmp(lond->in.data + lond->in.start, "enc:", 4) == 0)
+        reason = decipher(lond, &lond->reply_length);
+    /* The buffer leaves with the reply; the connection goes on with the empty one. */
+    buffer_swap(&lond->in, &lond->service->reply);
+    answer(lond, reason);
+}
+
+static void discard_reply(struct lond *lond, enum reason reason)
+{
+    lond->discard = reason;
+    buffer_consume(&lond->in, buffer_length(&lond->in));
+}
+
+/* Drops what has come. True while it goes on. */
+static bool read_dropping(struct lond *lond)
+{
+    ssize_t n = recv(lond->watch.fd, dustbin, sizeof(dustbin), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (n <= 0) {
+        lose(lond, REASON_LOST);
+        return false;
+    }
+    deadline_start(&lond->service->replying, &lond->deadline);
+    const char *lf = memchr(dustbin, '\n', (size_t)n);
+    if (lf == NULL)
+        return true;
+    if (lf != dustbin + n - 1)
+        lond->closing = true;
+    answer(lond, lond->discard);
+    return false;
+}
+
+/* Reads one portion of a reply. True while there may be more to read at once. */
+static bool read_reply(struct lond *lond)
+{
+    struct service *service = lond->service;
+    if (lond->discard != REASON_NONE)
+        return read_dropping(lond);
+    bool more;
+    ssize_t n = buffer_receive(&lond->in, lond->watch.fd, &more);
+    if (n == -EAGAIN)
+        return false;
+    if (n == -ENOBUFS || n == -ENOMEM) {
+        limit_reached(&service->memory_limit, NULL);
+        discard_reply(lond, REASON_NO_MEMORY);
+        return true;
+    }
+    if (n <= 0) {
+        lose(lond, REASON_LOST);
+        return false;
+    }
+    size_t length = buffer_line(&lond->in);
+    if (length > 0 && length <= service->settings.line_limit) {
+        take_reply(lond, length);
+        return false;
+    }
+    if (length > 0) {
+        lond->closing = length < buffer_length(&lond->in);
+        discard_reply(lond, REASON_TOO_LARGE);
+        answer(lond, REASON_TOO_LARGE);
+        return false;
+    }
+    if (buffer_length(&lond->in) >= service->settings.line_limit)
+        discard_reply(lond, REASON_TOO_LARGE);
+    deadline_start(&service->replying, &lond->deadline);
+    return more;
+}
+
+/* An idle peer has nothing to say: its close, or anything else, ends the connection. */
+static void readable(struct lond *lond)
+{
+    if (!lond->opened)
+        read_handshake(lond);
+    else if (lond->transaction == NULL)
+        lose(lond, REASON_LOST);
+    else
+        for (int i = 0; i < READS_PER_TURN && read_reply(lond); i++)
+            continue;
+}
+
+/* --- Opening -------------------------------------------------------------------------------------
+ */
+
+static void connected(struct lond *lond)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(lond->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        error = errno;
+    if (error != 0) {
+        lose(lond, reason_from_errno(error));
+        return;
+    }
+    lond->connecting = false;
+    loop_change(&lond->service->loop, &lond->watch, READABLE);
+    deadline_start(&lond->service->handshaking, &lond->deadline);
+    if (send_handshake_line(lond) < 0)
+        lose(lond, REASON_HANDSHAKE);
+}
+
+static void on_ready(struct watch *watch, uint32_t events)
+{
+    struct lond *lond = CONTAINER_OF(watch, struct lond, watch);
+    if (lond->connecting) {
+        connected(lond);
+        return;
+    }
+    if (events & EPOLLOUT) {
+        if (flush(lond) < 0) {
+            lose(lond, lond->opened ? REASON_LOST : REASON_HANDSHAKE);
+            return;
+        }
+        if (lond->transaction != NULL)
+            deadline_start(&lond->service->replying, &lond->deadline);
+    }
+    if (events & ~(uint32_t)EPOLLOUT)
+        readable(lond);
+}
+
+/* A peer whose machine is gone must be noticed though nothing is sent (DESIGN.md rule 7). */
+static int set_options(int fd, const struct settings *settings)
+{
+    const struct {
+        int level, name;
+        uint64_t value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, settings->keepalive_idle / 1000000},
+        {IPPROTO_TCP, TCP_KEEPINTVL, settings->keepalive_interval / 1000000},
+        {IPPROTO_TCP, TCP_KEEPCNT, settings->keepalive_count},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, settings->unacknowledged_timeout / 1000},
+    };
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        int value = (int)options[i].value;
+        if (setsockopt(fd, options[i].level, options[i].name, &value, sizeof(value)) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+/* A socket on its way to the address, watched. 0 or a negative errno. */
+static int start_connecting(struct lond *lond, const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int r = set_options(fd, &lond->service->settings);
+    if (r == 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+        errno != EINPROGRESS)
+        r = -errno;
+    if (r == 0)
+        r = loop_watch(&lond->service->loop, &lond->watch, fd, EPOLLOUT);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    service_opened(lond->service, 1);
+    lond->connecting = true;
+    return 0;
+}
+
+struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
+                       const struct handshake_identity *identity)
+{
+    struct lond *lond = calloc(1, sizeof(*lond));
+    struct handshake *handshake = malloc(sizeof(*handshake));
+    if (lond == NULL || handshake == NULL) {
+        free(lond);
+        free(handshake);
+        errno = ENOMEM;
+        return NULL;
+    }
+    lond->service = service;
+    lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
+    lond->handshake = handshake;
+    handshake_begin(handshake, identity);
+    lond->state = handshake->state;
+    int r = start_connecting(lond, address);
+    if (r < 0) {
+        lond_close(lond);
+        errno = -r;
+        return NULL;
+    }
+    deadline_start(&service->connecting, &lond->deadline);
+    return lond;
+}
+
+void lond_setup(struct service *service)
+{
+    const struct settings *settings = &service->settings;
+    struct loop *loop = &service->loop;
+    deadline_queue_add(loop, &service->connecting, &settings->connect_timeout, on_connect_timeout);
+    deadline_queue_add(loop, &service->handshaking, &settings->handshake_timeout,
+                       on_connect_timeout);
+    deadline_queue_add(loop, &service->replying, &settings->reply_timeout, on_reply_timeout);
+    deadline_queue_add(loop, &service->pruning, &settings->connection_idle_timeout,
+                       on_idle_too_long);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One TCP connection to a lond: connecting, the handshake, then one request at a time. Its host
+ * starts it and is told by one callback what became of it. Each wait is bounded (DESIGN.md rule 3).
+ */
+#ifndef LONC_KEEPER_LOND_H
+#define LONC_KEEPER_LOND_H
+
+#include <bsd/sys/queue.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keeper/handshake.h"
+#include "keeper/service.h"
+#include "keeper/transaction.h"
+
+enum lond_event {
+    LOND_OPENED,   /* the handshake is done: the connection is idle */
+    LOND_ANSWERED, /* the request has its answer: the connection is idle again, or ends */
+    LOND_LOST,     /* it is gone, and freed when the callback returns */
+};
+
+struct lond {
+    struct watch watch;
+    struct service *service;
+    /*
+     * Set by who opened it, and told what happened. LOND_ANSWERED: `transaction` is the callee's to
+     * finish; with REASON_NONE the reply's line is the first `reply_length` bytes of
+     * service->reply. LOND_LOST: `reason` says why, and `transaction`, if any, goes down with the
+     * connection.
+     */
+    void (*changed)(struct lond *lond, enum lond_event event, enum reason reason);
+    struct host *host; /* nothing here looks inside */
+    unsigned pool;     /* which of the host's lists this is in */
+    unsigned round;    /* of the host's health: when this attempt began */
+    bool opened;       /* the handshake is over */
+    LIST_ENTRY(lond) link;
+
+    enum lond_state state;
+    bool connecting;  /* TCP is not established yet */
+    bool writing;     /* waiting until the kernel takes more */
+    bool sent_any;    /* the kernel took a byte of the request: it must not be sent again */
+    bool closing;     /* to be closed once the request in flight is answered */
+    const char *rest; /* what the kernel has not taken yet of what is being sent */
+    size_t rest_length;
+    struct buffer in, out;           /* out: a handshake line, or an enciphered request */
+    struct transaction *transaction; /* while sending or receiving */
+    size_t reply_length;
+    enum reason
+        discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
+    struct handshake *handshake; /* until it is over */
+    char version[32];            /* what lond said of itself, once opened */
+    uint8_t key[CIPHER_KEY_SIZE];
+    struct cipher *cipher; /* made when first needed */
+    struct deadline deadline;
+};
+
+/* Sets up the deadlines that connections wait in; once, before the first lond_open. */
+void lond_setup(struct service *service);
+
+/*
+ * Starts to connect to `address`. The identity must outlive the connection. Returns NULL with errno
+ * set when it fails at once; then `changed` is not called.
+ */
+struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
+                       const struct handshake_identity *identity);
+
+/*
+ * Sends a transaction's request on an idle connection. 0: it is under way. -ENOBUFS or -ENOMEM:
+ * there is no room to encipher it; the connection is idle still. Any other negative errno: the peer
+ * is gone and the kernel took no byte, so that the request may be sent elsewhere; free it with
+ * lond_close.
+ */
+int lond_send(struct lond *lond, struct transaction *transaction);
+
+/* Closes and frees at once, without calling back; a transaction it carries is the caller's. */
+void lond_close(struct lond *lond);
+
+#endif

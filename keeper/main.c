@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * lonc-keeper's command line.
+ *
+ *     lonc-keeper [--config FILE] [--check] [--version] [--help]
+ *
+ * Exit codes: 0 after a stop, or a check that found nothing; 1 when something is wrong with the
+ * configuration (--check) or the keeper could not start; 2 for a wrong command line.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "keeper/cipher.h"
+#include "keeper/config.h"
+#include "keeper/keeper.h"
+
+static const char help_text[] =
+    "lonc-keeper holds the authenticated connections to the londs of a LON-CAPA network.\n"
+    "\n"
+    "usage: lonc-keeper [--config FILE] [--check]\n"
+    "\n"
+    "  --config FILE  settings, by default " CONFIG_PATH "\n"
+    "  --check        read settings and tables, say what is wrong with them, and exit\n"
+    "  --version      say which version this is\n"
+    "  --help         this text\n";
+
+struct options {
+    const char *config;
+    bool check;
+};
+
+static void parse_options(struct options *options, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 'k':
+            options->check = true;
+            break;
+        case 'V':
+            puts("lonc-keeper " LONC_VERSION);
+            exit(EXIT_SUCCESS);
+        case 'h':
+            fputs(help_text, stdout);
+            exit(EXIT_SUCCESS);
+        default:
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "lonc-keeper: unexpected argument: %s\n", argv[optind]);
+        exit(2);
+    }
+}
+
+static void say_on_standard_error(void *argument, const char *text)
+{
+    (void)argument;
+    fprintf(stderr, "%s\n", text);
+}
+
+static void say_in_log(void *argument, const char *text)
+{
+    (void)argument;
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
+}
+
+static int check(const struct options *options)
+{
+    struct complaints complaints = {.say = say_on_standard_error};
+    struct config *config = config_load(options->config, &complaints);
+    bool valid = config != NULL && config->valid;
+    if (valid)
+        printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
+    else
+        fprintf(stderr, "%u complaints\n", complaints.count);
+    config_free(config);
+    return valid ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(const struct options *options)
+{
+    struct complaints complaints = {.say = say_in_log};
+    log_open("lonc-keeper", LOG_TARGET_AUTO, LOG_INFO, LOG_JOURNAL_SOCKET);
+    int r = cipher_initialize();
+    if (r < 0) {
+        log_write(LOG_CRIT, NULL, "libgcrypt cannot be used: %s", strerror(-r));
+        return EXIT_FAILURE;
+    }
+    struct config *config = config_load(options->config, &complaints);
+    r = config != NULL ? keeper_run(config, options->config) : -ENOMEM;
+    if (r < 0)
+        log_write(LOG_CRIT, NULL, "cannot run: %s", strerror(-r));
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.config = NULL};
+    parse_options(&options, argc, argv);
+    return options.check ? check(&options) : run(&options);
+}

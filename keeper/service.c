@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The shared accounts: descriptors and limits.
+ */
+#include <inttypes.h>
+
+#include "common/log.h"
+#include "keeper/service.h"
+
+void service_opened(struct service *service, size_t count)
+{
+    service->descriptors += count;
+}
+
+void service_closed(struct service *service)
+{
+    service->descriptors--;
+    if (service->descriptor_freed != NULL)
+        service->descriptor_freed(service);
+}
+
+size_t service_descriptors_free(const struct service *service)
+{
+    size_t kept = service->descriptors + service->settings.descriptor_reserve;
+    return kept < service->descriptors_max ? service->descriptors_max - kept : 0;
+}
+
+void limit_reached(struct limit *limit, const char *host)
+{
+    limit->count++;
+    if (limit->reached)
+        return;
+    limit->reached = true;
+    log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_LIMIT_REACHED, .host = host},
+              "limit reached: %s", limit->name);
+}
+
+void limit_left(struct limit *limit, const char *host)
+{
+    if (!limit->reached)
+        return;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LIMIT_LEFT, .host = host},
+              "limit left: %s, after %" PRIu64 " times", limit->name, limit->count);
+    limit->reached = false;
+    limit->count = 0;
+}

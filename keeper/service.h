@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What all objects of one keeper share: the loop, the configuration in force, the queues of
+ * deadlines, counts, and the account of descriptors. The lowest layer of keeper/: it knows nobody.
+ */
+#ifndef LONC_KEEPER_SERVICE_H
+#define LONC_KEEPER_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "keeper/config.h"
+#include "keeper/loop.h"
+#include "keeper/reason.h"
+
+/* A bound that is met now and then: logged when that begins and when it ends, counted between. */
+struct limit {
+    const char *name; /* for the log, as "the queue of all hosts" */
+    bool reached;
+    uint64_t count; /* since it was reached */
+};
+
+struct service {
+    struct loop loop;
+    struct config *config;    /* in force; never NULL */
+    struct settings settings; /* of it; here, so that deadlines can point at them for good */
+    struct hosts *hosts;
+    bool stopping; /* no new work: what is under way is finished */
+
+    /* One queue for each time-out of the settings that many objects share. */
+    struct deadline_queue connecting, handshaking, replying, pruning; /* lond.c */
+    struct deadline_queue waiting, whole;                             /* host.c */
+    struct deadline_queue line, writing, silent, draining;            /* client.c */
+
+    struct buffer reply; /* the reply being delivered, between a lond and its client */
+
+    size_t queued; /* requests in the queues of all hosts */
+
+    uint64_t requests;
+    uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
+
+    uint64_t handovers_cut; /* messages whose descriptors the kernel dropped */
+
+    struct limit queue_limit, memory_limit, descriptor_limit;
+
+    size_t descriptors; /* open now, those of libraries included */
+    size_t descriptors_max;
+    void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
+    struct intake *intake;
+};
+
+/* Opens and closes are told here, for the kernel gives no cheap way to ask how many are open. */
+void service_opened(struct service *service, size_t count);
+void service_closed(struct service *service);
+
+/* How many more may be opened beside the reserve. */
+size_t service_descriptors_free(const struct service *service);
+
+/* A limit was met once more; the first time is logged. `host` may be NULL. */
+void limit_reached(struct limit *limit, const char *host);
+/* It is met no longer; logged with the count if it had been. */
+void limit_left(struct limit *limit, const char *host);
+
+#endif

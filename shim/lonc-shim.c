@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * lonc-shim hands client connections to lonc-keeper. No byte of a request passes through it: it
+ * accepts, sends the descriptor over the private channel, waits for the acknowledgement and closes
+ * its own copy. Where there is no keeper to take a client, it answers `con_lost` itself.
+ *
+ * One engine serves both ways of being started (DESIGN.md, "The shape"): a connection on descriptor
+ * 0 is a batch that is already there; listeners (descriptor 0, or LISTEN_FDS from 3 on) make
+ * batches as clients come. Batches wait in a ring, oldest first, until the keeper has acknowledged
+ * them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+
+/* The exit codes are a contract with units and inetd; the names are those of sysexits.h. */
+enum shim_exit {
+    SHIM_DONE = 0,   /* everything was handed over; shared: nobody came for --linger seconds */
+    SHIM_USAGE = 64, /* a wrong option, or descriptor 0 is no stream socket */
+    SHIM_UNREACHABLE = 69, /* no keeper at the channel: the client got con_lost */
+    SHIM_SYSTEM = 71,      /* a system call failed that never should */
+    SHIM_UNANSWERED = 75,  /* the keeper did not acknowledge in time: the client got con_lost */
+};
+
+/*
+ * Batches not acknowledged yet. A keeper that is merely busy is one or two behind; when it is
+ * stuck, this many times 16 clients are counted down to their con_lost, and the rest wait in the
+ * backlog.
+ */
+#define RING_SIZE 256
+
+/* Nothing tells when a full backlog has room again, or too many descriptors in flight are fewer. */
+#define RETRY_INTERVAL 10000
+
+/* A channel nobody listens on: a keeper without systemd may be restarting; clients finish writing.
+ */
+#define UNREACHABLE_PATIENCE 1000000
+
+/* How long a client that gets con_lost may take to finish the line it is writing. */
+#define FAREWELL_PATIENCE 1000000
+
+struct batch {
+    int fds[CHANNEL_BATCH];
+    unsigned count;
+    uint64_t since; /* when its first client was accepted, microseconds */
+};
+
+struct shim {
+    const char *path;
+    uint64_t linger;      /* microseconds */
+    uint64_t ack_timeout; /* microseconds */
+    int epoll;
+    int channel; /* -1 while there is none */
+    bool broken; /* the channel takes nothing more; what it still answers is read */
+    int error;   /* of the last try to connect: 0 or a negative errno */
+    uint64_t retry_at;
+
+    int *listeners;
+    unsigned listener_count;
+    bool accepting;
+    uint64_t last_client;
+
+    /* ring[head .. sent) wait for an acknowledgement, ring[sent .. tail) for being sent. */
+    struct batch ring[RING_SIZE];
+    unsigned head, sent, tail;
+
+    bool said; /* that there is no keeper; once until there is one again */
+    enum shim_exit outcome;
+};
+
+static uint64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* inetd puts the client on descriptor 2 as well; what is meant for a log must not reach it. */
+static void keep_standard_error_from_client(void)
+{
+    struct stat client, error;
+    if (fstat(STDIN_FILENO, &client) < 0 || fstat(STDERR_FILENO, &error) < 0 ||
+        client.st_dev != error.st_dev || client.st_ino != error.st_ino || !S_ISSOCK(client.st_mode))
+        return;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0)
+        dup2(null, STDERR_FILENO);
+}
+
+static _Noreturn void fail(enum shim_exit code, const char *what, const char *value)
+{
+    keep_standard_error_from_client();
+    fprintf(stderr, "lonc-shim: %s%s\n", what, value);
+    exit(code);
+}
+
+static struct batch *batch_at(struct shim *shim, unsigned index)
+{
+    return &shim->ring[index % RING_SIZE];
+}
+
+static void watch(struct shim *shim, int operation, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    if (epoll_ctl(shim->epoll, operation, fd, &event) < 0)
+        fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(errno));
+}
+
+/* --- Giving up -----------------------------------------------------------------------------------
+ */
+
+/*
+ * Reads away what a client has written so far, since a socket closed with unread bytes gives the
+ * client an error where it should find its answer. True when it may be answered: its line has
+ * ended, or it has not begun one.
+ */
+static bool line_is_over(int fd, bool *begun)
+{
+    char bytes[16384];
+    ssize_t n;
+    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        *begun = bytes[n - 1] != '\n';
+    bool waiting = n < 0 && (errno == EAGAIN || errno == EINTR);
+    return !waiting || !*begun;
+}
+
+static void answer_con_lost(int fd)
+{
+    static const char answer[] = "con_lost\n";
+    /* A client that is gone, or does not read, has nothing to expect. */
+    ssize_t ignored = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+    close(fd);
+}
+
+static void answer_batch_con_lost(struct batch *batch)
+{
+    struct pollfd waiting[CHANNEL_BATCH];
+    bool begun[CHANNEL_BATCH] = {false};
+    for (unsigned i = 0; i < batch->count; i++)
+        waiting[i] = (struct pollfd){.fd = batch->fds[i], .events = POLLIN};
+
+    uint64_t end = now() + FAREWELL_PATIENCE;
+    for (bool last = false;; last = now() >= end) {
+        unsigned left = 0;
+        for (unsigned i = 0; i < batch->count; i++) {
+            if (waiting[i].fd < 0)
+                continue;
+            if (line_is_over(waiting[i].fd, &begun[i]) || last) {
+                answer_con_lost(waiting[i].fd);
+                waiting[i].fd = -1;
+            } else {
+                left++;
+            }
+        }
+        if (left == 0)
+            return;
+        poll(waiting, batch->count, FAREWELL_PATIENCE / 1000 / 10);
+    }
+}
+
+static void say_no_keeper(struct shim *shim, const char *why)
+{
+    if (shim->said)
+        return;
+    shim->said = true;
+    keep_standard_error_from_client();
+    log_open("lonc-shim", LOG_TARGET_AUTO, LOG_NOTICE, LOG_JOURNAL_SOCKET);
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_KEEPER_MISSING, .reason = why},
+              "no keeper takes clients at %s (%s%s%s); they are answered con_lost", shim->path, why,
+              shim->error != 0 ? ": " : "", shim->error != 0 ? strerror(-shim->error) : "");
+}
+
+static void give_up_oldest(struct shim *shim)
+{
+    bool unreachable = shim->channel < 0 && shim->error != 0 && shim->error != -EAGAIN;
+    shim->outcome = unreachable ? SHIM_UNREACHABLE : SHIM_UNANSWERED;
+    say_no_keeper(shim, unreachable ? "unreachable" : "unanswered");
+    answer_batch_con_lost(batch_at(shim, shim->head));
+    shim->head++;
+}
+
+/* --- The channel ---------------------------------------------------------------------------------
+ */
+
+/* What was sent and not acknowledged is sent again, to the next keeper. */
+static void drop_channel(struct shim *shim)
+{
+    close(shim->channel);
+    shim->channel = -1;
+    shim->broken = false;
+    shim->sent = shim->head;
+}
+
+static void connect_channel(struct shim *shim)
+{
+    shim->channel = channel_connect(shim->path);
+    shim->error = shim->channel < 0 ? shim->channel : 0;
+    shim->retry_at = now() + RETRY_INTERVAL;
+    if (shim->channel >= 0)
+        watch(shim, EPOLL_CTL_ADD, shim->channel, EPOLLIN);
+}
+
+/* Sends what is waiting, as far as the channel takes it. */
+static void flush(struct shim *shim)
+{
+    if (shim->sent == shim->tail)
+        return;
+    if (shim->channel < 0 && now() >= shim->retry_at)
+        connect_channel(shim);
+    while (shim->channel >= 0 && !shim->broken && shim->sent != shim->tail) {
+        struct batch *batch = batch_at(shim, shim->sent);
+        int r = channel_send(shim->channel, batch->fds, batch->count);
+        if (r == -EAGAIN || r == -ETOOMANYREFS) {
+            shim->retry_at = now() + RETRY_INTERVAL;
+            return;
+        }
+        if (r < 0) {
+            /* Acknowledgements may still lie in the channel; its end comes behind them. */
+            shim->broken = true;
+            return;
+        }
+        shim->sent++;
+    }
+}
+
+static void close_oldest(struct shim *shim)
+{
+    struct batch *batch = batch_at(shim, shim->head);
+    for (unsigned i = 0; i < batch->count; i++)
+        close(batch->fds[i]);
+    shim->head++;
+    shim->said = false;
+}
+
+/* Takes the acknowledgements that are there. False at the channel's end. */
+static bool read_acknowledgements(struct shim *shim)
+{
+    while (shim->head != shim->sent) {
+        int r = channel_read_acknowledgement(shim->channel);
+        if (r == -EAGAIN)
+            return true;
+        if (r <= 0)
+            return false;
+        close_oldest(shim);
+    }
+    return true;
+}
+
+static void channel_readable(struct shim *shim)
+{
+    bool idle = shim->head == shim->sent;
+    if (!read_acknowledgements(shim) || idle) {
+        /* Idle, only the end can be there to read. A keeper that ends at once is not asked at once.
+         */
+        drop_channel(shim);
+        shim->retry_at = now() + (idle ? 0 : RETRY_INTERVAL);
+    }
+}
+
+/*
+ * The oldest batch has waited its time. From the shutdown on no acknowledgement can arrive, so what
+ * is found now is final: the keeper either has a client or never will (DESIGN.md, "The hand-over").
+ */
+static void time_out(struct shim *shim, uint64_t patience)
+{
+    if (shim->channel >= 0) {
+        shutdown(shim->channel, SHUT_RD);
+        read_acknowledgements(shim);
+        drop_channel(shim);
+        shim->retry_at = 0;
+    }
+    uint64_t t = now();
+    while (shim->head != shim->tail && batch_at(shim, shim->head)->since + patience <= t)
+        give_up_oldest(shim);
+    shim->sent = shim->head;
+}
+
+/* --- Clients -------------------------------------------------------------------------------------
+ */
+
+/* Listeners are watched while the ring has room for another batch. */
+static void update_accepting(struct shim *shim)
+{
+    bool accepting = shim->tail - shim->head < RING_SIZE;
+    if (accepting == shim->accepting)
+        return;
+    for (unsigned i = 0; i < shim->listener_count; i++)
+        watch(shim, EPOLL_CTL_MOD, shim->listeners[i], accepting ? EPOLLIN : 0);
+    shim->accepting = accepting;
+}
+
+static void accept_batch(struct shim *shim, int listener)
+{
+    if (shim->tail - shim->head == RING_SIZE)
+        return;
+    struct batch *batch = batch_at(shim, shim->tail);
+    batch->count = 0;
+    while (batch->count < CHANNEL_BATCH) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            batch->fds[batch->count++] = fd;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            break;
+    }
+    bool full = batch->count == 0 &&
+                (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    if (full) /* The listener stays readable: wait for a descriptor instead of asking again. */
+        poll(NULL, 0, RETRY_INTERVAL / 1000);
+    if (batch->count == 0)
+        return;
+    batch->since = shim->last_client = now();
+    shim->tail++;
+}
+
+/* --- The engine ----------------------------------------------------------------------------------
+ */
+
+/* How long the oldest batch may wait, given what is known of the keeper. */
+static uint64_t patience(const struct shim *shim)
+{
+    bool nobody = shim->channel < 0 && (shim->error == -ECONNREFUSED || shim->error == -ENOENT ||
+                                        shim->error == -EACCES || shim->error == -ENAMETOOLONG);
+    return nobody && UNREACHABLE_PATIENCE < shim->ack_timeout ? UNREACHABLE_PATIENCE
+                                                              : shim->ack_timeout;
+}
+
+static int milliseconds_until(uint64_t when)
+{
+    uint64_t t = now();
+    return when <= t ? 0 : (int)((when - t + 999) / 1000);
+}
+
+static int next_wait(struct shim *shim)
+{
+    if (shim->head == shim->tail)
+        return milliseconds_until(shim->last_client + shim->linger);
+    uint64_t when = batch_at(shim, shim->head)->since + patience(shim);
+    if (shim->sent != shim->tail && !shim->broken && shim->retry_at < when)
+        when = shim->retry_at;
+    return milliseconds_until(when);
+}
+
+/* One turn: wait for something, do it. */
+static void turn(struct shim *shim)
+{
+    struct epoll_event events[CHANNEL_BATCH];
+    int n = epoll_wait(shim->epoll, events, CHANNEL_BATCH, next_wait(shim));
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.fd != shim->channel)
+            accept_batch(shim, events[i].data.fd);
+        else
+            channel_readable(shim);
+    }
+    flush(shim);
+    uint64_t limit = patience(shim);
+    if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= now())
+        time_out(shim, limit);
+    update_accepting(shim);
+}
+
+static enum shim_exit serve_connection(struct shim *shim, int fd)
+{
+    shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = now()};
+    shim->tail = 1;
+    flush(shim);
+    while (shim->head != shim->tail)
+        turn(shim);
+    return shim->outcome;
+}
+
+static enum shim_exit serve_listeners(struct shim *shim)
+{
+    shim->accepting = true;
+    for (unsigned i = 0; i < shim->listener_count; i++) {
+        /* A client may have left by the time it is accepted; that must not stop the others. */
+        int on = 1;
+        if (ioctl(shim->listeners[i], FIONBIO, &on) < 0)
+            fail(SHIM_SYSTEM, "FIONBIO: ", strerror(errno));
+        watch(shim, EPOLL_CTL_ADD, shim->listeners[i], EPOLLIN);
+    }
+    shim->last_client = now();
+    while (shim->head != shim->tail || now() < shim->last_client + shim->linger)
+        turn(shim);
+    /* Who connects from here on waits in the backlog, which systemd or inetd watches again. */
+    return SHIM_DONE;
+}
+
+/* --- Being started -------------------------------------------------------------------------------
+ */
+
+/* The number of listeners systemd passed to this process (sd_listen_fds(3)), 0 for none. */
+static unsigned listeners_passed(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != (long)getpid())
+        return 0;
+    long n = strtol(count, NULL, 10);
+    return n > 0 && n <= 65536 ? (unsigned)n : 0;
+}
+
+static bool is_listener(int fd)
+{
+    int yes = 0;
+    socklen_t size = sizeof(yes);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
+}
+
+static void require_stream_socket(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        fail(SHIM_USAGE, "expected a socket on descriptor 0 or from LISTEN_FDS: ", strerror(errno));
+    if (type != SOCK_STREAM)
+        fail(SHIM_USAGE, "expected a stream socket", "");
+}
+
+static enum shim_exit serve(struct shim *shim)
+{
+    shim->listener_count = listeners_passed();
+    bool passed = shim->listener_count > 0;
+    if (!passed)
+        require_stream_socket(STDIN_FILENO);
+    if (!passed && !is_listener(STDIN_FILENO))
+        return serve_connection(shim, STDIN_FILENO);
+
+    if (!passed)
+        shim->listener_count = 1;
+    int listeners[shim->listener_count];
+    for (unsigned i = 0; i < shim->listener_count; i++) {
+        listeners[i] = passed ? 3 + (int)i : STDIN_FILENO;
+        require_stream_socket(listeners[i]);
+        if (!is_listener(listeners[i]))
+            fail(SHIM_USAGE, "expected listening sockets from LISTEN_FDS", "");
+    }
+    shim->listeners = listeners;
+    return serve_listeners(shim);
+}
+
+/* "10" or "0.05": seconds, up to a day, as microseconds. */
+static uint64_t parse_seconds(const char *option, const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end == text || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
+        fprintf(stderr, "lonc-shim: %s: \"%s\": expected seconds from 0 to 86400\n", option, text);
+        exit(SHIM_USAGE);
+    }
+    return (uint64_t)(seconds * 1e6);
+}
+
+static const char help_text[] =
+    "lonc-shim hands client connections to lonc-keeper.\n"
+    "\n"
+    "usage: lonc-shim [--channel PATH] [--linger SECONDS] [--ack-timeout SECONDS]\n"
+    "\n"
+    "  --channel PATH         the keeper's private channel (/run/lonc/keeper.sock)\n"
+    "  --linger SECONDS       serving a listener: leave after this long without a client (10)\n"
+    "  --ack-timeout SECONDS  answer con_lost when the keeper takes a client no sooner (10)\n"
+    "\n"
+    "Descriptor 0 is a connection (inetd nowait) or a listener (inetd wait); or listeners come\n"
+    "from LISTEN_FDS. Exit codes: 0 handed over, 64 usage, 69 no keeper, 71 system, 75 no "
+    "answer.\n";
+
+static void parse_options(struct shim *shim, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"channel", required_argument, NULL, 'c'},
+        {"linger", required_argument, NULL, 'l'},
+        {"ack-timeout", required_argument, NULL, 'a'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            shim->path = optarg;
+            break;
+        case 'l':
+            shim->linger = parse_seconds("--linger", optarg);
+            break;
+        case 'a':
+            shim->ack_timeout = parse_seconds("--ack-timeout", optarg);
+            break;
+        case 'V':
+            puts("lonc-shim " LONC_VERSION);
+            exit(SHIM_DONE);
+        case 'h':
+            fputs(help_text, stdout);
+            exit(SHIM_DONE);
+        default:
+            exit(SHIM_USAGE);
+        }
+    }
+    if (optind < argc)
+        fail(SHIM_USAGE, "unexpected argument: ", argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+    static struct shim shim = {
+        .path = "/run/lonc/keeper.sock",
+        .linger = 10000000,
+        .ack_timeout = 10000000,
+        .channel = -1,
+    };
+    parse_options(&shim, argc, argv);
+    shim.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (shim.epoll < 0)
+        fail(SHIM_SYSTEM, "epoll_create1: ", strerror(errno));
+    return (int)serve(&shim);
+}
