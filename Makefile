@@ -13,6 +13,8 @@ MANDIR  ?= $(PREFIX)/share/man
 VERSION := 0.1
 
 CC       = gcc
+# A line a file; `make V=1` shows the commands.
+Q        = $(if $(V),,@)
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 ifdef CI
 WARNINGS += -Werror
@@ -42,24 +44,30 @@ TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load
 all: $(PROGRAMS) ## build the programs (the default)
 
 $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
-	$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lbsd
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lbsd
 
 # Static, because it is started for every connection: an exec of a static program is the cheapest.
 $(BUILD)/lonc-shim: $(call object,$(SHIM))
-	$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
 $(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)))
-	$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lbsd
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lbsd
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
-	$(CC) $(LDFLAGS) -pie -o $@ $^ -lgcrypt
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lgcrypt
 
 $(BUILD)/lonnet-load: $(call object,$(LOAD))
-	$(CC) $(LDFLAGS) -pie -o $@ $^
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
 $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
@@ -98,8 +106,8 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 
 # --- What can be done -----------------------------------------------------------------------------
 
-demo: $(PROGRAMS) $(TESTERS) ## watch requests travel: answered, enciphered, host down, host back
-	@BUILD=$(BUILD) tests/demo.sh
+demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, host back
+	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
 check: check-unit check-scenario ## run every test (root not needed)
 

@@ -83,6 +83,15 @@ const struct setting settings_table[] = {
     ROW(COUNT, failures_until_dead, "2", 1, 100,
         .meaning = "Failed attempts in a row after which a host is dead: one may be a restart, two "
                    "are not."),
+    ROW(COUNT, deferred_names, "1000", 1, 1000000,
+        .meaning = "How many deferred files of one host are known by name at once; the rest wait "
+                   "on disk, so that a backlog of any size fits into memory."),
+    ROW(COUNT, deferred_arrivals, "10000", 1, 1000000,
+        .meaning = "How many deferred files may be waiting out deferred_hold at once; past it the "
+                   "folder is read again instead, when all of them are old enough."),
+    ROW(COUNT, deferred_attempts, "3", 1, 100,
+        .meaning = "How often in a row a deferred file may cost its connection before those "
+                   "behind it go first, so that one bad file does not block a host."),
     ROW(COUNT, keepalive_count, "3", 1, 100,
         .meaning =
             "Unanswered keep-alive probes after which an idle connection is closed; several, "
@@ -130,6 +139,15 @@ const struct setting settings_table[] = {
         .meaning =
             "The longest pause between probes, which double: how late at most a host's return "
             "is noticed."),
+    ROW(TIME, deferred_hold, "3s", 10 * MS, HOUR,
+        .meaning = "How long a new deferred file is left alone, since lonnet reads it back to be "
+                   "sure that it was written."),
+    ROW(TIME, deferred_empty_timeout, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a deferred file may stay empty before it is set aside, for lonnet "
+                   "writes it in place and may be slow."),
+    ROW(TIME, deferred_retry, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "When a deferred file that could not be delivered, set aside or removed is "
+                   "tried again, while those behind it go on."),
     ROW(TIME, drain_timeout, "10s", 10 * MS, 24 * HOUR,
         .meaning =
             "How long requests in flight may take to finish when the keeper is told to leave; "
@@ -149,15 +167,15 @@ const struct setting settings_table[] = {
                    "connection, where it would try for a quarter of an hour."),
 };
 
-#define COUNT (sizeof(settings_table) / sizeof(settings_table[0]))
-#define TEXTS 2
+#define SETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
+#define TEXTS    2
 
 /* With the unit test that no two rows share an offset: every member has its row. */
-_Static_assert(TEXTS * sizeof(char *) + (COUNT - TEXTS) * sizeof(uint64_t) ==
+_Static_assert(TEXTS * sizeof(char *) + (SETTINGS - TEXTS) * sizeof(uint64_t) ==
                    sizeof(struct settings),
                "every member of struct settings has its row in settings_table[]");
 
-const size_t settings_count = COUNT;
+const size_t settings_count = SETTINGS;
 
 /* The first must not be above the second: it would never have an effect. */
 static const char *const ordered[][2] = {
@@ -352,14 +370,14 @@ struct reading {
     struct settings *settings;
     const char *path;
     struct complaints *complaints;
-    struct given given[COUNT];
+    struct given given[SETTINGS];
 };
 
-/* COUNT where there is none of that name. */
+/* SETTINGS where there is none of that name. */
 static size_t find_setting(const char *name)
 {
     size_t i = 0;
-    while (i < COUNT && strcmp(name, settings_table[i].name) != 0)
+    while (i < SETTINGS && strcmp(name, settings_table[i].name) != 0)
         i++;
     return i;
 }
@@ -412,7 +430,7 @@ static void read_line(void *argument, unsigned number, char *text)
     const char *value = lines_strip(equals + 1);
 
     size_t index = find_setting(name);
-    if (index == COUNT) {
+    if (index == SETTINGS) {
         complain(reading->complaints, reading->path, number,
                  "name: " COMPLAINT_QUOTED ": expected the name of a setting", name);
         return;
@@ -454,7 +472,7 @@ static void check_order(const struct reading *reading, size_t small, size_t larg
 static void set_defaults(struct reading *reading)
 {
     *reading->settings = (struct settings){0};
-    for (size_t i = 0; i < COUNT; i++)
+    for (size_t i = 0; i < SETTINGS; i++)
         set(reading, 0, i, settings_table[i].standard);
 }
 
@@ -473,7 +491,7 @@ int settings_load(struct settings *settings, const char *path, bool optional,
 
 void settings_free(struct settings *settings)
 {
-    for (size_t i = 0; i < COUNT; i++)
+    for (size_t i = 0; i < SETTINGS; i++)
         if (settings_table[i].kind == SETTING_TEXT)
             free(*text_of(&settings_table[i], settings));
     *settings = (struct settings){0};

@@ -5,7 +5,8 @@
  *
  * The file holds `name = value` lines; `#` starts a comment; blank lines mean nothing. Times are a
  * number with a unit (`us`, `ms`, `s`, `min`, `h`; none means seconds, fractions allowed), sizes a
- * whole number with `k`, `M` or `G` (powers of 1024; none means bytes).
+ * whole number with `k`, `M` or `G` (powers of 1024; none means bytes); a blank may stand before a
+ * unit.
  */
 #ifndef LONC_COMMON_SETTINGS_H
 #define LONC_COMMON_SETTINGS_H
@@ -30,6 +31,9 @@ struct settings {
     uint64_t channel_connections;
     uint64_t descriptor_reserve;
     uint64_t failures_until_dead;
+    uint64_t deferred_names;
+    uint64_t deferred_arrivals;
+    uint64_t deferred_attempts;
     uint64_t keepalive_count;
 
     /* Bytes. */
@@ -49,6 +53,9 @@ struct settings {
     uint64_t retry_delay;
     uint64_t probe_min;
     uint64_t probe_max;
+    uint64_t deferred_hold;
+    uint64_t deferred_empty_timeout;
+    uint64_t deferred_retry;
     uint64_t drain_timeout;
     uint64_t drain_line_timeout;
     uint64_t keepalive_idle;

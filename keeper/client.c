@@ -31,7 +31,7 @@
 /* Clients kept for the next ones, with their buffers; more would be memory kept for nothing. */
 #define SPARES 64
 
-static const char con_lost[] = "con_lost\n";
+static const char con_lost[] = "con_lost\n", con_failed[] = "con_failed\n";
 
 enum client_state {
     CLIENT_READING, /* wants a line */
@@ -46,13 +46,16 @@ struct client {
     struct host *host; /* held; NULL until its first line */
     enum client_state state;
     int fd;
-    bool readable;    /* there may be something to read */
-    bool finished;    /* it sends no more */
-    bool running;     /* inside run(): who changes the state need not call it */
-    bool yielded;     /* has lines left for the next turn */
-    bool answered;    /* has had an answer */
-    bool last_call;   /* the keeper stops: nothing that it writes now is taken any more */
-    size_t discarded; /* bytes dropped of a line for which there is no memory; 0: it is kept */
+    bool readable;      /* there may be something to read */
+    bool finished;      /* it sends no more */
+    bool running;       /* inside run(): who changes the state need not call it */
+    bool yielded;       /* has lines left for the next turn */
+    bool answered;      /* has had an answer */
+    bool deferrable;    /* what cannot be answered is to be stored (lonc_defer) */
+    bool storing;       /* and is being stored */
+    bool last_call;     /* the keeper stops: nothing that it writes now is taken any more */
+    size_t line_length; /* of the line being served, which stands at the front of `in` */
+    size_t discarded;   /* bytes dropped of a line for which there is no memory; 0: it is kept */
     struct buffer in, out;
     struct transaction transaction;
     struct deadline deadline;
@@ -61,6 +64,7 @@ struct client {
 
 struct clients {
     struct service *service;
+    struct deferred *deferred;
     TAILQ_HEAD(, client) all, spares;
     size_t count, spare_count;
     void (*gone)(void *argument);
@@ -168,7 +172,7 @@ static void keep_rest(struct client *client, const char *rest, size_t length, st
 /* Sends an answer; `reply` is the buffer it lies in, which may be taken away, or NULL. */
 static void answer(struct client *client, const char *bytes, size_t length, struct buffer *reply)
 {
-    buffer_consume(&client->in, client->transaction.length);
+    buffer_consume(&client->in, client->line_length);
     ssize_t n;
     do
         n = send(client->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -179,11 +183,6 @@ static void answer(struct client *client, const char *bytes, size_t length, stru
         answered(client);
     else
         keep_rest(client, bytes + (n > 0 ? n : 0), length - (size_t)(n > 0 ? n : 0), reply);
-}
-
-static void answer_con_lost(struct client *client)
-{
-    answer(client, con_lost, sizeof(con_lost) - 1, NULL);
 }
 
 static void write_rest(struct client *client)
@@ -204,16 +203,43 @@ static void write_rest(struct client *client)
     answered(client);
 }
 
+static void answer_text(struct client *client, const char *text)
+{
+    answer(client, text, strlen(text), NULL);
+}
+
+static void on_stored(void *argument, bool stored)
+{
+    struct client *client = argument;
+    client->storing = false;
+    if (client->state == CLIENT_ENDED)
+        release(client);
+    else
+        answer_text(client, stored ? "con_delayed\n" : con_failed);
+}
+
+/* What the host does not answer now is delivered later (lonc_defer). */
+static void store(struct client *client)
+{
+    client->storing = true;
+    client->state = CLIENT_WAITING;
+    deferred_store(client->clients->deferred, client->host->id, client->transaction.request,
+                   client->transaction.length, on_stored, client);
+}
+
 static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
                     size_t length)
 {
     struct client *client = CONTAINER_OF(transaction, struct client, transaction);
-    if (client->state == CLIENT_ENDED)
+    /* A transaction is worth storing though its client has left: that is what it was sent for. */
+    if (reason != REASON_NONE && client->deferrable)
+        store(client);
+    else if (client->state == CLIENT_ENDED)
         release(client);
     else if (reason == REASON_NONE)
         answer(client, reply->data + reply->start, length, reply);
     else
-        answer_con_lost(client);
+        answer_text(client, con_lost);
 }
 
 /* --- Requests ------------------------------------------------------------------------------------
@@ -257,29 +283,55 @@ static void count(struct client *client, enum reason reason)
     client->clients->service->answers[reason]++;
 }
 
+/* `lonc_defer:<command>`: the rest is the request, and it may be stored. */
+static void strip_prefix(struct client *client)
+{
+    static const char prefix[] = "lonc_defer:";
+    struct transaction *transaction = &client->transaction;
+    size_t length = sizeof(prefix) - 1;
+    client->deferrable =
+        transaction->length > length && memcmp(transaction->request, prefix, length) == 0;
+    if (client->deferrable) {
+        transaction->request += length;
+        transaction->length -= length;
+    }
+}
+
+/* For its host. One that is in trouble is not waited for where the request can be stored. */
+static void submit(struct client *client)
+{
+    if (client->deferrable && client->host->health.state != HEALTH_HEALTHY) {
+        store(client);
+    } else {
+        client->state = CLIENT_WAITING;
+        host_submit(client->host, &client->transaction);
+    }
+}
+
 /* One whole line stands at the front of `in`; it stays there until it is answered. */
 static void serve_line(struct client *client, size_t length)
 {
     struct transaction *transaction = &client->transaction;
     deadline_stop(&client->deadline);
+    client->line_length = length;
     transaction->request = client->in.data + client->in.start;
     transaction->length = length;
+    strip_prefix(client);
 
     enum reason reason = find_host(client);
     if (reason != REASON_NONE) {
         count(client, reason);
-        answer_con_lost(client);
+        answer_text(client, client->deferrable ? con_failed : con_lost);
     } else if (is_line(transaction, "close_connection_exit")) {
         host_close_connections(client->host);
         count(client, REASON_CLOSED);
-        answer_con_lost(client);
+        answer_text(client, con_lost);
     } else if (is_line(transaction, "reset_retries")) {
         host_forgive(client->host);
         count(client, REASON_NONE);
-        answer(client, "ok\n", 3, NULL);
+        answer_text(client, "ok\n");
     } else {
-        client->state = CLIENT_WAITING;
-        host_submit(client->host, transaction);
+        submit(client);
     }
 }
 
@@ -343,10 +395,10 @@ static ssize_t receive_discarding(struct client *client)
     client->discarded += taken;
     if (lf != NULL) {
         client->discarded = 0;
-        client->transaction.length = 0;
+        client->line_length = 0;
         count(client, REASON_NO_MEMORY);
         deadline_stop(&client->deadline);
-        answer_con_lost(client);
+        answer_text(client, con_lost);
     }
     return n;
 }
@@ -428,7 +480,8 @@ static void run(struct client *client)
         }
     }
     client->running = false;
-    if (client->state == CLIENT_ENDED && client->transaction.state == TRANSACTION_NONE)
+    if (client->state == CLIENT_ENDED && client->transaction.state == TRANSACTION_NONE &&
+        !client->storing)
         release(client);
     else if (client->state == CLIENT_WAITING && client->watch.fd < 0)
         watch_for(client, STANDING_EVENTS); /* to see it leave */
@@ -513,7 +566,7 @@ void clients_drain(struct clients *clients, void (*gone)(void *argument), void *
         gone(argument);
 }
 
-struct clients *clients_new(struct service *service)
+struct clients *clients_new(struct service *service, struct deferred *deferred)
 {
     struct clients *clients = calloc(1, sizeof(*clients));
     if (clients == NULL)
@@ -521,6 +574,7 @@ struct clients *clients_new(struct service *service)
     const struct settings *settings = &service->settings;
     struct loop *loop = &service->loop;
     clients->service = service;
+    clients->deferred = deferred;
     TAILQ_INIT(&clients->all);
     TAILQ_INIT(&clients->spares);
     deadline_queue_add(loop, &service->line, &settings->client_line_timeout, on_timeout);

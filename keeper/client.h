@@ -6,10 +6,11 @@
 #ifndef LONC_KEEPER_CLIENT_H
 #define LONC_KEEPER_CLIENT_H
 
+#include "keeper/deferred.h"
 #include "keeper/service.h"
 
 /* All clients, and what they share; once, before the first client_start. */
-struct clients *clients_new(struct service *service);
+struct clients *clients_new(struct service *service, struct deferred *deferred);
 void clients_free(struct clients *clients); /* ends all; NULL is allowed */
 
 /* Takes the descriptor over, whatever becomes of it, and reads what is already there. */

@@ -27,7 +27,10 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
     deadline_stop(&transaction->waiting);
     deadline_stop(&transaction->whole);
     transaction->state = TRANSACTION_NONE;
-    service->answers[reason]++;
+    if (transaction->background)
+        transaction->host->background_active = false;
+    else
+        service->answers[reason]++;
     transaction->done(transaction, reason, reason == REASON_NONE ? reply : NULL, length);
     buffer_consume(reply, buffer_length(reply));
 }
@@ -189,6 +192,31 @@ static void serve_queue(struct host *host)
     }
 }
 
+/* Nobody waits: a connection that is idle serves the background. */
+static void serve_background(struct host *host)
+{
+    if (host->background == NULL || host->background_active || host->service->stopping ||
+        !TAILQ_EMPTY(&host->queue) || LIST_EMPTY(&host->pool[POOL_IDLE]))
+        return;
+    struct transaction *transaction = host->background->next(host->background);
+    if (transaction == NULL) {
+        host->background = NULL;
+        return;
+    }
+    transaction->host = host;
+    host->background_active = true;
+    deadline_start(&host->service->whole, &transaction->whole);
+    if (!send_on_idle(host, transaction))
+        finish(transaction, REASON_LOST, 0);
+}
+
+static void serve(struct host *host)
+{
+    serve_queue(host);
+    serve_background(host);
+    pump(host);
+}
+
 /* --- Attempts and health -------------------------------------------------------------------------
  */
 
@@ -302,10 +330,12 @@ static bool may_open(const struct host *host)
            health_may_attempt(&host->health, host->pool_count[POOL_OPENING], service->loop.now);
 }
 
-/* Whether another connection has something to do: a request that waits, or a probe. */
+/* Whether another connection has something to do: a request, the background, or a probe. */
 static bool is_needed(const struct host *host)
 {
-    unsigned wanted = host->queued < UINT32_MAX ? (unsigned)host->queued : UINT32_MAX;
+    size_t wanted = host->queued;
+    if (host->background != NULL && !host->background_active)
+        wanted++;
     if (wanted == 0 && (host->health.state == HEALTH_DEAD || host->probing))
         wanted = 1;
     return host->pool_count[POOL_OPENING] < wanted;
@@ -353,8 +383,7 @@ static void opened(struct lond *lond)
         pool_close(lond);
     else
         pool_move(lond, POOL_IDLE);
-    serve_queue(host);
-    pump(host);
+    serve(host);
 }
 
 static void answered(struct lond *lond, enum reason reason)
@@ -369,8 +398,7 @@ static void answered(struct lond *lond, enum reason reason)
         pool_close(lond);
     else
         pool_move(lond, POOL_IDLE);
-    serve_queue(host);
-    pump(host);
+    serve(host);
     finish(transaction, reason, length);
 }
 
@@ -381,8 +409,8 @@ static void lost(struct lond *lond, enum reason reason)
     pool_remove(lond);
     if (transaction != NULL) {
         transaction->lond = NULL;
-        bool resend = !lond->sent_any && reason == REASON_LOST && host->listed &&
-                      host->health.state != HEALTH_DEAD && !host->service->stopping;
+        bool resend = !transaction->background && !lond->sent_any && reason == REASON_LOST &&
+                      host->listed && host->health.state != HEALTH_DEAD && !host->service->stopping;
         if (resend) {
             enqueue_first(transaction);
             transaction = NULL;
@@ -454,6 +482,17 @@ void host_submit(struct host *host, struct transaction *transaction)
         enqueue(transaction);
         pump(host);
     }
+}
+
+void host_offer(struct host *host, struct background *background)
+{
+    host->background = background;
+    serve(host);
+}
+
+void host_withdraw_offer(struct host *host)
+{
+    host->background = NULL;
 }
 
 bool host_withdraw(struct transaction *transaction)

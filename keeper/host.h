@@ -21,6 +21,15 @@
 
 LIST_HEAD(lond_list, lond);
 
+/*
+ * Work that gives way to clients (DESIGN.md rule 6): one request at a time, and only when no client
+ * waits. `next` is asked when a connection is idle; it returns a transaction whose `background` is
+ * set, or NULL when there is nothing to do now, and is asked again after the next host_offer.
+ */
+struct background {
+    struct transaction *(*next)(struct background *background);
+};
+
 enum pool_list {
     POOL_OPENING, /* connecting, or in the handshake */
     POOL_IDLE,    /* last in, first out, so that what is not needed grows old and is pruned */
@@ -46,6 +55,9 @@ struct host {
     bool probing;           /* an attempt is wanted though no request waits for it */
     uint64_t not_before;    /* no attempt until then, for want of something on this machine */
     sd_event_source *alarm; /* for the next attempt; made when first needed */
+
+    struct background *background; /* has something to do; or NULL */
+    bool background_active;
 
     struct transaction_queue queue;
     size_t queued;
@@ -87,6 +99,13 @@ void host_submit(struct host *host, struct transaction *transaction);
  * called. False: it is on its way to lond, and `done` will come.
  */
 bool host_withdraw(struct transaction *transaction);
+
+/*
+ * There is background work for this host, whose owner holds it. A host that cannot be reached is
+ * probed for it. host_withdraw_offer takes it back; a transaction under way is still told.
+ */
+void host_offer(struct host *host, struct background *background);
+void host_withdraw_offer(struct host *host);
 
 /* `close_connection_exit`: idle connections close now, those in flight after their reply. */
 void host_close_connections(struct host *host);

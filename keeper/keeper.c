@@ -24,6 +24,7 @@
 struct keeper {
     struct service service;
     struct hosts hosts;
+    struct deferred *deferred;
     struct clients *clients;
     struct intake *intake;
     sd_event_source *drain_end;
@@ -51,6 +52,8 @@ static void put_into_force(struct keeper *keeper, struct config *config)
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
     if (config->valid && hosts_apply(&keeper->hosts) < 0)
         log_write(LOG_CRIT, NULL, "no memory for all hosts of the table");
+    if (config->valid)
+        deferred_reload(keeper->deferred);
     config_free(old); /* hosts no longer point into it */
     if (config->valid)
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
@@ -83,6 +86,13 @@ static void leave(void *argument)
 {
     struct keeper *keeper = argument;
     sd_event_exit(keeper->service.loop.event, 0);
+}
+
+/* Clients first, since what they leave may be stored; then what is being delivered. */
+static void drain_deferred(void *argument)
+{
+    struct keeper *keeper = argument;
+    deferred_drain(keeper->deferred, leave, keeper);
 }
 
 static int on_drain_end(sd_event_source *source, uint64_t when, void *argument)
@@ -120,7 +130,7 @@ static void drain(struct keeper *keeper)
     service->stopping = true;
     intake_stop(keeper->intake);
     hosts_stop(&keeper->hosts);
-    clients_drain(keeper->clients, leave, keeper);
+    clients_drain(keeper->clients, drain_deferred, keeper);
 }
 
 /* --- Signals -------------------------------------------------------------------------------------
@@ -246,7 +256,10 @@ static int start(struct keeper *keeper, struct config *config)
     lond_setup(service);
     host_setup(service);
     hosts_setup(&keeper->hosts, service);
-    keeper->clients = clients_new(service);
+    keeper->deferred = deferred_new(service);
+    if (keeper->deferred == NULL)
+        return -ENOMEM;
+    keeper->clients = clients_new(service, keeper->deferred);
     if (keeper->clients == NULL)
         return -ENOMEM;
     r = hear_signals(keeper);
@@ -266,9 +279,13 @@ static void finish(struct keeper *keeper)
         unlink(keeper->bound_path);
     free(keeper->bound_path);
     sd_event_source_disable_unref(keeper->drain_end);
+    /* Whoever still waits is answered, and lets go of its host. */
+    keeper->service.stopping = true;
+    hosts_stop(&keeper->hosts);
+    hosts_abandon(&keeper->hosts);
     intake_free(keeper->intake);
-    if (keeper->clients != NULL)
-        clients_free(keeper->clients);
+    deferred_free(keeper->deferred);
+    clients_free(keeper->clients);
     hosts_free(&keeper->hosts);
     buffer_free(&keeper->service.reply);
     loop_close(&keeper->service.loop);

@@ -32,6 +32,8 @@ struct transaction {
     void (*done)(struct transaction *transaction, enum reason reason, struct buffer *reply,
                  size_t length);
 
+    bool background; /* of host_offer's making: it never stands in the queue */
+
     /* Kept by host.c and lond.c. */
     enum transaction_state state;
     struct host *host;

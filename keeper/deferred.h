@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The deferred queue: transactions that lonnet, or a client with `lonc_defer:`, left in
+ * `<lonSockDir>/delayed` for when their host can be reached (DESIGN.md rules 2 and 6, PROTOCOL.md
+ * section 5). They are delivered at least once, in order, one at a time for each host, whenever the
+ * host has a connection that no client wants.
+ */
+#ifndef LONC_KEEPER_DEFERRED_H
+#define LONC_KEEPER_DEFERRED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "keeper/service.h"
+
+/* NULL without memory. It does nothing before the first deferred_reload. */
+struct deferred *deferred_new(struct service *service);
+void deferred_free(struct deferred *deferred); /* NULL is allowed */
+
+/*
+ * The service's configuration has changed: watches the folder it names, and reads it anew, since
+ * hosts have come and gone.
+ */
+void deferred_reload(struct deferred *deferred);
+
+/* The files known or estimated to wait, of all hosts. */
+size_t deferred_count(const struct deferred *deferred);
+
+/*
+ * The keeper stops: nothing more is sent, and `quiet` is called when no file is with its lond,
+ * perhaps at once.
+ */
+void deferred_drain(struct deferred *deferred, void (*quiet)(void *argument), void *argument);
+
+/*
+ * Stores a request for a host durably: file, name and folder are on the disk before `done` is
+ * called with true and the D line is written. With false nothing is left behind, and an F line says
+ * so. `line` ends in LF and is not needed once this returns; `done` may be called before that.
+ */
+void deferred_store(struct deferred *deferred, const char *host, const char *line, size_t length,
+                    void (*done)(void *argument, bool stored), void *argument);
+
+#endif

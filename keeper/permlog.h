@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * lonnet.perm.log, where LON-CAPA keeps account of deferred transactions (PROTOCOL.md section 5):
+ * `<epoch>:<X>:<host>:<command>:<local time>`, X being D (deferred), S (delivered) or F (failed to
+ * store). loncron reports D minus S as unsent.
+ */
+#ifndef LONC_KEEPER_PERMLOG_H
+#define LONC_KEEPER_PERMLOG_H
+
+#include <stddef.h>
+#include <time.h>
+
+enum permlog_kind { PERMLOG_DEFERRED = 'D', PERMLOG_DELIVERED = 'S', PERMLOG_FAILED = 'F' };
+
+/* Commands are cut here: the line says which one it was, it is not a copy of it. */
+#define PERMLOG_COMMAND_MAX 4096
+
+/*
+ * Appends one line with one write. `path` is opened anew each time, since loncron rotates it.
+ * `command` is `length` bytes without LF; of one that starts `encrypt:`, only its first word and
+ * its length are written. Returns 0 or a negative errno.
+ */
+int permlog_append(const char *path, enum permlog_kind kind, const char *host, const char *command,
+                   size_t length, time_t now);
+
+#endif

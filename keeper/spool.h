@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The files of the deferred queue, `<lonSockDir>/delayed` (PROTOCOL.md section 5): a file is a
+ * transaction, a folder a state, a step a rename. Nothing is ever removed but a delivered file;
+ * what cannot be delivered is set aside. When and in which order files are taken is deferred.c's.
+ */
+#ifndef LONC_KEEPER_SPOOL_H
+#define LONC_KEEPER_SPOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+
+/* Where a file stands among those of its host. */
+struct spool_order {
+    uint64_t epoch, count;
+};
+
+/*
+ * Takes a name `<epoch>.<count>.<pid>.<command letters>.<lonHostID>` apart. Returns the host, a
+ * pointer into `name`, or NULL when this is no name of a deferred file: two numbers and a valid
+ * host behind the last dot are asked for, and nothing of what lies between.
+ */
+const char *spool_parse_name(const char *name, struct spool_order *order);
+
+/* Opens the folder, making it where it is missing. A descriptor, or a negative errno. */
+int spool_open(const char *path);
+
+/* What reading a file came to. */
+enum spool_result {
+    SPOOL_READ,    /* the buffer holds its one line, LF included */
+    SPOOL_EMPTY,   /* there is nothing in it: perhaps it is about to be written */
+    SPOOL_GONE,    /* somebody else removed it */
+    SPOOL_NO_ROOM, /* no memory now */
+    SPOOL_CORRUPT, /* it will never be a request: see `why` */
+};
+
+/*
+ * Reads a file of the folder without following a link or waiting for a FIFO. An unterminated line
+ * is whole, since lonnet may omit the LF. `why` gets a sentence for the log when the result is
+ * CORRUPT.
+ */
+enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
+                             struct buffer *buffer, const char **why);
+
+/*
+ * Moves a file into the folder `where` ("rejected", "corrupt") below, which is made when missing;
+ * nothing there is replaced: a name that is taken gets a number. With `reply`, it is put beside it
+ * as
+ * `<name>.reply` first. 0 or a negative errno; the file is then where it was.
+ */
+int spool_set_aside(int folder, const char *name, const char *where, const char *reply,
+                    size_t reply_length);
+
+/* A file being stored: see spool_create. */
+struct spool_file {
+    int fd;
+    char temporary[64]; /* where it is until it is whole */
+    char name[512];     /* and then */
+};
+
+/*
+ * Writes `line` (LF included) to a new file in the folder "storing" below. Then the caller makes it
+ * durable, and spool_publish moves it to its place; spool_abandon removes it at any point before. 0
+ * or a negative errno, with nothing left behind.
+ */
+int spool_create(int folder, const char *host, uint64_t epoch, const char *line, size_t length,
+                 struct spool_file *file);
+int spool_publish(int folder, struct spool_file *file);
+void spool_abandon(int folder, struct spool_file *file);
+
+/* Removes what spool_create of a keeper that was killed has left: nobody was told that it is
+ * stored. */
+void spool_sweep(int folder);
+
+/* Whether this is a folder of spool's own. */
+bool spool_is_own(const char *name);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the files of lonnet-load share: its options, and what it counts.
+ */
+#ifndef LONC_TESTS_BENCH_LOAD_H
+#define LONC_TESTS_BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SOCKETS_MAX 4096
+#define SECOND      1000000000ull /* all times are nanoseconds */
+
+struct options {
+    const char *sockets[SOCKETS_MAX];
+    unsigned socket_count;
+    const char *tcp, *own, *remote;
+    uint64_t clients, requests, seconds, pipeline, size, rate, timeout;
+    bool kept, json;
+    const char *command, *expect; /* expect NULL: any reply will do */
+};
+
+/* What becomes of a request; the manual (load.c) says what each means. */
+enum result {
+    RESULT_OK,
+    RESULT_CON_LOST,
+    RESULT_WRONG,
+    RESULT_EMPTY,
+    RESULT_CUT,
+    RESULT_REFUSED,
+    RESULT_UNANSWERED,
+    RESULT_COUNT
+};
+
+struct results {
+    uint64_t begun, ended;
+    uint64_t of[RESULT_COUNT];
+    uint64_t connects, backlog_full;
+    double seconds;
+};
+
+extern struct options options;
+extern struct results results;
+
+/* load.c */
+__attribute__((noreturn, format(printf, 1, 2))) void load_fail(const char *format, ...);
+uint64_t load_now(void);
+
+/* load_client.c: all of it, from the first connect to the last reply or the time-out. */
+void client_run(void);
+
+/* load_connect.c: a descriptor, or -1 and errno; EAGAIN: try again a little later. */
+int connect_tcp(void); /* blocking, the handshake included */
+int connect_unix(const char *path);
+
+/* load_latency.c */
+void latency_count(uint64_t nanoseconds);
+double latency_percentile(double share); /* microseconds; 0 if there was none */
+double latency_max(void);
+
+#endif
