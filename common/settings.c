@@ -199,7 +199,7 @@ static const struct unit size_units[] = {
 };
 static const struct unit plain[] = {{"", 1, 0}, {0}};
 
-/* --- One value ------------------------------------------------------------------------------- */
+/* --- One value -------------------------------------------------------------------------------- */
 
 static char **text_of(const struct setting *setting, struct settings *settings)
 {

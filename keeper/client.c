@@ -73,8 +73,7 @@ struct clients {
 
 static void run(struct client *client);
 
-/* --- The end -------------------------------------------------------------------------------------
- */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void release(struct client *client)
 {
@@ -131,8 +130,7 @@ static void on_timeout(struct deadline *deadline)
     end(CONTAINER_OF(deadline, struct client, deadline));
 }
 
-/* --- Answers -------------------------------------------------------------------------------------
- */
+/* --- Answers ---------------------------------------------------------------------------------- */
 
 static void watch_for(struct client *client, uint32_t events)
 {
@@ -222,7 +220,8 @@ static void on_stored(void *argument, bool stored)
 static void store(struct client *client)
 {
     client->storing = true;
-    client->state = CLIENT_WAITING;
+    if (client->state != CLIENT_ENDED)
+        client->state = CLIENT_WAITING;
     deferred_store(client->clients->deferred, client->host->id, client->transaction.request,
                    client->transaction.length, on_stored, client);
 }
@@ -242,8 +241,7 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
         answer_text(client, con_lost);
 }
 
-/* --- Requests ------------------------------------------------------------------------------------
- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 /*
  * Asks the kernel, not the shim, which socket this client connected to. The host stays the
@@ -335,8 +333,7 @@ static void serve_line(struct client *client, size_t length)
     }
 }
 
-/* --- Reading -------------------------------------------------------------------------------------
- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static struct deadline_queue *time_for_line(const struct client *client)
 {
@@ -507,8 +504,7 @@ static void on_ready(struct watch *watch, uint32_t events)
         run(client);
 }
 
-/* --- Beginning -----------------------------------------------------------------------------------
- */
+/* --- Beginning -------------------------------------------------------------------------------- */
 
 static struct client *new_client(struct clients *clients)
 {

@@ -23,9 +23,6 @@ void deferred_free(struct deferred *deferred); /* NULL is allowed */
  */
 void deferred_reload(struct deferred *deferred);
 
-/* The files known or estimated to wait, of all hosts. */
-size_t deferred_count(const struct deferred *deferred);
-
 /*
  * The keeper stops: nothing more is sent, and `quiet` is called when no file is with its lond,
  * perhaps at once.

@@ -16,8 +16,7 @@
 
 static void pump(struct host *host);
 
-/* --- Answers -------------------------------------------------------------------------------------
- */
+/* --- Answers ---------------------------------------------------------------------------------- */
 
 /* The one place where a transaction ends; a reply is the first `length` bytes of service->reply. */
 static void finish(struct transaction *transaction, enum reason reason, size_t length)
@@ -35,8 +34,7 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
     buffer_consume(reply, buffer_length(reply));
 }
 
-/* --- The queue -----------------------------------------------------------------------------------
- */
+/* --- The queue -------------------------------------------------------------------------------- */
 
 static void enqueue(struct transaction *transaction)
 {
@@ -103,8 +101,7 @@ static void on_waited_too_long(struct deadline *deadline)
     finish(transaction, REASON_QUEUE_TIMEOUT, 0);
 }
 
-/* --- The pool ------------------------------------------------------------------------------------
- */
+/* --- The pool --------------------------------------------------------------------------------- */
 
 static unsigned pool_total(const struct host *host)
 {
@@ -217,8 +214,7 @@ static void serve(struct host *host)
     pump(host);
 }
 
-/* --- Attempts and health -------------------------------------------------------------------------
- */
+/* --- Attempts and health ---------------------------------------------------------------------- */
 
 static struct health_rules rules_of(const struct service *service)
 {
@@ -366,8 +362,7 @@ void host_forgive(struct host *host)
     pump(host);
 }
 
-/* --- What becomes of a connection ----------------------------------------------------------------
- */
+/* --- What becomes of a connection ------------------------------------------------------------- */
 
 static void opened(struct lond *lond)
 {
@@ -460,8 +455,7 @@ static void on_took_too_long(struct deadline *deadline)
     finish(transaction, REASON_REQUEST_TIMEOUT, 0);
 }
 
-/* --- Requests ------------------------------------------------------------------------------------
- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 void host_submit(struct host *host, struct transaction *transaction)
 {
@@ -515,8 +509,7 @@ void host_abandon(struct host *host, enum reason reason)
     }
 }
 
-/* --- Coming and going ----------------------------------------------------------------------------
- */
+/* --- Coming and going ------------------------------------------------------------------------- */
 
 void host_setup(struct service *service)
 {

@@ -42,8 +42,7 @@ enum taken {
     TAKEN_LAST,    /* none will come, or none that could be trusted */
 };
 
-/* --- Messages ------------------------------------------------------------------------------------
- */
+/* --- Messages --------------------------------------------------------------------------------- */
 
 static void say_refused(const char *what, const char *reason)
 {
@@ -78,8 +77,7 @@ static enum taken take_message(struct source *source)
     return ours ? TAKEN : TAKEN_LAST;
 }
 
-/* --- What is watched -----------------------------------------------------------------------------
- */
+/* --- What is watched -------------------------------------------------------------------------- */
 
 static bool has_room(const struct intake *intake)
 {
@@ -165,8 +163,7 @@ static void on_source_ready(struct watch *watch, uint32_t events)
     }
 }
 
-/* --- Shims ---------------------------------------------------------------------------------------
- */
+/* --- Shims ------------------------------------------------------------------------------------ */
 
 static bool is_welcome(int fd)
 {

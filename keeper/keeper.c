@@ -38,8 +38,7 @@ static void say(void *argument, const char *text)
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
 }
 
-/* --- Configuration -------------------------------------------------------------------------------
- */
+/* --- Configuration ---------------------------------------------------------------------------- */
 
 static void put_into_force(struct keeper *keeper, struct config *config)
 {
@@ -79,8 +78,7 @@ static void reload(struct keeper *keeper)
               complaints.count);
 }
 
-/* --- Leaving -------------------------------------------------------------------------------------
- */
+/* --- Leaving ---------------------------------------------------------------------------------- */
 
 static void leave(void *argument)
 {
@@ -133,8 +131,7 @@ static void drain(struct keeper *keeper)
     clients_drain(keeper->clients, drain_deferred, keeper);
 }
 
-/* --- Signals -------------------------------------------------------------------------------------
- */
+/* --- Signals ---------------------------------------------------------------------------------- */
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *argument)
 {
@@ -177,8 +174,7 @@ static int hear_signals(struct keeper *keeper)
     return 0;
 }
 
-/* --- Sockets -------------------------------------------------------------------------------------
- */
+/* --- Sockets ---------------------------------------------------------------------------------- */
 
 /* The listener that systemd passes under this name, or -1. Others are left alone. */
 static int passed_socket(const char *wanted, int type)
@@ -237,8 +233,7 @@ static void count_descriptors(struct service *service)
         closedir(directory);
 }
 
-/* --- Life ----------------------------------------------------------------------------------------
- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static int start(struct keeper *keeper, struct config *config)
 {

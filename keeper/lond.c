@@ -20,8 +20,7 @@
 /* Where replies that are dropped go. */
 static char dustbin[64 * 1024];
 
-/* --- The end -------------------------------------------------------------------------------------
- */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void free_handshake(struct lond *lond)
 {
@@ -70,8 +69,7 @@ static void on_idle_too_long(struct deadline *deadline)
     lose(CONTAINER_OF(deadline, struct lond, deadline), REASON_NONE);
 }
 
-/* --- Sending -------------------------------------------------------------------------------------
- */
+/* --- Sending ---------------------------------------------------------------------------------- */
 
 #define READABLE (EPOLLIN | EPOLLRDHUP)
 
@@ -161,8 +159,7 @@ int lond_send(struct lond *lond, struct transaction *transaction)
     return 0;
 }
 
-/* --- The handshake -------------------------------------------------------------------------------
- */
+/* --- The handshake ---------------------------------------------------------------------------- */
 
 static void go_idle(struct lond *lond)
 {
@@ -232,8 +229,7 @@ static void read_handshake(struct lond *lond)
         advance(lond, length);
 }
 
-/* --- Replies -------------------------------------------------------------------------------------
- */
+/* --- Replies ---------------------------------------------------------------------------------- */
 
 /*
  * The reply is complete, or its last byte has been dropped. Bytes behind it would be taken for the
@@ -352,8 +348,7 @@ static void readable(struct lond *lond)
             continue;
 }
 
-/* --- Opening -------------------------------------------------------------------------------------
- */
+/* --- Opening ---------------------------------------------------------------------------------- */
 
 static void connected(struct lond *lond)
 {

@@ -17,8 +17,7 @@ uint64_t loop_clock(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* --- Descriptors ---------------------------------------------------------------------------------
- */
+/* --- Descriptors ------------------------------------------------------------------------------ */
 
 static void deliver(struct loop *loop, bool urgent)
 {
@@ -78,8 +77,7 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
             loop->batch[i].data.ptr = NULL;
 }
 
-/* --- Deadlines -----------------------------------------------------------------------------------
- */
+/* --- Deadlines -------------------------------------------------------------------------------- */
 
 static void arm(struct loop *loop, uint64_t when)
 {
@@ -152,8 +150,7 @@ void deadline_stop(struct deadline *deadline)
     deadline->queue = NULL;
 }
 
-/* --- Open and close ------------------------------------------------------------------------------
- */
+/* --- Open and close --------------------------------------------------------------------------- */
 
 int loop_open(struct loop *loop)
 {

@@ -23,8 +23,7 @@
  */
 #define NAMES_TRIED 100
 
-/* --- Names ---------------------------------------------------------------------------------------
- */
+/* --- Names ------------------------------------------------------------------------------------ */
 
 static const char *parse_number(const char *text, uint64_t *number)
 {
@@ -54,8 +53,7 @@ int spool_open(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-/* --- Reading -------------------------------------------------------------------------------------
- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static enum spool_result read_content(int fd, size_t size, struct buffer *buffer, const char **why)
 {
@@ -113,8 +111,7 @@ enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
     return result;
 }
 
-/* --- Setting aside -------------------------------------------------------------------------------
- */
+/* --- Setting aside ---------------------------------------------------------------------------- */
 
 static int write_all(int fd, const char *bytes, size_t length)
 {
@@ -178,8 +175,7 @@ int spool_set_aside(int folder, const char *name, const char *where, const char 
     return r;
 }
 
-/* --- Storing -------------------------------------------------------------------------------------
- */
+/* --- Storing ---------------------------------------------------------------------------------- */
 
 /* The letters of the command's beginning, for people who look into the folder. */
 static void command_letters(const char *line, size_t length, char letters[17])

@@ -121,8 +121,7 @@ static void watch(struct shim *shim, int operation, int fd, uint32_t events)
         fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(errno));
 }
 
-/* --- Giving up -----------------------------------------------------------------------------------
- */
+/* --- Giving up -------------------------------------------------------------------------------- */
 
 /*
  * Reads away what a client has written so far, since a socket closed with unread bytes gives the
@@ -195,8 +194,7 @@ static void give_up_oldest(struct shim *shim)
     shim->head++;
 }
 
-/* --- The channel ---------------------------------------------------------------------------------
- */
+/* --- The channel ------------------------------------------------------------------------------ */
 
 /* What was sent and not acknowledged is sent again, to the next keeper. */
 static void drop_channel(struct shim *shim)
@@ -291,8 +289,7 @@ static void time_out(struct shim *shim, uint64_t patience)
     shim->sent = shim->head;
 }
 
-/* --- Clients -------------------------------------------------------------------------------------
- */
+/* --- Clients ---------------------------------------------------------------------------------- */
 
 /* Listeners are watched while the ring has room for another batch. */
 static void update_accepting(struct shim *shim)
@@ -328,8 +325,7 @@ static void accept_batch(struct shim *shim, int listener)
     shim->tail++;
 }
 
-/* --- The engine ----------------------------------------------------------------------------------
- */
+/* --- The engine ------------------------------------------------------------------------------- */
 
 /* How long the oldest batch may wait, given what is known of the keeper. */
 static uint64_t patience(const struct shim *shim)
@@ -401,8 +397,7 @@ static enum shim_exit serve_listeners(struct shim *shim)
     return SHIM_DONE;
 }
 
-/* --- Being started -------------------------------------------------------------------------------
- */
+/* --- Being started ---------------------------------------------------------------------------- */
 
 /* The number of listeners systemd passed to this process (sd_listen_fds(3)), 0 for none. */
 static unsigned listeners_passed(void)

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Delivering what waits for a host, a file at a time. What happens to a file in the folder is
+ * spool.c's; how files become known is deferred.c's.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "keeper/backlog.h"
+#include "keeper/hosts.h"
+#include "keeper/permlog.h"
+
+/* Files that turn out to be none are set aside one after another; past this, others get a turn. */
+#define BAD_FILES_PER_TURN 16
+
+int backlog_compare_orders(const struct spool_order *one, const struct spool_order *other)
+{
+    if (one->epoch != other->epoch)
+        return one->epoch < other->epoch ? -1 : 1;
+    if (one->count != other->count)
+        return one->count < other->count ? -1 : 1;
+    return 0;
+}
+
+static int compare_files(struct file *one, struct file *other)
+{
+    int order = backlog_compare_orders(&one->order, &other->order);
+    return order != 0 ? order : strcmp(one->name, other->name);
+}
+
+static int compare_names(struct file *one, struct file *other)
+{
+    return strcmp(one->name, other->name);
+}
+
+static int compare_backlogs(struct backlog *one, struct backlog *other)
+{
+    return one->host < other->host ? -1 : one->host > other->host;
+}
+
+RB_PROTOTYPE(files_by_order, file, by_order, compare_files)
+RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
+RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
+RB_GENERATE(files_by_order, file, by_order, compare_files)
+RB_GENERATE(files_by_name, file, by_name, compare_names)
+RB_GENERATE(backlogs_by_host, backlog, by_host, compare_backlogs)
+
+/* --- Files ------------------------------------------------------------------------------------ */
+
+struct file *backlog_find_file(struct backlogs *all, const char *name)
+{
+    /* The key is a file with nothing but a name, which is the last member and of any length. */
+    struct {
+        struct file file;
+        char name[NAME_MAX + 1];
+    } key;
+    size_t length = strlen(name);
+    if (length > NAME_MAX)
+        return NULL;
+    memcpy(key.file.name, name, length + 1);
+    return RB_FIND(files_by_name, &all->files, &key.file);
+}
+
+struct file *backlog_new_file(struct backlogs *all, const char *name)
+{
+    size_t size = strlen(name) + 1;
+    struct file *file = calloc(1, sizeof(*file) + size);
+    if (file == NULL)
+        return NULL;
+    memcpy(file->name, name, size);
+    file->all = all;
+    file->host = spool_parse_name(file->name, &file->order);
+    RB_INSERT(files_by_name, &all->files, file);
+    return file;
+}
+
+/* Takes a file out of wherever it stands. */
+void backlog_detach(struct file *file)
+{
+    deadline_stop(&file->deadline);
+    if (file->state == FILE_READY) {
+        RB_REMOVE(files_by_order, &file->backlog->ready, file);
+        file->backlog->ready_count--;
+    }
+    if (file->state == FILE_ARRIVED)
+        file->all->arrived--;
+    file->state = FILE_LOOSE;
+}
+
+/* It is known no longer; whether it still lies on disk is another matter. */
+void backlog_forget(struct file *file)
+{
+    backlog_detach(file);
+    if (file->backlog != NULL)
+        file->backlog->known--;
+    RB_REMOVE(files_by_name, &file->all->files, file);
+    free(file);
+}
+
+void backlog_make_ready(struct file *file)
+{
+    file->state = FILE_READY;
+    RB_INSERT(files_by_order, &file->backlog->ready, file);
+    file->backlog->ready_count++;
+}
+
+static void say_once(struct file *file, const char *what, int error)
+{
+    if (file->said)
+        return;
+    file->said = true;
+    log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = file->host},
+              "deferred file %s %s%s%s", file->name, what, error != 0 ? ": " : "",
+              error != 0 ? strerror(error) : "");
+}
+
+/* Those behind it go on; this one is tried again later. */
+static void postpone(struct file *file)
+{
+    file->state = FILE_POSTPONED;
+    file->attempts = 0;
+    deadline_start(&file->all->postponing, &file->deadline);
+}
+
+/* --- Backlogs --------------------------------------------------------------------------------- */
+
+static struct transaction *next_transaction(struct background *background);
+static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
+                    size_t length);
+
+static struct backlog *find_backlog(struct backlogs *all, const struct host *host)
+{
+    struct backlog key = {.host = (struct host *)(uintptr_t)host};
+    return RB_FIND(backlogs_by_host, &all->by_host, &key);
+}
+
+/* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
+struct backlog *backlog_need(struct backlogs *all, const char *id)
+{
+    struct host *host = hosts_hold(all->service->hosts, id);
+    if (host == NULL)
+        return NULL;
+    struct backlog *backlog = find_backlog(all, host);
+    if (backlog == NULL)
+        backlog = calloc(1, sizeof(*backlog));
+    else
+        hosts_release(host); /* held once is enough */
+    if (backlog == NULL) {
+        hosts_release(host);
+        return NULL;
+    }
+    if (backlog->host != NULL)
+        return backlog;
+    backlog->host = host;
+    backlog->all = all;
+    backlog->limited = all->scanning;
+    backlog->background.next = next_transaction;
+    backlog->transaction.done = on_done;
+    backlog->transaction.background = true;
+    RB_INIT(&backlog->ready);
+    RB_INSERT(backlogs_by_host, &all->by_host, backlog);
+    return backlog;
+}
+
+void backlog_free(struct backlog *backlog)
+{
+    deadline_stop(&backlog->pause);
+    host_withdraw_offer(backlog->host);
+    hosts_release(backlog->host);
+    buffer_free(&backlog->content);
+    RB_REMOVE(backlogs_by_host, &backlog->all->by_host, backlog);
+    free(backlog);
+}
+
+/* Nothing is left, known or unknown. */
+static bool is_over(const struct backlog *backlog)
+{
+    return backlog->known == 0 && !backlog->more && !backlog->all->scanning;
+}
+
+/* Adds a file that is old enough to its host's backlog, or only counts it where there is no room.
+ */
+void backlog_admit(struct file *file)
+{
+    struct backlogs *all = file->all;
+    struct backlog *backlog = backlog_need(all, file->host);
+    if (backlog == NULL) {
+        backlog_forget(file);
+        return;
+    }
+    file->backlog = backlog;
+    backlog->known++;
+    backlog_make_ready(file);
+    all->scan_found = true;
+    if (backlog->ready_count > all->service->settings.deferred_names) {
+        backlog->more = backlog->scan_more = true;
+        backlog_forget(RB_MAX(files_by_order, &backlog->ready));
+    }
+}
+
+/* --- After a delivery ------------------------------------------------------------------------- */
+
+static void on_synced(void *argument, int result)
+{
+    struct backlogs *all = argument;
+    if (result < 0)
+        log_write(LOG_ERR, NULL, "cannot sync %s: %s", all->folder_path, strerror(-result));
+    all->syncing = false;
+    if (all->sync_wanted && all->folder >= 0) {
+        all->sync_wanted = false;
+        all->syncing = true;
+        sync_start(all->sync, all->folder, on_synced, all);
+    }
+}
+
+/* One sync is under way at a time: it stands for all removals before it. */
+static void sync_folder(struct backlogs *all)
+{
+    all->sync_wanted = true;
+    if (!all->syncing)
+        on_synced(all, 0);
+}
+
+static void gone(struct file *file)
+{
+    if (file->backlog->count > 0)
+        file->backlog->count--;
+    backlog_forget(file);
+}
+
+/*
+ * Delivered: the S line first, then the file goes. Killed between the two, the next keeper delivers
+ * it once more, which is what at least once means. `command` is NULL when the line is written.
+ */
+static void complete(struct file *file, const char *command, size_t length)
+{
+    struct backlogs *all = file->all;
+    file->delivered = true;
+    if (!file->logged) {
+        int r = permlog_append(all->permlog_path, PERMLOG_DELIVERED, file->host, command, length,
+                               time(NULL));
+        if (r < 0) {
+            say_once(file, "is delivered, but its S line cannot be written", -r);
+            postpone(file);
+            return;
+        }
+        file->logged = true;
+    }
+    if (unlinkat(all->folder, file->name, 0) < 0 && errno != ENOENT) {
+        say_once(file, "is delivered, but cannot be removed", errno);
+        postpone(file);
+        return;
+    }
+    sync_folder(all);
+    gone(file);
+}
+
+static void set_aside(struct file *file, const char *where, const char *why, const char *reply,
+                      size_t length)
+{
+    int r = spool_set_aside(file->all->folder, file->name, where, reply, length);
+    if (r == -ENOENT) {
+        gone(file);
+        return;
+    }
+    if (r < 0) {
+        say_once(file, "cannot be set aside", -r);
+        postpone(file);
+        return;
+    }
+    log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = file->host},
+              "deferred file %s %s; it is set aside in %s/", file->name, why, where);
+    sync_folder(file->all);
+    gone(file);
+}
+
+enum verdict { VERDICT_DELIVERED, VERDICT_REJECTED, VERDICT_LOST };
+
+/* DESIGN.md rule 2: these words are no answer to a transaction. `reply` is without its LF. */
+static enum verdict judge(const char *reply, size_t length)
+{
+    static const struct {
+        const char *word;
+        bool prefix;
+        enum verdict verdict;
+    } words[] = {
+        {"con_lost", false, VERDICT_LOST},        {"refused", false, VERDICT_REJECTED},
+        {"rejected", false, VERDICT_REJECTED},    {"error", true, VERDICT_REJECTED},
+        {"unknown_cmd", false, VERDICT_REJECTED},
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        size_t n = strlen(words[i].word);
+        if ((words[i].prefix ? length >= n : length == n) && memcmp(reply, words[i].word, n) == 0)
+            return words[i].verdict;
+    }
+    return VERDICT_DELIVERED;
+}
+
+/* --- Delivering ------------------------------------------------------------------------------- */
+
+/* It stays, and is next again after a pause, unless it has cost too many connections already. */
+static void try_again(struct backlog *backlog, struct file *file, bool its_fault)
+{
+    struct backlogs *all = backlog->all;
+    if (its_fault && ++file->attempts >= all->service->settings.deferred_attempts) {
+        say_once(file, "has cost several connections in a row; those behind it go first", 0);
+        postpone(file);
+    } else {
+        backlog_make_ready(file);
+    }
+    deadline_start(&all->pausing, &backlog->pause);
+}
+
+static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
+                    size_t length)
+{
+    struct backlog *backlog = CONTAINER_OF(transaction, struct backlog, transaction);
+    struct backlogs *all = backlog->all;
+    struct file *file = backlog->sending;
+    backlog->sending = NULL;
+    all->sending--;
+    bool answered = reason == REASON_NONE;
+    const char *text = answered ? reply->data + reply->start : "";
+    size_t text_length = answered ? length - 1 : 0;
+    enum verdict verdict = answered ? judge(text, text_length) : VERDICT_LOST;
+
+    if (verdict == VERDICT_DELIVERED)
+        complete(file, backlog->content.data + backlog->content.start, transaction->length - 1);
+    else if (verdict == VERDICT_REJECTED)
+        set_aside(file, "rejected", "was rejected", text, length);
+    else
+        try_again(backlog, file,
+                  answered || reason == REASON_LOST || reason == REASON_REPLY_TIMEOUT ||
+                      reason == REASON_REQUEST_TIMEOUT || reason == REASON_TOO_LARGE ||
+                      reason == REASON_BAD_REPLY);
+    buffer_consume(&backlog->content, buffer_length(&backlog->content));
+    backlog_pump(backlog);
+    if (all->sending == 0 && all->quiet != NULL)
+        all->quiet(all->quiet_argument);
+}
+
+/* The first file that may go now, or NULL. */
+static struct file *first_ready(struct backlog *backlog)
+{
+    struct file *first = RB_MIN(files_by_order, &backlog->ready);
+    if (first == NULL || backlog->all->holding || backlog->pause.queue != NULL)
+        return NULL;
+    /* What a scan has yet to find may stand before it. */
+    if (backlog->limited && backlog_compare_orders(&first->order, &backlog->limit) >= 0)
+        return NULL;
+    return first;
+}
+
+/* Reads a file. True when it is ready to be sent; else it has been put where it belongs. */
+static bool load(struct backlog *backlog, struct file *file)
+{
+    struct backlogs *all = backlog->all;
+    const char *why = "";
+    backlog_detach(file);
+    if (file->delivered) {
+        complete(file, NULL, 0);
+        return false;
+    }
+    enum spool_result result = spool_read(
+        all->folder, file->name, all->service->settings.line_limit, &backlog->content, &why);
+    if (result == SPOOL_READ)
+        return true;
+    buffer_consume(&backlog->content, buffer_length(&backlog->content));
+    if (result == SPOOL_GONE) {
+        gone(file);
+    } else if (result == SPOOL_NO_ROOM) {
+        try_again(backlog, file, false);
+    } else if (result == SPOOL_CORRUPT) {
+        set_aside(file, "corrupt", why, NULL, 0);
+    } else if (file->was_empty) {
+        set_aside(file, "corrupt", "stayed empty", NULL, 0);
+    } else {
+        file->state = FILE_EMPTY;
+        deadline_start(&all->emptying, &file->deadline);
+    }
+    return false;
+}
+
+static struct transaction *next_transaction(struct background *background)
+{
+    struct backlog *backlog = CONTAINER_OF(background, struct backlog, background);
+    struct file *file;
+    if (backlog->sending != NULL)
+        return NULL;
+    for (int i = 0; i < BAD_FILES_PER_TURN && (file = first_ready(backlog)) != NULL; i++) {
+        if (!load(backlog, file))
+            continue;
+        file->state = FILE_SENDING;
+        backlog->sending = file;
+        backlog->all->sending++;
+        backlog->transaction.request = backlog->content.data + backlog->content.start;
+        backlog->transaction.length = buffer_length(&backlog->content);
+        return &backlog->transaction;
+    }
+    /* To go on with more such files, or to see that there is nothing left. */
+    if (first_ready(backlog) != NULL || backlog->known == 0)
+        deadline_start(&backlog->all->pausing, &backlog->pause);
+    return NULL;
+}
+
+/* Offers what there is to the host, sees to it that more is known, or ends. */
+void backlog_pump(struct backlog *backlog)
+{
+    struct backlogs *all = backlog->all;
+    size_t low = (size_t)all->service->settings.deferred_names / 4;
+    if (backlog->more && backlog->ready_count <= low)
+        all->refill(all);
+    if (backlog->sending != NULL)
+        return;
+    if (is_over(backlog))
+        backlog_free(backlog);
+    else if (first_ready(backlog) != NULL)
+        host_offer(backlog->host, &backlog->background);
+}
+
+static void on_pause_over(struct deadline *deadline)
+{
+    backlog_pump(CONTAINER_OF(deadline, struct backlog, pause));
+}
+
+/* An empty or postponed file has waited long enough. */
+static void on_file_waited(struct deadline *deadline)
+{
+    struct file *file = CONTAINER_OF(deadline, struct file, deadline);
+    if (file->state == FILE_EMPTY)
+        file->was_empty = true;
+    backlog_make_ready(file);
+    backlog_pump(file->backlog);
+}
+
+void backlogs_setup(struct backlogs *all, struct service *service,
+                    void (*refill)(struct backlogs *all))
+{
+    const struct settings *settings = &service->settings;
+    struct loop *loop = &service->loop;
+    *all = (struct backlogs){.service = service, .folder = -1, .refill = refill};
+    RB_INIT(&all->files);
+    RB_INIT(&all->by_host);
+    deadline_queue_add(loop, &all->emptying, &settings->deferred_empty_timeout, on_file_waited);
+    deadline_queue_add(loop, &all->postponing, &settings->deferred_retry, on_file_waited);
+    deadline_queue_add(loop, &all->pausing, &settings->retry_delay, on_pause_over);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inside of the deferred queue: the files that are known, by host and in order, and their
+ * delivery. deferred.h is the outside.
+ */
+#ifndef LONC_KEEPER_BACKLOG_H
+#define LONC_KEEPER_BACKLOG_H
+
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "keeper/host.h"
+#include "keeper/service.h"
+#include "keeper/spool.h"
+#include "keeper/sync.h"
+
+/* Where a file that is known stands. */
+enum file_state {
+    FILE_LOOSE,     /* in no list: on its way from one to another */
+    FILE_ARRIVED,   /* in its first seconds */
+    FILE_READY,     /* in its backlog's order */
+    FILE_EMPTY,     /* nothing in it yet */
+    FILE_POSTPONED, /* something is wrong with it: tried again later */
+    FILE_SENDING,   /* with its lond */
+};
+
+struct file {
+    RB_ENTRY(file) by_order; /* in its backlog, while READY */
+    RB_ENTRY(file) by_name;  /* among all that are known */
+    struct backlogs *all;
+    struct backlog *backlog; /* NULL while ARRIVED */
+    enum file_state state;
+    struct spool_order order;
+    unsigned attempts; /* in a row that cost its connection */
+    bool was_empty;    /* for all the time it may be */
+    bool delivered;    /* only the S line, or the removal, is left to do */
+    bool logged;       /* the S line is written */
+    bool said;         /* what is wrong with it has been logged */
+    struct deadline deadline;
+    const char *host; /* in `name` */
+    char name[];
+};
+
+RB_HEAD(files_by_order, file);
+RB_HEAD(files_by_name, file);
+
+/* What waits for one host. */
+struct backlog {
+    RB_ENTRY(backlog) by_host;
+    struct background background; /* what the host asks for the next file */
+    struct backlogs *all;
+    struct host *host; /* held */
+    struct files_by_order ready;
+    size_t ready_count;
+    size_t known;   /* files that point here, in whatever state */
+    size_t count;   /* on disk, as far as is known */
+    size_t counted; /* by the scan that goes on */
+    bool more;      /* there are files on disk that are not known by name */
+    bool scan_more;
+    bool limited; /* while a scan goes on: only files before `limit` may go */
+    struct spool_order limit;
+    struct file *sending;
+    struct buffer content;
+    struct transaction transaction;
+    struct deadline pause; /* after a failure */
+};
+
+RB_HEAD(backlogs_by_host, backlog);
+
+/* What all backlogs share. */
+struct backlogs {
+    struct service *service;
+    struct sync *sync;
+    char *folder_path, *permlog_path;
+    int folder; /* -1: there is none */
+    struct files_by_name files;
+    struct backlogs_by_host by_host;
+    size_t arrived, sending;   /* files in these states */
+    bool holding;              /* after a start all files are new: none goes before this ends */
+    bool scanning;             /* the folder is being read: what has been found is not all */
+    bool scan_found;           /* this scan, or the last one, has admitted a file */
+    bool syncing, sync_wanted; /* the folder has changed since the sync under way began */
+    struct deadline_queue emptying, postponing, pausing;
+    void (*refill)(struct backlogs *all); /* a backlog runs low, and more is on disk */
+    void (*quiet)(void *argument);        /* when no file is with its lond, or NULL */
+    void *quiet_argument;
+};
+
+RB_PROTOTYPE(files_by_order, file, by_order, compare_files)
+RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
+RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
+
+int backlog_compare_orders(const struct spool_order *one, const struct spool_order *other);
+
+/* Empty, and without a folder. */
+void backlogs_setup(struct backlogs *all, struct service *service,
+                    void (*refill)(struct backlogs *all));
+
+/* The file known by this name, or NULL. */
+struct file *backlog_find_file(struct backlogs *all, const char *name);
+
+/* A file, LOOSE, whose name spool_parse_name accepts and is not known yet. NULL without memory. */
+struct file *backlog_new_file(struct backlogs *all, const char *name);
+
+/* Takes a file out of wherever it stands: it is LOOSE then. */
+void backlog_detach(struct file *file);
+
+/* Puts a loose file of a backlog into its order. */
+void backlog_make_ready(struct file *file);
+
+/* A file is known no longer, and freed; whether it lies on disk is another matter. */
+void backlog_forget(struct file *file);
+
+/* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
+struct backlog *backlog_need(struct backlogs *all, const char *id);
+
+/* Frees a backlog whose files have been forgotten. */
+void backlog_free(struct backlog *backlog);
+
+/*
+ * Adds a loose file that is old enough to its host's backlog; where that has no room, it, or the
+ * one it is before, stays on disk only.
+ */
+void backlog_admit(struct file *file);
+
+/* Offers what there is to the host, sees to it that more is known, or frees what is over. */
+void backlog_pump(struct backlog *backlog);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Storing a transaction for a client, in steps that each wait for the disk without holding the
+ * loop: written under a temporary name, synced, named, the folder synced, and only then told.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "keeper/permlog.h"
+#include "keeper/store.h"
+
+/* A request being stored for a client. */
+struct store {
+    struct backlogs *all;
+    struct spool_file file;
+    char *host, *command;
+    size_t length;
+    void (*done)(void *argument, bool stored);
+    void *argument;
+};
+
+static void write_permlog(struct store *store, enum permlog_kind kind)
+{
+    const char *path = store->all->permlog_path;
+    int r = path == NULL ? -ENOENT
+                         : permlog_append(path, kind, store->host, store->command, store->length,
+                                          time(NULL));
+    if (r < 0)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = store->host},
+                  "cannot write the %c line to lonnet.perm.log: %s", (char)kind, strerror(-r));
+}
+
+static void end_store(struct store *store, int result)
+{
+    struct backlogs *all = store->all;
+    if (result < 0) {
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = store->host},
+                  "cannot store a transaction: %s", strerror(-result));
+        spool_abandon(all->folder, &store->file);
+    }
+    write_permlog(store, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED);
+    store->done(store->argument, result >= 0);
+    free(store->host);
+    free(store->command);
+    free(store);
+}
+
+static void on_name_durable(void *argument, int result)
+{
+    struct store *store = argument;
+    /* It is whole and has its name; on a disk that cannot say so, that is not known to last. */
+    if (result < 0)
+        unlinkat(store->all->folder, store->file.name, 0);
+    end_store(store, result);
+}
+
+static void on_content_durable(void *argument, int result)
+{
+    struct store *store = argument;
+    struct backlogs *all = store->all;
+    if (result >= 0)
+        result = spool_publish(all->folder, &store->file);
+    if (result < 0)
+        end_store(store, result);
+    else
+        sync_start(all->sync, all->folder, on_name_durable, store);
+}
+
+void store_start(struct backlogs *all, const char *host, const char *line, size_t length,
+                 void (*done)(void *argument, bool stored), void *argument)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    char *id = strdup(host);
+    /* As much of the command as the perm log takes. */
+    size_t kept = length - 1 < PERMLOG_COMMAND_MAX ? length - 1 : PERMLOG_COMMAND_MAX;
+    char *command = malloc(kept + 1); /* it may be empty */
+    if (store == NULL || id == NULL || command == NULL) {
+        free(store);
+        free(id);
+        free(command);
+        done(argument, false);
+        return;
+    }
+    memcpy(command, line, kept);
+    *store = (struct store){
+        .all = all,
+        .file = {.fd = -1},
+        .host = id,
+        .command = command,
+        .length = kept,
+        .done = done,
+        .argument = argument,
+    };
+    int r = all->folder < 0
+                ? -ENOENT
+                : spool_create(all->folder, host, (uint64_t)time(NULL), line, length, &store->file);
+    if (r < 0)
+        end_store(store, r);
+    else
+        sync_start(all->sync, store->file.fd, on_content_durable, store);
+}
