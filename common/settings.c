@@ -139,6 +139,9 @@ const struct setting settings_table[] = {
         .meaning =
             "The longest pause between probes, which double: how late at most a host's return "
             "is noticed."),
+    ROW(TIME, dead_reminder, "1h", 10 * MS, 24 * HOUR,
+        .meaning = "How often the log says again that a host is dead, so that nobody has to look "
+                   "back for it and nobody's log is full of it."),
     ROW(TIME, deferred_hold, "3s", 10 * MS, HOUR,
         .meaning = "How long a new deferred file is left alone, since lonnet reads it back to be "
                    "sure that it was written."),

@@ -53,6 +53,7 @@ struct settings {
     uint64_t retry_delay;
     uint64_t probe_min;
     uint64_t probe_max;
+    uint64_t dead_reminder;
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;
     uint64_t deferred_retry;

@@ -250,18 +250,39 @@ static void set_alarm(struct host *host, uint64_t when)
                   strerror(-r));
 }
 
+static struct log_about about_death(struct host *host)
+{
+    host->said_dead = host->service->loop.now;
+    return (struct log_about){
+        .event = LOG_EVENT_HOST_DEAD,
+        .host = host->id,
+        .reason = reason_word(host->health.reason),
+    };
+}
+
 static void host_died(struct host *host, enum health_change change)
 {
-    if (change == HEALTH_DIED)
-        log_write(LOG_WARNING,
-                  &(struct log_about){.event = LOG_EVENT_HOST_DEAD,
-                                      .host = host->id,
-                                      .reason = reason_word(host->health.reason)},
-                  "host is dead: %s, %u times in a row; %zu queued requests are answered con_lost",
-                  reason_text(host->health.reason), host->health.failures, host->queued);
+    if (change == HEALTH_DIED) {
+        struct log_about about = about_death(host);
+        log_write(LOG_WARNING, &about,
+                  "host is dead: %s; %zu queued requests are answered con_lost",
+                  reason_text(host->health.reason), host->queued);
+    }
     /* They are as dead as the host: nothing may be sent into them, and nothing would be. */
     pool_close_list(host, POOL_IDLE);
     host_fail_queue(host, REASON_DEAD);
+}
+
+/* A dead host that stays dead is news once an hour. */
+static void remind(struct host *host)
+{
+    uint64_t now = host->service->loop.now;
+    if (host->health.state != HEALTH_DEAD ||
+        now - host->said_dead < host->service->settings.dead_reminder)
+        return;
+    struct log_about about = about_death(host);
+    log_write(LOG_WARNING, &about, "host is still dead, for %.0f s now: %s",
+              (double)(now - host->health.dead_since) / 1e6, reason_text(host->health.reason));
 }
 
 static void attempt_failed(struct host *host, unsigned round, enum reason reason)
@@ -271,6 +292,8 @@ static void attempt_failed(struct host *host, unsigned round, enum reason reason
         health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
     if (change != HEALTH_UNCHANGED)
         host_died(host, change);
+    else
+        remind(host);
 }
 
 static void attempt_succeeded(struct host *host, bool opened)

@@ -53,6 +53,7 @@ struct host {
 
     struct health health;
     bool probing;           /* an attempt is wanted though no request waits for it */
+    uint64_t said_dead;     /* when the log last said so */
     uint64_t not_before;    /* no attempt until then, for want of something on this machine */
     sd_event_source *alarm; /* for the next attempt; made when first needed */
 
