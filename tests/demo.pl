@@ -61,11 +61,24 @@ $lond->end;
 ask('ping', 'con_lost');
 ask('ping', 'con_lost');
 
+heading 'What must not be lost is deferred: stored on disk before the answer.';
+ask('lonc_defer:count:a grade', 'con_delayed');
+print "    $dim$_$plain\n" for split /\n/, $world->read_file('logs/lonnet.perm.log');
+
 heading 'msul1 comes back. Nobody has to tell the keeper: it probes a dead host.';
 $lond = $world->lond('msul1', '--count-texts');
 $keeper->await(qr/host is back/);
 what_the_keeper_said();
 ask('ping', 'pong:msul1');
+
+heading 'And what was deferred is delivered: once, with its line in lonnet.perm.log, and its file gone.';
+my $end = time + 20;
+select undef, undef, undef, 0.05 until $lond->executed('count:a grade') || time > $end;
+my $times = $lond->executed('count:a grade');
+$failed++ if $times != 1;
+print "    lond executed \"count:a grade\" $times time\n";
+select undef, undef, undef, 0.05 until $world->read_file('logs/lonnet.perm.log') =~ /:S:/ || time > $end;
+print "    $dim$_$plain\n" for split /\n/, $world->read_file('logs/lonnet.perm.log');
 
 heading 'Stopping: what is in flight is finished first.';
 $keeper->signal('TERM');
@@ -74,4 +87,5 @@ what_the_keeper_said();
 $failed++ if $status != 0;
 
 print $failed ? "\n${bad}$failed things went otherwise than they should$plain\n" : "\n${good}All as it should be.$plain\n";
+undef $world;
 exit($failed ? 1 : 0);
