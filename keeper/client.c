@@ -31,6 +31,9 @@
 /* Clients kept for the next ones, with their buffers; more would be memory kept for nothing. */
 #define SPARES 64
 
+/* A socket's path of full length, and a NUL. */
+#define SOCKET_PATH_SIZE (sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1)
+
 static const char con_lost[] = "con_lost\n", con_failed[] = "con_failed\n";
 
 enum client_state {
@@ -55,7 +58,8 @@ struct client {
     bool storing;       /* and is being stored */
     bool last_call;     /* the keeper stops: nothing that it writes now is taken any more */
     size_t line_length; /* of the line being served, which stands at the front of `in` */
-    size_t discarded;   /* bytes dropped of a line for which there is no memory; 0: it is kept */
+    bool discarding;    /* there is no memory for this line: it is read and dropped */
+    size_t discarded;   /* so much of it */
     struct buffer in, out;
     struct transaction transaction;
     struct deadline deadline;
@@ -82,6 +86,7 @@ static void release(struct client *client)
         hosts_release(client->host);
     buffer_consume(&client->in, buffer_length(&client->in));
     buffer_free(&client->out);
+    service_check_memory(clients->service);
     TAILQ_REMOVE(&clients->all, client, link);
     clients->count--;
     if (clients->spare_count < SPARES) {
@@ -102,8 +107,8 @@ static void release(struct client *client)
 static void end(struct client *client)
 {
     struct service *service = client->clients->service;
-    bool awaited =
-        client->transaction.state != TRANSACTION_NONE && !host_withdraw(&client->transaction);
+    bool asked = client->transaction.state != TRANSACTION_NONE;
+    bool awaited = client->storing || (asked && !host_withdraw(&client->transaction));
     client->state = CLIENT_ENDED;
     deadline_stop(&client->deadline);
     loop_unwatch(&service->loop, &client->watch);
@@ -243,28 +248,39 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
 
 /* --- Requests --------------------------------------------------------------------------------- */
 
+/* The name of the host that this client means, in `path`; the kernel says it, not the shim. */
+static const char *name_of_host(const struct client *client, char path[SOCKET_PATH_SIZE])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t size = sizeof(address);
+    if (getsockname(client->fd, (struct sockaddr *)&address, &size) < 0 ||
+        address.sun_family != AF_UNIX || size <= offsetof(struct sockaddr_un, sun_path))
+        return NULL;
+    size_t length = size - offsetof(struct sockaddr_un, sun_path);
+    memcpy(path, address.sun_path, length);
+    path[length] = '\0'; /* a path of full length has none */
+    return name_from_socket(path, client->clients->service->config->loncapa.sock_dir);
+}
+
 /*
- * Asks the kernel, not the shim, which socket this client connected to. The host stays the
- * client's; without one it is looked for again with each line, since a reload may bring it.
+ * The host stays the client's; without one it is looked for again with each line, since a reload
+ * may bring it.
  */
 static enum reason find_host(struct client *client)
 {
     struct service *service = client->clients->service;
-    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
-    socklen_t size = sizeof(address);
+    char path[SOCKET_PATH_SIZE];
     if (client->host != NULL)
         return REASON_NONE;
     if (!service->config->valid)
         return REASON_NO_TABLE;
-    if (getsockname(client->fd, (struct sockaddr *)&address, &size) < 0 ||
-        address.sun_family != AF_UNIX || size <= offsetof(struct sockaddr_un, sun_path))
-        return REASON_WRONG_DIRECTORY;
-    char path[sizeof(address.sun_path) + 1] = "";
-    memcpy(path, address.sun_path, size - offsetof(struct sockaddr_un, sun_path));
-    const char *name = name_from_socket(path, service->config->loncapa.sock_dir);
+    const char *name = name_of_host(client, path);
     if (name == NULL)
         return REASON_WRONG_DIRECTORY;
     client->host = hosts_hold(service->hosts, name);
+    if (client->host == NULL && client->deferrable)
+        deferred_refuse(client->clients->deferred, name, client->transaction.request,
+                        client->transaction.length);
     return client->host != NULL ? REASON_NONE : REASON_UNKNOWN_HOST;
 }
 
@@ -277,7 +293,6 @@ static bool is_line(const struct transaction *transaction, const char *text)
 /* Counts an answer that the keeper gives itself. */
 static void count(struct client *client, enum reason reason)
 {
-    client->clients->service->requests++;
     client->clients->service->answers[reason]++;
 }
 
@@ -311,6 +326,7 @@ static void serve_line(struct client *client, size_t length)
 {
     struct transaction *transaction = &client->transaction;
     deadline_stop(&client->deadline);
+    client->clients->service->requests++;
     client->line_length = length;
     transaction->request = client->in.data + client->in.start;
     transaction->length = length;
@@ -340,7 +356,7 @@ static struct deadline_queue *time_for_line(const struct client *client)
     struct service *service = client->clients->service;
     if (service->stopping)
         return &service->draining;
-    bool begun = buffer_length(&client->in) > 0 || client->discarded > 0;
+    bool begun = buffer_length(&client->in) > 0 || client->discarding;
     return begun ? &service->line : &service->silent;
 }
 
@@ -375,6 +391,7 @@ static void refuse_line(struct client *client)
 static void start_discarding(struct client *client)
 {
     limit_reached(&client->clients->service->memory_limit, NULL);
+    client->discarding = true;
     client->discarded = buffer_length(&client->in);
     buffer_consume(&client->in, client->discarded);
 }
@@ -391,8 +408,10 @@ static ssize_t receive_discarding(struct client *client)
     n = recv(client->fd, dustbin, taken, MSG_DONTWAIT);
     client->discarded += taken;
     if (lf != NULL) {
+        client->discarding = false;
         client->discarded = 0;
         client->line_length = 0;
+        client->clients->service->requests++;
         count(client, REASON_NO_MEMORY);
         deadline_stop(&client->deadline);
         answer_text(client, con_lost);
@@ -404,8 +423,8 @@ static ssize_t receive_discarding(struct client *client)
 static bool receive(struct client *client)
 {
     bool more = true;
-    ssize_t n = client->discarded > 0 ? receive_discarding(client)
-                                      : buffer_receive(&client->in, client->fd, &more);
+    ssize_t n = client->discarding ? receive_discarding(client)
+                                   : buffer_receive(&client->in, client->fd, &more);
     if (client->state == CLIENT_ENDED)
         return false;
     if (n == -ENOBUFS || n == -ENOMEM) {

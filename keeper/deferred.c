@@ -411,3 +411,8 @@ void deferred_store(struct deferred *deferred, const char *host, const char *lin
 {
     store_start(&deferred->all, host, line, length, done, argument);
 }
+
+void deferred_refuse(struct deferred *deferred, const char *host, const char *line, size_t length)
+{
+    store_log(&deferred->all, PERMLOG_FAILED, host, line, length - 1);
+}

@@ -37,4 +37,7 @@ void deferred_drain(struct deferred *deferred, void (*quiet)(void *argument), vo
 void deferred_store(struct deferred *deferred, const char *host, const char *line, size_t length,
                     void (*done)(void *argument, bool stored), void *argument);
 
+/* What cannot be stored, since there is no such host, gets its F line. */
+void deferred_refuse(struct deferred *deferred, const char *host, const char *line, size_t length);
+
 #endif

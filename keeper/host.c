@@ -32,6 +32,7 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
         service->answers[reason]++;
     transaction->done(transaction, reason, reason == REASON_NONE ? reply : NULL, length);
     buffer_consume(reply, buffer_length(reply));
+    service_check_memory(service);
 }
 
 /* --- The queue -------------------------------------------------------------------------------- */

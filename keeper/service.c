@@ -25,6 +25,13 @@ size_t service_descriptors_free(const struct service *service)
     return kept < service->descriptors_max ? service->descriptors_max - kept : 0;
 }
 
+/* Not before half of it is free, so that a budget at its edge does not fill the log. */
+void service_check_memory(struct service *service)
+{
+    if (service->memory_limit.reached && buffers_used() <= service->settings.buffers_limit / 2)
+        limit_left(&service->memory_limit, NULL);
+}
+
 void limit_reached(struct limit *limit, const char *host)
 {
     limit->count++;

@@ -58,6 +58,9 @@ void service_closed(struct service *service);
 /* How many more may be opened beside the reserve. */
 size_t service_descriptors_free(const struct service *service);
 
+/* To be called when buffers have been given back: the limit of memory may be left. */
+void service_check_memory(struct service *service);
+
 /* A limit was met once more; the first time is logged. `host` may be NULL. */
 void limit_reached(struct limit *limit, const char *host);
 /* It is met no longer; logged with the count if it had been. */

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "keeper/permlog.h"
 #include "keeper/store.h"
 
 /* A request being stored for a client. */
@@ -23,14 +22,14 @@ struct store {
     void *argument;
 };
 
-static void write_permlog(struct store *store, enum permlog_kind kind)
+void store_log(struct backlogs *all, enum permlog_kind kind, const char *host, const char *command,
+               size_t length)
 {
-    const char *path = store->all->permlog_path;
-    int r = path == NULL ? -ENOENT
-                         : permlog_append(path, kind, store->host, store->command, store->length,
-                                          time(NULL));
+    int r = all->permlog_path == NULL
+                ? -ENOENT
+                : permlog_append(all->permlog_path, kind, host, command, length, time(NULL));
     if (r < 0)
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = store->host},
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = host},
                   "cannot write the %c line to lonnet.perm.log: %s", (char)kind, strerror(-r));
 }
 
@@ -42,7 +41,8 @@ static void end_store(struct store *store, int result)
                   "cannot store a transaction: %s", strerror(-result));
         spool_abandon(all->folder, &store->file);
     }
-    write_permlog(store, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED);
+    store_log(store->all, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED, store->host,
+              store->command, store->length);
     store->done(store->argument, result >= 0);
     free(store->host);
     free(store->command);

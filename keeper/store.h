@@ -9,8 +9,13 @@
 #include <stddef.h>
 
 #include "keeper/backlog.h"
+#include "keeper/permlog.h"
 
 void store_start(struct backlogs *all, const char *host, const char *line, size_t length,
                  void (*done)(void *argument, bool stored), void *argument);
+
+/* Writes a line to lonnet.perm.log; a failure is logged. `command` is without LF. */
+void store_log(struct backlogs *all, enum permlog_kind kind, const char *host, const char *command,
+               size_t length);
 
 #endif
