@@ -5,7 +5,7 @@
 #ifndef LONC_KEEPER_KEEPER_H
 #define LONC_KEEPER_KEEPER_H
 
-#include "keeper/config.h"
+#include "common/config.h"
 
 /*
  * Runs until it is told to stop. `config`, which becomes the keeper's, may be invalid: then all are

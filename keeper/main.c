@@ -16,7 +16,7 @@
 
 #include "common/log.h"
 #include "keeper/cipher.h"
-#include "keeper/config.h"
+#include "common/config.h"
 #include "keeper/keeper.h"
 
 static const char help_text[] =

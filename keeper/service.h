@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
-#include "keeper/config.h"
+#include "common/config.h"
 #include "keeper/loop.h"
 #include "keeper/reason.h"
 

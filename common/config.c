@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads the three files together. The parsers are in common/; this only knows where the files lie
+ * Reads the three files together. The parsers are beside it; this only knows where the files lie
  * and what a failure of one means for the rest.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "keeper/config.h"
+#include "common/config.h"
 
 static int load_table(struct config *config, struct complaints *complaints)
 {

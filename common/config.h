@@ -3,8 +3,8 @@
  * Everything an administrator can write, read together: keeper.conf, loncapa.conf and hosts.tab. It
  * is built whole, aside, and put into force only if all of it is right (DESIGN.md rule 9).
  */
-#ifndef LONC_KEEPER_CONFIG_H
-#define LONC_KEEPER_CONFIG_H
+#ifndef LONC_COMMON_CONFIG_H
+#define LONC_COMMON_CONFIG_H
 
 #include <stdbool.h>
 
