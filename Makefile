@@ -28,7 +28,7 @@ LDFLAGS  = -Wl,-z,relro,-z,now $(EXTRA)
 # --- What is made of what -------------------------------------------------------------------------
 
 COMMON := $(wildcard common/*.c)
-KEEPER := $(wildcard keeper/*.c)
+KEEPER := $(filter-out keeper/loncctl.c,$(wildcard keeper/*.c))
 UNIT   := $(wildcard tests/unit/*.c)
 LOND   := $(wildcard tests/lond/*.c)
 LOAD   := $(wildcard tests/bench/load*.c)
@@ -38,14 +38,18 @@ SHIM   := shim/lonc-shim.c common/channel.c common/log.c common/unix.c
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim
+PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl
 TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load
 
 all: $(PROGRAMS) ## build the programs (the default)
 
 $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lbsd
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lbsd -ljansson
+
+$(BUILD)/loncctl: $(call object,keeper/loncctl.c common/unix.c)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
 
 # Static, because it is started for every connection: an exec of a static program is the cheapest.
 $(BUILD)/lonc-shim: $(call object,$(SHIM))
@@ -54,7 +58,7 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 
 $(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lbsd
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lbsd -ljansson
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
 	$(if $(V),,@echo "  LINK  $@")
@@ -71,11 +75,11 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(SHIM) $(UNIT) $(LOND) $(LOAD))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(SHIM) $(UNIT) $(LOND) $(LOAD))
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev libjansson-dev
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd valgrind
 
 # Names what is missing; installs it as root, else prints the one line that does.

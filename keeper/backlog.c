@@ -167,8 +167,16 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
     return backlog;
 }
 
+void backlog_count(struct backlog *backlog, size_t count)
+{
+    backlog->all->waiting += count - backlog->count; /* modulo, for a count that shrinks */
+    backlog->count = count;
+    service_changed(backlog->all->service);
+}
+
 void backlog_free(struct backlog *backlog)
 {
+    backlog_count(backlog, 0);
     deadline_stop(&backlog->pause);
     host_withdraw_offer(backlog->host);
     hosts_release(backlog->host);
@@ -229,7 +237,7 @@ static void sync_folder(struct backlogs *all)
 static void gone(struct file *file)
 {
     if (file->backlog->count > 0)
-        file->backlog->count--;
+        backlog_count(file->backlog, file->backlog->count - 1);
     backlog_forget(file);
 }
 

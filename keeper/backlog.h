@@ -77,6 +77,7 @@ struct backlogs {
     struct files_by_name files;
     struct backlogs_by_host by_host;
     size_t arrived, sending;   /* files in these states */
+    size_t waiting;            /* files of all backlogs, as far as is known */
     bool holding;              /* after a start all files are new: none goes before this ends */
     bool scanning;             /* the folder is being read: what has been found is not all */
     bool scan_found;           /* this scan, or the last one, has admitted a file */
@@ -114,6 +115,9 @@ void backlog_forget(struct file *file);
 
 /* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
 struct backlog *backlog_need(struct backlogs *all, const char *id);
+
+/* Sets how many files it has on disk. */
+void backlog_count(struct backlog *backlog, size_t count);
 
 /* Frees a backlog whose files have been forgotten. */
 void backlog_free(struct backlog *backlog);

@@ -119,7 +119,7 @@ static void on_settled(struct deadline *deadline)
     } else {
         backlog = backlog_need(file->all, file->host);
         if (backlog != NULL)
-            backlog->count++;
+            backlog_count(backlog, backlog->count + 1);
         backlog_admit(file);
     }
     if (backlog != NULL)
@@ -176,7 +176,7 @@ static void end_scan(struct deferred *deferred)
     deferred->scan_again = false;
     sd_event_source_set_enabled(deferred->scanner, SD_EVENT_OFF);
     RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next) {
-        backlog->count = backlog->counted;
+        backlog_count(backlog, backlog->counted);
         backlog->more = backlog->scan_more;
         backlog->limited = false;
         backlog_pump(backlog);
@@ -377,6 +377,11 @@ void deferred_reload(struct deferred *deferred)
     } else {
         start_scan(deferred);
     }
+}
+
+size_t deferred_count(const struct deferred *deferred)
+{
+    return deferred->all.waiting;
 }
 
 void deferred_drain(struct deferred *deferred, void (*quiet)(void *argument), void *argument)

@@ -23,6 +23,9 @@ void deferred_free(struct deferred *deferred); /* NULL is allowed */
  */
 void deferred_reload(struct deferred *deferred);
 
+/* The files that wait, of all hosts, as far as is known. */
+size_t deferred_count(const struct deferred *deferred);
+
 /*
  * The keeper stops: nothing more is sent, and `quiet` is called when no file is with its lond,
  * perhaps at once.

@@ -44,6 +44,7 @@ static void enqueue(struct transaction *transaction)
     TAILQ_INSERT_TAIL(&host->queue, transaction, link);
     host->queued++;
     host->service->queued++;
+    service_changed(host->service);
     deadline_start(&host->service->waiting, &transaction->waiting);
 }
 
@@ -64,6 +65,7 @@ static void dequeue(struct transaction *transaction)
     TAILQ_REMOVE(&host->queue, transaction, link);
     host->queued--;
     service->queued--;
+    service_changed(service);
     /* Not before it is half empty, so that a queue at its edge does not fill the log. */
     if (host->queued <= service->settings.queue_per_host / 2)
         limit_left(&host->queue_limit, host->id);
@@ -291,6 +293,7 @@ static void attempt_failed(struct host *host, unsigned round, enum reason reason
     struct health_rules rules = rules_of(host->service);
     enum health_change change =
         health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
+    service_changed(host->service);
     if (change != HEALTH_UNCHANGED)
         host_died(host, change);
     else
@@ -303,6 +306,7 @@ static void attempt_succeeded(struct host *host, bool opened)
     unsigned most = (unsigned)host->service->settings.connections_per_host;
     if (health_success(&host->health, most, opened) != HEALTH_RETURNED)
         return;
+    service_changed(host->service);
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_HOST_BACK, .host = host->id},
               "host is back after %.1f s", (double)(host->service->loop.now - dead_since) / 1e6);
 }

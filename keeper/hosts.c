@@ -19,8 +19,6 @@ static int compare_names(struct host *one, struct host *other)
     return strcasecmp(one->name, other->name);
 }
 
-RB_PROTOTYPE(hosts_by_id, host, by_id, compare_ids)
-RB_PROTOTYPE(hosts_by_name, host, by_name, compare_names)
 RB_GENERATE(hosts_by_id, host, by_id, compare_ids)
 RB_GENERATE(hosts_by_name, host, by_name, compare_names)
 

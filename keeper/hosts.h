@@ -10,6 +10,9 @@
 RB_HEAD(hosts_by_id, host);
 RB_HEAD(hosts_by_name, host);
 
+RB_PROTOTYPE(hosts_by_id, host, by_id, )
+RB_PROTOTYPE(hosts_by_name, host, by_name, )
+
 struct hosts {
     struct hosts_by_id by_id;
     struct hosts_by_name by_name;

@@ -17,9 +17,12 @@
 #include "common/log.h"
 #include "common/unix.h"
 #include "keeper/client.h"
+#include "keeper/control.h"
 #include "keeper/hosts.h"
 #include "keeper/intake.h"
 #include "keeper/keeper.h"
+#include "keeper/presence.h"
+#include "keeper/status.h"
 
 struct keeper {
     struct service service;
@@ -27,14 +30,18 @@ struct keeper {
     struct deferred *deferred;
     struct clients *clients;
     struct intake *intake;
+    struct control *control;
+    struct presence *presence;
+    struct status status;
     sd_event_source *drain_end;
     const char *config_path;
-    char *bound_path; /* of the channel, when it was bound here and not by systemd */
+    char *bound[2]; /* paths of sockets that were bound here, and not by systemd */
 };
 
+/* Each complaint goes to the log, and to whoever asked for the reload. */
 static void say(void *argument, const char *text)
 {
-    (void)argument;
+    json_array_append_new(argument, json_string(text));
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
 }
 
@@ -51,8 +58,10 @@ static void put_into_force(struct keeper *keeper, struct config *config)
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
     if (config->valid && hosts_apply(&keeper->hosts) < 0)
         log_write(LOG_CRIT, NULL, "no memory for all hosts of the table");
-    if (config->valid)
+    if (config->valid) {
         deferred_reload(keeper->deferred);
+        presence_configured(keeper->presence);
+    }
     config_free(old); /* hosts no longer point into it */
     if (config->valid)
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
@@ -62,20 +71,35 @@ static void put_into_force(struct keeper *keeper, struct config *config)
                   "no valid configuration: every request is answered con_lost until a reload");
 }
 
-/* All or nothing: what is wrong leaves the old configuration in force (DESIGN.md rule 9). */
-static void reload(struct keeper *keeper)
+/*
+ * All or nothing: what is wrong leaves the old configuration in force (DESIGN.md rule 9). Returns
+ * the complaints; the caller owns the array, which is NULL without memory.
+ */
+static json_t *reload(void *argument)
 {
-    struct complaints complaints = {.say = say};
+    struct keeper *keeper = argument;
+    json_t *said = json_array();
+    struct complaints complaints = {.say = say, .argument = said};
+    presence_reloading(keeper->presence);
     struct config *config = config_load(keeper->config_path, &complaints);
     if (config != NULL && config->valid) {
         put_into_force(keeper, config);
         hosts_forgive(&keeper->hosts);
-        return;
+    } else {
+        config_free(config);
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
+                  "reload failed with %u complaints; the old configuration stays in force",
+                  complaints.count);
     }
-    config_free(config);
-    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-              "reload failed with %u complaints; the old configuration stays in force",
-              complaints.count);
+    presence_ready(keeper->presence);
+    return said;
+}
+
+/* A reload that nobody waits for: lonc-hosts is told by a file, since no unit runs it. */
+static void reload_on_signal(struct keeper *keeper)
+{
+    json_decref(reload(keeper));
+    presence_touch_reloaded(keeper->presence);
 }
 
 /* --- Leaving ---------------------------------------------------------------------------------- */
@@ -125,6 +149,7 @@ static void drain(struct keeper *keeper)
         leave(keeper);
         return;
     }
+    presence_stopping(keeper->presence);
     service->stopping = true;
     intake_stop(keeper->intake);
     hosts_stop(&keeper->hosts);
@@ -132,6 +157,13 @@ static void drain(struct keeper *keeper)
 }
 
 /* --- Signals ---------------------------------------------------------------------------------- */
+
+static void write_status_file(const struct keeper *keeper)
+{
+    int r = status_write_file(&keeper->status);
+    if (r < 0)
+        log_write(LOG_WARNING, NULL, "cannot write loncstatus.txt: %s", strerror(-r));
+}
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *argument)
 {
@@ -141,10 +173,11 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     switch ((int)info->ssi_signo) {
     case SIGHUP:
     case SIGUSR2: /* lonManage and others send it (PROTOCOL.md section 6) */
-        reload(keeper);
+        reload_on_signal(keeper);
         break;
     case SIGUSR1:
         hosts_forgive(&keeper->hosts);
+        write_status_file(keeper);
         break;
     case SIGQUIT:
         leave(keeper);
@@ -195,24 +228,45 @@ static int passed_socket(const char *wanted, int type)
     return result;
 }
 
-/* Under systemd the channel is passed; else it is bound here. A descriptor, or a negative errno. */
-static int open_channel(struct keeper *keeper)
+/*
+ * A listener that systemd passes by name, or else one bound in runtime_dir, whose path is kept in
+ * *bound to be removed in the end. A descriptor, or a negative errno.
+ */
+static int open_listener(struct keeper *keeper, const char *name, const char *file, int type,
+                         char **bound)
 {
-    int fd = passed_socket("channel", SOCK_SEQPACKET);
+    int fd = passed_socket(name, type);
     if (fd >= 0)
         return fd;
-    const char *directory = keeper->service.settings.runtime_dir;
-    if (asprintf(&keeper->bound_path, "%s/keeper.sock", directory) < 0) {
-        keeper->bound_path = NULL;
+    if (asprintf(bound, "%s/%s", keeper->service.settings.runtime_dir, file) < 0) {
+        *bound = NULL;
         return -ENOMEM;
     }
-    fd = unix_listen(keeper->bound_path, SOCK_SEQPACKET);
+    fd = unix_listen(*bound, type);
     if (fd < 0) {
-        log_write(LOG_CRIT, NULL, "cannot listen at %s: %s", keeper->bound_path, strerror(-fd));
-        free(keeper->bound_path);
-        keeper->bound_path = NULL;
+        log_write(LOG_CRIT, NULL, "cannot listen at %s: %s", *bound, strerror(-fd));
+        free(*bound);
+        *bound = NULL;
     }
     return fd;
+}
+
+static int open_sockets(struct keeper *keeper)
+{
+    struct service *service = &keeper->service;
+    const struct control_actions actions = {.reload = reload, .argument = keeper};
+    int channel =
+        open_listener(keeper, "channel", "keeper.sock", SOCK_SEQPACKET, &keeper->bound[0]);
+    if (channel < 0)
+        return channel;
+    keeper->intake = intake_new(service, keeper->clients, channel);
+    if (keeper->intake == NULL)
+        return -ENOMEM;
+    int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
+    if (control < 0)
+        return control;
+    keeper->control = control_new(service, &keeper->status, &actions, control);
+    return keeper->control != NULL ? 0 : -ENOMEM;
 }
 
 /* As many as allowed; and how many are in use already, those of libraries included. */
@@ -260,19 +314,25 @@ static int start(struct keeper *keeper, struct config *config)
     r = hear_signals(keeper);
     if (r < 0)
         return r;
-    int channel = open_channel(keeper);
-    if (channel < 0)
-        return channel;
+    keeper->status = (struct status){
+        .service = service,
+        .deferred = keeper->deferred,
+        .started = loop_clock(),
+    };
+    keeper->presence = presence_new(service, &keeper->status);
+    if (keeper->presence == NULL)
+        return -ENOMEM;
     count_descriptors(service);
-    keeper->intake = intake_new(service, keeper->clients, channel);
-    return keeper->intake != NULL ? 0 : -ENOMEM;
+    return open_sockets(keeper);
 }
 
 static void finish(struct keeper *keeper)
 {
-    if (keeper->bound_path != NULL)
-        unlink(keeper->bound_path);
-    free(keeper->bound_path);
+    for (size_t i = 0; i < sizeof(keeper->bound) / sizeof(*keeper->bound); i++) {
+        if (keeper->bound[i] != NULL)
+            unlink(keeper->bound[i]);
+        free(keeper->bound[i]);
+    }
     sd_event_source_disable_unref(keeper->drain_end);
     /* Whoever still waits is answered, and lets go of its host. */
     keeper->service.stopping = true;
@@ -281,6 +341,8 @@ static void finish(struct keeper *keeper)
     intake_free(keeper->intake);
     deferred_free(keeper->deferred);
     clients_free(keeper->clients);
+    control_free(keeper->control);
+    presence_free(keeper->presence);
     hosts_free(&keeper->hosts);
     buffer_free(&keeper->service.reply);
     loop_close(&keeper->service.loop);
@@ -298,6 +360,9 @@ int keeper_run(struct config *config, const char *config_path)
         put_into_force(&keeper, config);
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STARTED},
                   "lonc-keeper " LONC_VERSION " is ready");
+        presence_ready(keeper.presence);
+        /* Where systemd wants to hear from the loop, a loop that is stuck is killed. */
+        sd_event_set_watchdog(keeper.service.loop.event, true);
         r = sd_event_loop(keeper.service.loop.event);
     }
     finish(&keeper);

@@ -7,16 +7,18 @@
  * Exit codes: 0 after a stop, or a check that found nothing; 1 when something is wrong with the
  * configuration (--check) or the keeper could not start; 2 for a wrong command line.
  */
+#include <bsd/unistd.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/config.h"
 #include "common/log.h"
 #include "keeper/cipher.h"
-#include "common/config.h"
 #include "keeper/keeper.h"
 
 static const char help_text[] =
@@ -112,6 +114,7 @@ static int run(const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {.config = NULL};
+    setproctitle_init(argc, argv, environ); /* the title will show what STATUS= says */
     parse_options(&options, argc, argv);
     return options.check ? check(&options) : run(&options);
 }

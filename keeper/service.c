@@ -25,6 +25,12 @@ size_t service_descriptors_free(const struct service *service)
     return kept < service->descriptors_max ? service->descriptors_max - kept : 0;
 }
 
+void service_changed(struct service *service)
+{
+    if (service->presence != NULL && service->changed.queue == NULL)
+        deadline_start(&service->changing, &service->changed);
+}
+
 /* Not before half of it is free, so that a budget at its edge does not fill the log. */
 void service_check_memory(struct service *service)
 {

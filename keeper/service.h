@@ -49,6 +49,10 @@ struct service {
     size_t descriptors_max;
     void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
     struct intake *intake;
+
+    struct deadline changed; /* runs once something has that presence.c shows */
+    struct deadline_queue changing;
+    struct presence *presence; /* NULL: nobody shows it */
 };
 
 /* Opens and closes are told here, for the kernel gives no cheap way to ask how many are open. */
@@ -57,6 +61,9 @@ void service_closed(struct service *service);
 
 /* How many more may be opened beside the reserve. */
 size_t service_descriptors_free(const struct service *service);
+
+/* Something has changed that STATUS= tells: hosts' health, or what waits. */
+void service_changed(struct service *service);
 
 /* To be called when buffers have been given back: the limit of memory may be left. */
 void service_check_memory(struct service *service);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the keeper says of itself: to `loncctl status`, to systemd (STATUS=) and ps, and to LON-CAPA
+ * in loncstatus.txt. All of it is read from the objects here, so that no two places differ.
+ */
+#ifndef LONC_KEEPER_STATUS_H
+#define LONC_KEEPER_STATUS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "keeper/deferred.h"
+#include "keeper/hosts.h"
+
+struct status {
+    struct service *service;
+    const struct deferred *deferred;
+    uint64_t started; /* loop_clock() */
+};
+
+/* "3 hosts up, 1 dead, 0 queued, 12 deferred", into `line`. */
+void status_line(const struct status *status, char *line, size_t size);
+
+/* All of it, as an object that the caller owns; NULL without memory. */
+json_t *status_json(const struct status *status);
+
+/*
+ * Writes `<lonDocRoot>/lon-status/loncstatus.txt` (PROTOCOL.md section 6), whole or not at all. 0
+ * or a negative errno.
+ */
+int status_write_file(const struct status *status);
+
+#endif
