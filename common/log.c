@@ -41,6 +41,7 @@ static struct {
     const char *program;
     int level;
     int journal; /* a connected datagram socket, or -1 */
+    void (*also)(int priority, const struct log_about *about, const char *text);
 } log_state = {.program = "lonc", .level = LOG_DEBUG, .journal = -1};
 
 const char *log_event_id(enum log_event event)
@@ -70,6 +71,11 @@ void log_open(const char *program, enum log_target target, int level, const char
     if (log_state.journal >= 0)
         close(log_state.journal);
     log_state.journal = target == LOG_TARGET_STDERR ? -1 : connect_journal(journal);
+}
+
+void log_also_to(void (*write)(int priority, const struct log_about *about, const char *text))
+{
+    log_state.also = write;
 }
 
 /* Bytes that a terminal or a line-based reader could take for something else become '?'. */
@@ -158,5 +164,7 @@ void log_write(int priority, const struct log_about *about, const char *format, 
         about = &nothing;
     if (log_state.journal < 0 || !write_journal(priority, about, text))
         write_stderr(about, text);
+    if (log_state.also != NULL)
+        log_state.also(priority, about, text);
     errno = saved;
 }

@@ -58,6 +58,9 @@ const struct setting settings_table[] = {
     ROW(TEXT, runtime_dir, "/run/lonc", 1, RUNTIME_DIR_MAX,
         .meaning = "Where the keeper's own sockets are; short enough for their paths to fit a "
                    "socket's address."),
+    ROW(TEXT, log_file, "", 0, 4000,
+        .meaning = "A file that gets each message in the form of the old daemon's lonc.log, for "
+                   "programs that parse it; empty, because the journal has them all."),
     ROW(CHOICE, log_target, "auto", LOG_TARGET_AUTO, LOG_TARGET_STDERR, .words = log_targets,
         .meaning = "Where messages go; auto means the journal when there is one, which keeps their "
                    "fields, else standard error."),

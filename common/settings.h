@@ -21,6 +21,7 @@
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
     char *runtime_dir;
+    char *log_file;      /* "": none */
     uint64_t log_target; /* enum log_target */
     uint64_t log_level;  /* syslog's 0 to 7 */
 

@@ -21,6 +21,7 @@
 #include "keeper/hosts.h"
 #include "keeper/intake.h"
 #include "keeper/keeper.h"
+#include "keeper/lonclog.h"
 #include "keeper/presence.h"
 #include "keeper/status.h"
 
@@ -56,6 +57,7 @@ static void put_into_force(struct keeper *keeper, struct config *config)
     buffers_set_limit(config->settings.buffers_limit);
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
+    lonclog_open(config->settings.log_file);
     if (config->valid && hosts_apply(&keeper->hosts) < 0)
         log_write(LOG_CRIT, NULL, "no memory for all hosts of the table");
     if (config->valid) {
