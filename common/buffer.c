@@ -76,7 +76,9 @@ int buffer_reserve(struct buffer *buffer, size_t room)
     }
     move_to_front(buffer);
     int r = resize(buffer, size);
-    /* Near the budget's edge, what was asked for may fit where the doubling does not. */
+    /* Near the budget's edge a smaller step may fit where the doubling does not. */
+    if (r == -ENOBUFS && size > needed + SECOND_SIZE)
+        r = resize(buffer, needed + SECOND_SIZE);
     return r == -ENOBUFS && size > needed ? resize(buffer, needed) : r;
 }
 
@@ -85,7 +87,8 @@ int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
     int r = buffer_reserve(buffer, length);
     if (r < 0)
         return r;
-    memcpy(buffer->data + buffer->end, bytes, length);
+    if (length > 0)
+        memcpy(buffer->data + buffer->end, bytes, length);
     buffer->end += length;
     return 0;
 }

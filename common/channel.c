@@ -123,7 +123,8 @@ int channel_receive(int channel, int fds[CHANNEL_BATCH])
         close(fds[i]);
     /* With more than a batch in one message the sender is wrong, not this process too full. */
     bool cut = (msg.msg_flags & MSG_CTRUNC) != 0 &&
-               is_message(&message, (size_t)n, MESSAGE_HANDOVER) && message.count <= CHANNEL_BATCH;
+               is_message(&message, (size_t)n, MESSAGE_HANDOVER) &&
+               message.count <= CHANNEL_BATCH && count < message.count;
     return cut ? -EMFILE : -EBADMSG;
 }
 
@@ -142,7 +143,7 @@ int channel_read_acknowledgement(int channel)
     struct message message;
     ssize_t n;
     do
-        n = recv(channel, &message, sizeof(message), MSG_DONTWAIT);
+        n = recv(channel, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n < 0 ? -errno : 0;

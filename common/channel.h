@@ -13,7 +13,8 @@
 
 /*
  * Connects to the keeper's channel without waiting. Returns a descriptor that the caller owns, or a
- * negative errno: -EAGAIN while the backlog is full (nothing tells when it no longer is: try again).
+ * negative errno: -EAGAIN while the backlog is full (nothing tells when it no longer is: try
+ * again).
  */
 int channel_connect(const char *path);
 

@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,7 +100,10 @@ static void write_stderr(const struct log_about *about, const char *text)
     make_printable(line);
     size_t end = strlen(line);
     line[end] = '\n';
-    /* Nothing can be done about a standard error that takes no more. */
+    /* Under systemd this leads to journald too; one that hangs must not stop the loop. */
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&ready, 1, 0) < 1 || (ready.revents & POLLOUT) == 0)
+        return;
     ssize_t ignored = write(STDERR_FILENO, line, end + 1);
     (void)ignored;
 }

@@ -14,6 +14,8 @@
 int unix_address(struct sockaddr_un *address, const char *path)
 {
     size_t length = strlen(path);
+    if (length == 0) /* which would be an abstract address, open to every local user */
+        return -EINVAL;
     if (length >= sizeof(address->sun_path))
         return -ENAMETOOLONG;
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -24,6 +26,9 @@ int unix_address(struct sockaddr_un *address, const char *path)
 /* A socket nobody listens on refuses a connect; a listener with a full backlog does not. */
 static bool is_abandoned(const struct sockaddr_un *address, int type)
 {
+    struct stat status;
+    if (lstat(address->sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
+        return false;
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;

@@ -7,7 +7,7 @@
 
 #include <sys/un.h>
 
-/* Fills in the address of `path`. 0, or -ENAMETOOLONG when it has 108 bytes or more. */
+/* Fills in the address of `path`. 0, -ENAMETOOLONG for 108 bytes or more, -EINVAL for none. */
 int unix_address(struct sockaddr_un *address, const char *path);
 
 /*

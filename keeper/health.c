@@ -71,11 +71,11 @@ enum health_change health_success(struct health *health, unsigned connections_pe
     if (health->state == HEALTH_HEALTHY)
         return HEALTH_UNCHANGED;
     bool was_dead = health->dead_since != 0;
-    unsigned round = health->round;
+    unsigned round = health->round, slow_start = health->slow_start;
     health_init(health);
     health->round = round;
     /* A peer that has just come back is not met by ten connections at once. */
-    health->slow_start = was_dead ? 1 : 0;
+    health->slow_start = was_dead ? 1 : slow_start;
     return was_dead ? HEALTH_RETURNED : HEALTH_UNCHANGED;
 }
 
@@ -83,7 +83,7 @@ void health_forgive(struct health *health, const struct health_rules *rules, uin
 {
     if (health->state == HEALTH_HEALTHY)
         return;
-    if (health->state == HEALTH_DEAD)
+    if (health->dead_since != 0)
         health->failures = rules->failures_until_dead - 1;
     else
         health->failures = 0;

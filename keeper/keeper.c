@@ -54,6 +54,7 @@ static void put_into_force(struct keeper *keeper, struct config *config)
     struct config *old = service->config;
     service->config = config;
     service->settings = config->settings;
+    loop_spans_changed(&service->loop);
     buffers_set_limit(config->settings.buffers_limit);
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);

@@ -122,6 +122,13 @@ static int on_timer(sd_event_source *source, uint64_t when, void *argument)
     return 0;
 }
 
+void loop_spans_changed(struct loop *loop)
+{
+    struct deadline_queue *queue;
+    LIST_FOREACH (queue, &loop->queues, link)
+        arm_for(queue);
+}
+
 void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const uint64_t *span,
                         void (*expired)(struct deadline *))
 {
@@ -138,8 +145,7 @@ void deadline_start(struct deadline_queue *queue, struct deadline *deadline)
     deadline->since = queue->loop->now;
     deadline->queue = queue;
     TAILQ_INSERT_TAIL(&queue->running, deadline, link);
-    if (TAILQ_FIRST(&queue->running) == deadline)
-        arm_for(queue);
+    arm_for(queue);
 }
 
 void deadline_stop(struct deadline *deadline)

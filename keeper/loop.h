@@ -77,6 +77,9 @@ void loop_unwatch(struct loop *loop, struct watch *watch);
 void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const uint64_t *span,
                         void (*expired)(struct deadline *));
 
+/* The spans have changed where queues point: what runs already ends by the new ones. */
+void loop_spans_changed(struct loop *loop);
+
 /* Starts, or starts again, from now; a deadline runs in one queue at a time. */
 void deadline_start(struct deadline_queue *queue, struct deadline *deadline);
 void deadline_stop(struct deadline *deadline);

@@ -38,7 +38,7 @@ static void end(void)
     close(FAR);
 }
 
-TestSuite(buffer, .init = begin, .fini = end, .timeout = 60);
+TestSuite(buffer, .init = begin, .fini = end, .timeout = 20);
 
 /* --- Helpers ---------------------------------------------------------------------------------- */
 
@@ -518,35 +518,41 @@ Test(buffer, a_peer_that_went_away_is_an_error_and_no_signal)
     expect_content(&buffer, "ping\n");
 }
 
+/* Sends what the kernel takes now of a line of `length` bytes, its LF, and one line more. */
+static size_t send_long_line(size_t sent, size_t length)
+{
+    static char chunk[65536];
+    static const char rest[] = "\nnext\n";
+    memset(chunk, 'x', sizeof(chunk));
+    const char *from = sent < length ? chunk : rest + (sent - length);
+    size_t left = sent < length ? length - sent : strlen(from);
+    ssize_t n = send(FAR, from, left < sizeof(chunk) ? left : sizeof(chunk), MSG_DONTWAIT);
+    return n > 0 ? sent + (size_t)n : sent;
+}
+
 /* Receives until there is a line; returns its length. Counts how often the buffer grew. */
-static size_t receive_long_line(const char *chunk, size_t chunk_size, size_t length, unsigned *grew)
+static size_t receive_long_line(size_t length, unsigned *grew)
 {
     size_t sent = 0, line = 0, size = buffer.size;
     bool more;
     while ((line = buffer_line(&buffer)) == 0) {
-        if (sent < length) {
-            ssize_t n = send(FAR, chunk, chunk_size, MSG_DONTWAIT);
-            sent += n > 0 ? (size_t)n : 0;
-        } else if (sent == length) {
-            sent += send(FAR, "\nnext\n", 6, MSG_DONTWAIT) == 6;
-        }
+        sent = send_long_line(sent, length);
         ssize_t n = buffer_receive(&buffer, NEAR, &more);
         cr_assert(n > 0 || n == -EAGAIN, "%zd", n);
         *grew += buffer.size != size;
         size = buffer.size;
     }
+    cr_assert_eq(sent, length + 6);
     return line;
 }
 
 Test(buffer, a_line_of_64_mib_arrives_whole_and_leaves_nothing_behind)
 {
-    static char chunk[65536];
     unsigned grew = 0;
     bool more;
-    memset(chunk, 'x', sizeof(chunk));
     buffers_set_limit((size_t)256 * MIB);
 
-    cr_assert_eq(receive_long_line(chunk, sizeof(chunk), LINE_LIMIT, &grew), LINE_LIMIT + 1);
+    cr_assert_eq(receive_long_line(LINE_LIMIT, &grew), LINE_LIMIT + 1);
     cr_assert_leq(grew, 16, "%u allocations", grew);
     cr_assert_leq(buffer.size, 2 * LINE_LIMIT);
     cr_assert_eq(buffer.data[buffer.start], 'x');
@@ -579,7 +585,7 @@ static void model_append(unsigned *seed)
     char bytes[3000];
     size_t length = (size_t)rand_r(seed) % (rand_r(seed) % 8 == 0 ? sizeof(bytes) : 60);
     for (size_t i = 0; i < length; i++)
-        bytes[i] = rand_r(seed) % 40 == 0 ? '\n' : (char)(rand_r(seed) % 256);
+        bytes[i] = (char)(rand_r(seed) % 40 == 0 ? '\n' : rand_r(seed) % 256);
     if (model.length + length > sizeof(model.bytes))
         return;
     int r = buffer_append(&buffer, bytes, length);
@@ -601,7 +607,8 @@ static void model_take_line(void)
 static void expect_as_model(void)
 {
     cr_assert_eq(buffer_length(&buffer), model.length);
-    cr_assert_eq(memcmp(buffer.data + buffer.start, model.bytes, model.length), 0);
+    if (model.length > 0)
+        cr_assert_arr_eq(buffer.data + buffer.start, model.bytes, model.length);
     cr_assert_leq(buffer.start, buffer.scanned);
     cr_assert_leq(buffer.scanned, buffer.end);
     cr_assert_leq(buffer.end, buffer.size);
@@ -612,8 +619,6 @@ static void expect_as_model(void)
 Test(buffer, any_mixture_of_appending_and_taking_gives_what_plain_bytes_give)
 {
     unsigned seed = 20240607;
-    append("");
-    cr_assert_eq(buffer_reserve(&buffer, 1), 0);
     for (int step = 0; step < 30000; step++) {
         switch (rand_r(&seed) % 8) {
         case 0:

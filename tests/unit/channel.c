@@ -35,7 +35,7 @@ static void begin(void)
     keeper = ends[1];
 }
 
-TestSuite(channel, .init = begin, .fini = heard_end, .timeout = 30);
+TestSuite(channel, .init = begin, .fini = heard_end, .timeout = 20);
 
 /* --- Helpers ---------------------------------------------------------------------------------- */
 
@@ -432,8 +432,9 @@ Test(channel, room_for_exactly_one_batch_is_room_enough)
 Test(channel, a_stranger_is_a_stranger_even_when_this_process_is_full)
 {
     int fds[CHANNEL_BATCH];
-    send_raw(shim, "ping\n", 5, CHANNEL_BATCH);
-    struct wire wire = handover_of(KERNEL_BATCH);
+    struct wire wire = handover_of(KERNEL_BATCH), other = handover_of(CHANNEL_BATCH);
+    other.magic[0] = 'L';
+    send_raw(shim, &other, sizeof(other), CHANNEL_BATCH);
     send_raw(shim, &wire, sizeof(wire), KERNEL_BATCH);
     struct rlimit old = leave_room_for(0);
     cr_assert_eq(channel_receive(keeper, fds), -EBADMSG);

@@ -36,7 +36,7 @@ static void begin(void)
     health_init(&health);
 }
 
-TestSuite(health, .init = begin, .timeout = 30);
+TestSuite(health, .init = begin, .timeout = 20);
 
 /* --- Helpers ---------------------------------------------------------------------------------- */
 
@@ -582,10 +582,9 @@ static struct {
     unsigned seed;
     unsigned rounds[64]; /* of the attempts under way */
     unsigned under_way;
-    unsigned failures;    /* that counted, since the last success or forgiveness */
-    unsigned until_dead;  /* how many of them would be death */
-    unsigned dying_since; /* steps at which it died and came back agree with these */
-    bool told_dead;       /* died and not returned */
+    unsigned failures;   /* that counted, since the last success or forgiveness */
+    unsigned until_dead; /* how many of them would be death */
+    bool told_dead;      /* died and not returned */
     uint64_t last_failure;
     uint64_t interval; /* of the back-off, kept in a second way */
 } driver;

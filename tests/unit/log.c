@@ -203,7 +203,7 @@ Test(log, every_priority_is_written_as_its_number)
 {
     open_journal();
     for (int priority = LOG_EMERG; priority <= LOG_DEBUG; priority++) {
-        char number[8];
+        char number[16];
         snprintf(number, sizeof(number), "%d", priority);
         log_write(priority, NULL, "text");
         expect_entry(3, "text");
@@ -323,12 +323,14 @@ Test(log, without_a_journal_everything_goes_to_standard_error)
     char path[200] = {0};
     memset(path, 'x', sizeof(path) - 1);
     const char *const paths[] = {"nowhere.sock", path};
+    int before = count_open();
     for (size_t i = 0; i < 4; i++) {
         log_open("lonc-test", targets[i % 2], LOG_INFO, paths[i / 2]);
         log_write(LOG_INFO, NULL, "text");
         log_write(LOG_DEBUG, NULL, "detail");
         expect_errors("lonc-test: text\n");
     }
+    cr_assert_eq(count_open(), before);
 }
 
 Test(log, standard_error_may_be_chosen_although_there_is_a_journal)
