@@ -264,8 +264,6 @@ static enum reason decipher(struct lond *lond, size_t *length)
 static void take_reply(struct lond *lond, size_t length)
 {
     enum reason reason = REASON_NONE;
-    if (length < buffer_length(&lond->in))
-        lond->closing = true;
     lond->reply_length = length;
     if (length > 4 && memcmp(lond->in.data + lond->in.start, "enc:", 4) == 0)
         reason = decipher(lond, &lond->reply_length);
@@ -278,6 +276,17 @@ static void discard_reply(struct lond *lond, enum reason reason)
 {
     lond->discard = reason;
     buffer_consume(&lond->in, buffer_length(&lond->in));
+}
+
+/*
+ * A reply's line has come, and perhaps more behind it: in what was read, or in the socket where the
+ * room for reading was full. A connection with a surplus is not used again.
+ */
+static void check_surplus(struct lond *lond, bool in_hand, bool was_full)
+{
+    char byte;
+    if (in_hand || (was_full && recv(lond->watch.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0))
+        lond->closing = true;
 }
 
 /* Drops what has come. True while it goes on. */
@@ -294,8 +303,7 @@ static bool read_dropping(struct lond *lond)
     const char *lf = memchr(dustbin, '\n', (size_t)n);
     if (lf == NULL)
         return true;
-    if (lf != dustbin + n - 1)
-        lond->closing = true;
+    check_surplus(lond, lf != dustbin + n - 1, (size_t)n == sizeof(dustbin));
     answer(lond, lond->discard);
     return false;
 }
@@ -320,12 +328,13 @@ static bool read_reply(struct lond *lond)
         return false;
     }
     size_t length = buffer_line(&lond->in);
+    if (length > 0)
+        check_surplus(lond, length < buffer_length(&lond->in), more);
     if (length > 0 && length <= service->settings.line_limit) {
         take_reply(lond, length);
         return false;
     }
     if (length > 0) {
-        lond->closing = length < buffer_length(&lond->in);
         discard_reply(lond, REASON_TOO_LARGE);
         answer(lond, REASON_TOO_LARGE);
         return false;
@@ -382,6 +391,9 @@ static void on_ready(struct watch *watch, uint32_t events)
         if (lond->transaction != NULL)
             deadline_start(&lond->service->replying, &lond->deadline);
     }
+    /* A peer that says no more may finish its reply, and gets no other request. */
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        lond->closing = true;
     if (events & ~(uint32_t)EPOLLOUT)
         readable(lond);
 }
