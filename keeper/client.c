@@ -470,6 +470,8 @@ static bool fill(struct client *client)
 static void yield_turn(struct client *client)
 {
     client->yielded = true;
+    /* Should it not be writable: this is a client that does not read its answers. */
+    deadline_start(&client->clients->service->writing, &client->deadline);
     watch_for(client, STANDING_EVENTS | EPOLLOUT);
 }
 

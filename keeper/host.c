@@ -18,7 +18,25 @@ static void pump(struct host *host);
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-/* The one place where a transaction ends; a reply is the first `length` bytes of service->reply. */
+/* Of a request, only its first word and its length may be in a log (DESIGN.md rule 10). */
+static void say_failed(const struct transaction *transaction, enum reason reason)
+{
+    const char *request = transaction->request;
+    int word = 0;
+    while (word < 24 && (size_t)word < transaction->length && request[word] >= 'a' &&
+           request[word] <= 'z')
+        word++;
+    log_write(LOG_DEBUG,
+              &(struct log_about){.host = transaction->host->id, .reason = reason_word(reason)},
+              "con_lost for %.*s (%zu bytes): %s", word, request, transaction->length,
+              reason_text(reason));
+}
+
+/*
+ * The one place where a transaction ends. With REASON_NONE, the reply is the first `length` bytes
+ * of service->reply; with any other, that buffer is not touched, for it may hold the reply of a
+ * request that is answered after this one.
+ */
 static void finish(struct transaction *transaction, enum reason reason, size_t length)
 {
     struct service *service = transaction->host->service;
@@ -30,7 +48,12 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
         transaction->host->background_active = false;
     else
         service->answers[reason]++;
-    transaction->done(transaction, reason, reason == REASON_NONE ? reply : NULL, length);
+    if (reason != REASON_NONE) {
+        say_failed(transaction, reason);
+        transaction->done(transaction, reason, NULL, 0);
+        return;
+    }
+    transaction->done(transaction, reason, reply, length);
     buffer_consume(reply, buffer_length(reply));
     service_check_memory(service);
 }
@@ -145,6 +168,11 @@ static void pool_close_list(struct host *host, enum pool_list list)
     struct lond *lond, *next;
     LIST_FOREACH_SAFE (lond, &host->pool[list], link, next)
         pool_close(lond);
+}
+
+void host_close_idle(struct host *host)
+{
+    pool_close_list(host, POOL_IDLE);
 }
 
 void host_close_connections(struct host *host)
@@ -294,6 +322,8 @@ static void attempt_failed(struct host *host, unsigned round, enum reason reason
     enum health_change change =
         health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
     service_changed(host->service);
+    log_write(LOG_DEBUG, &(struct log_about){.host = host->id, .reason = reason_word(reason)},
+              "an attempt to connect failed: %s", reason_text(reason));
     if (change != HEALTH_UNCHANGED)
         host_died(host, change);
     else
@@ -392,6 +422,18 @@ void host_forgive(struct host *host)
 
 /* --- What becomes of a connection ------------------------------------------------------------- */
 
+/* It has nothing to do now. Where descriptors are short, only a request that waits keeps it open.
+ */
+static void retire_or_idle(struct lond *lond)
+{
+    struct host *host = lond->host;
+    bool unwanted = host->service->starved && host->queued == 0;
+    if (lond->closing || unwanted || !host->listed)
+        pool_close(lond);
+    else
+        pool_move(lond, POOL_IDLE);
+}
+
 static void opened(struct lond *lond)
 {
     struct host *host = lond->host;
@@ -402,10 +444,7 @@ static void opened(struct lond *lond)
                   host->version);
     }
     attempt_succeeded(host, true);
-    if (lond->closing)
-        pool_close(lond);
-    else
-        pool_move(lond, POOL_IDLE);
+    retire_or_idle(lond);
     serve(host);
 }
 
@@ -414,13 +453,12 @@ static void answered(struct lond *lond, enum reason reason)
     struct host *host = lond->host;
     struct transaction *transaction = lond->transaction;
     size_t length = lond->reply_length;
+    if (reason != REASON_NONE) /* there is nothing in it that anybody should see */
+        buffer_consume(&host->service->reply, buffer_length(&host->service->reply));
     lond->transaction = NULL;
     transaction->lond = NULL;
     attempt_succeeded(host, false);
-    if (lond->closing || !host->listed)
-        pool_close(lond);
-    else
-        pool_move(lond, POOL_IDLE);
+    retire_or_idle(lond);
     serve(host);
     finish(transaction, reason, length);
 }

@@ -111,6 +111,9 @@ void host_withdraw_offer(struct host *host);
 /* `close_connection_exit`: idle connections close now, those in flight after their reply. */
 void host_close_connections(struct host *host);
 
+/* Descriptors are short: those that nobody needs now are given back. */
+void host_close_idle(struct host *host);
+
 /* `reset_retries`, SIGUSR1, reload: a host that is not healthy is tried now. */
 void host_forgive(struct host *host);
 

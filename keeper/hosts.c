@@ -122,6 +122,13 @@ void hosts_forgive(struct hosts *hosts)
         host_forgive(host);
 }
 
+void hosts_close_idle(struct hosts *hosts)
+{
+    struct host *host;
+    RB_FOREACH (host, hosts_by_id, &hosts->by_id)
+        host_close_idle(host);
+}
+
 void hosts_stop(struct hosts *hosts)
 {
     struct host *host, *next;

@@ -43,6 +43,9 @@ void hosts_release(struct host *host);
 /* SIGUSR1: each host that is not healthy is tried now. */
 void hosts_forgive(struct hosts *hosts);
 
+/* Descriptors are short: idle connections of all hosts close. */
+void hosts_close_idle(struct hosts *hosts);
+
 /* The keeper stops: what is queued is answered con_lost. */
 void hosts_stop(struct hosts *hosts);
 

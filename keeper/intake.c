@@ -11,11 +11,18 @@
 
 #include "common/channel.h"
 #include "common/log.h"
+#include "keeper/hosts.h"
 #include "keeper/intake.h"
 
 /* Accepts and messages taken in one turn of the loop. */
 #define ACCEPTS_PER_TURN  16
 #define MESSAGES_PER_TURN 4
+
+/*
+ * Descriptors that must be free beyond those for a message before another shim is accepted: so that
+ * shims do not take the room for what they bring.
+ */
+#define ACCEPT_MARGIN 4
 
 /* A shim's connection. */
 struct source {
@@ -31,7 +38,6 @@ struct intake {
     struct watch watch;
     int listener;
     bool stopped; /* nobody is accepted any more */
-    bool starved; /* nothing is watched, for want of descriptors */
     LIST_HEAD(, source) sources;
     size_t count;
 };
@@ -81,18 +87,20 @@ static enum taken take_message(struct source *source)
 
 static bool has_room(const struct intake *intake)
 {
-    return service_descriptors_free(intake->service) > CHANNEL_BATCH;
+    return service_descriptors_free(intake->service) >= CHANNEL_BATCH;
 }
 
 static bool has_room_for_source(const struct intake *intake)
 {
-    return intake->count < intake->service->settings.channel_connections;
+    const struct service *service = intake->service;
+    return intake->count < service->settings.channel_connections &&
+           service_descriptors_free(service) >= CHANNEL_BATCH + ACCEPT_MARGIN;
 }
 
 /* Watches the listener exactly while another shim could be served. */
 static void update_listener(struct intake *intake)
 {
-    bool wanted = !intake->stopped && !intake->starved && has_room_for_source(intake);
+    bool wanted = !intake->stopped && !intake->service->starved && has_room_for_source(intake);
     if (wanted == (intake->watch.fd >= 0))
         return;
     if (!wanted)
@@ -101,17 +109,9 @@ static void update_listener(struct intake *intake)
         log_write(LOG_CRIT, NULL, "cannot watch the private channel: %s", strerror(errno));
 }
 
-/*
- * Ends a channel so that no client is lost: what was sent before is taken, and what is sent from
- * here on fails at the shim. What there are no descriptors for stays unacknowledged, so the shim
- * has it.
- */
-static void close_source(struct source *source)
+static void free_source(struct source *source)
 {
     struct intake *intake = source->intake;
-    shutdown(source->fd, SHUT_RD);
-    while (has_room(intake) && take_message(source) == TAKEN)
-        continue;
     loop_unwatch(&intake->service->loop, &source->watch);
     LIST_REMOVE(source, link);
     intake->count--;
@@ -121,35 +121,58 @@ static void close_source(struct source *source)
     update_listener(intake);
 }
 
-/* Not even the end of a channel is watched: it would be told again and again. */
+/*
+ * Ends a channel so that no client is lost: what was sent before is taken, and what is sent from
+ * here on fails at the shim. What there are no descriptors for stays unacknowledged, so the shim
+ * has it.
+ */
+static void close_source(struct source *source)
+{
+    shutdown(source->fd, SHUT_RD);
+    while (has_room(source->intake) && take_message(source) == TAKEN)
+        continue;
+    free_source(source);
+}
+
+/*
+ * No message is taken before descriptors come free, and no end of a channel is told again and
+ * again; but a shim that leaves is seen, since it gives one back.
+ */
 static void starve(struct intake *intake)
 {
+    struct service *service = intake->service;
     struct source *source;
-    intake->starved = true;
-    limit_reached(&intake->service->descriptor_limit, NULL);
+    service->starved = true;
+    limit_reached(&service->descriptor_limit, NULL);
     update_listener(intake);
     LIST_FOREACH (source, &intake->sources, link)
-        loop_unwatch(&intake->service->loop, &source->watch);
+        loop_change(&service->loop, &source->watch, EPOLLRDHUP | EPOLLET);
+    hosts_close_idle(service->hosts);
 }
 
 static void on_descriptor_freed(struct service *service)
 {
     struct intake *intake = service->intake;
-    struct source *source, *next;
-    if (!intake->starved || intake->stopped || !has_room(intake))
-        return;
-    intake->starved = false;
-    limit_left(&service->descriptor_limit, NULL);
+    struct source *source;
+    if (service->starved && has_room_for_source(intake)) {
+        service->starved = false;
+        limit_left(&service->descriptor_limit, NULL);
+        LIST_FOREACH (source, &intake->sources, link)
+            loop_change(&service->loop, &source->watch, EPOLLIN);
+    }
     update_listener(intake);
-    LIST_FOREACH_SAFE (source, &intake->sources, link, next)
-        if (loop_watch(&service->loop, &source->watch, source->fd, EPOLLIN) < 0)
-            close_source(source);
 }
 
 static void on_source_ready(struct watch *watch, uint32_t events)
 {
     struct source *source = CONTAINER_OF(watch, struct source, watch);
-    (void)events;
+    if (source->intake->service->starved) {
+        /* Nobody is there to be acknowledged: what it sent is its own to answer, or lost with it.
+         */
+        if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+            free_source(source);
+        return;
+    }
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
         if (!has_room(source->intake)) {
             starve(source->intake);
@@ -202,10 +225,6 @@ static void on_listener_ready(struct watch *watch, uint32_t events)
     struct intake *intake = CONTAINER_OF(watch, struct intake, watch);
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN && has_room_for_source(intake); i++) {
-        if (!has_room(intake)) {
-            starve(intake);
-            return;
-        }
         int fd = accept4(intake->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE))
             starve(intake);

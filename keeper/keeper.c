@@ -284,8 +284,10 @@ static void count_descriptors(struct service *service)
     }
     service->descriptors_max = (size_t)limit.rlim_cur;
     DIR *directory = opendir("/proc/self/fd");
-    while (directory != NULL && readdir(directory) != NULL)
-        service->descriptors++;
+    struct dirent *entry;
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(directory))
+            service->descriptors++;
     if (directory != NULL)
         closedir(directory);
 }

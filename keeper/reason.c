@@ -19,7 +19,7 @@ static const struct {
     [REASON_WRONG_DIRECTORY] = {"wrong-directory", "the socket is not in lonSockDir"},
     [REASON_NO_TABLE] = {"no-table", "no valid host table has been read"},
     [REASON_REMOVED] = {"removed", "the host was removed from hosts.tab"},
-    [REASON_DEAD] = {"dead", "the host is dead"},
+    [REASON_DEAD] = {"dead", "the host had died before"},
     [REASON_QUEUE_FULL] = {"queue-full", "the queue is full"},
     [REASON_QUEUE_TIMEOUT] = {"queue-timeout", "waited too long in the queue"},
     [REASON_REQUEST_TIMEOUT] = {"request-timeout", "the request took too long"},

@@ -21,7 +21,11 @@ void service_closed(struct service *service)
 
 size_t service_descriptors_free(const struct service *service)
 {
-    size_t kept = service->descriptors + service->settings.descriptor_reserve;
+    /* Of a small limit the reserve is not most. */
+    size_t reserve = service->settings.descriptor_reserve;
+    if (reserve > service->descriptors_max / 4)
+        reserve = service->descriptors_max / 4;
+    size_t kept = service->descriptors + reserve;
     return kept < service->descriptors_max ? service->descriptors_max - kept : 0;
 }
 

@@ -47,6 +47,7 @@ struct service {
 
     size_t descriptors; /* open now, those of libraries included */
     size_t descriptors_max;
+    bool starved; /* there are too few: nothing is taken, and nothing kept idle */
     void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
     struct intake *intake;
 

@@ -21,6 +21,7 @@ use IO::Poll;
 use IO::Select;
 use IO::Socket::UNIX;
 use POSIX ();
+use Scalar::Util qw(weaken);
 use Socket;
 use Time::HiRes qw(time);
 
@@ -29,6 +30,7 @@ our $PATIENCE = 30;
 
 my $build = $ENV{BUILD} || 'build';
 my $worlds = 0;
+my @all; # worlds, weakly held
 
 sub program { "$build/$_[0]" }
 
@@ -45,6 +47,7 @@ sub new {
     my $n = 0;
     $self->{address}{$_} = "$self->{net}." . ($self->{first} + $n++) for @{$with{hosts} || ['msul1']};
     $self->write_config;
+    weaken($all[@all] = $self);
     return $self;
 }
 
@@ -136,6 +139,7 @@ sub keeper {
             @ENV{qw(LISTEN_PID LISTEN_FDS LISTEN_FDNAMES)} = ($$, 1, 'channel');
         }
         if (my $files = $with{descriptors}) { # the limit of RLIMIT_NOFILE
+            POSIX::close($_) for ($with{channel} ? 4 : 3) .. 1023; # it starts with no more than it needs
             exec 'prlimit', "--nofile=$files:$files", @command;
         }
     };
@@ -251,17 +255,6 @@ sub channel_connection {
     return $socket;
 }
 
-# For what nobody tells: looks again and again, and says whether it came about in time.
-sub becomes {
-    my ($look, $patience) = @_;
-    my $end = time + ($patience || $PATIENCE);
-    until ($look->()) {
-        return 0 if time > $end;
-        select undef, undef, undef, 0.005;
-    }
-    return 1;
-}
-
 # --- Clients --------------------------------------------------------------------------------------
 
 sub client {
@@ -294,9 +287,12 @@ sub ask_at_once {
     return map { $_->line } $self->asking($host, @requests);
 }
 
+# Also before perl takes everything apart in an order of its own.
+END { $_->DESTROY for grep {defined} @all }
+
 sub DESTROY {
     my ($self) = @_;
-    return if $self->{owner} != $$;
+    return if $self->{owner} != $$ || $self->{gone}++;
     local ($?, $!);
     $_->end for reverse @{$self->{processes}};
     if ($ENV{LONC_KEEP}) { print STDERR "kept: $self->{dir}\n" }

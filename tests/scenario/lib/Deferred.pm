@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What the tests of the deferred queue share: files dropped as lonnet drops them, what is left of
+# them, and lonnet.perm.log.
+package Deferred;
+use strict;
+use warnings;
+use Exporter 'import';
+use Time::HiRes qw(time);
+use Lonc;
+
+our @EXPORT = qw(name_of drop drop_many is_gone await_gone left aside permlog commands);
+
+# <epoch>.<count>.<pid>.<command letters>.<lonHostID>
+sub name_of {
+    my ($host, $count, %with) = @_;
+    return join '.', $with{epoch} // 1_700_000_000, $count, 4711, 'count', $host;
+}
+
+# As lonnet's critical() does it: written in place. Returns the name.
+sub drop {
+    my ($world, $host, $count, $command, %with) = @_;
+    my $name = name_of($host, $count, %with);
+    $world->write_file("sockets/delayed/$name", $command . ($with{end} // "\n"));
+    return $name;
+}
+
+# `count:N` for every N; returns the last name.
+sub drop_many {
+    my ($world, $host, @counts) = @_;
+    return (map { drop($world, $host, $_, "count:$_") } @counts)[-1];
+}
+
+sub is_gone { my ($world, $name) = @_; return !-l $world->path("sockets/delayed/$name") && !-e _ }
+
+# Nothing tells that a file has gone; looking for it costs little.
+sub await_gone {
+    my ($world, $name, $patience) = @_;
+    return Lonc::within($patience || $Lonc::PATIENCE, sub { is_gone($world, $name) });
+}
+
+sub names_in {
+    my ($folder) = @_;
+    opendir my $handle, $folder or return ();
+    return sort grep { !/^\.\.?$/ } readdir $handle;
+}
+
+# What waits in the folder, but for the keeper's own folders.
+sub left { return grep { !/^(?:rejected|corrupt|storing)$/ } names_in($_[0]->path('sockets/delayed')) }
+
+# What was set aside there: 'rejected' or 'corrupt'; also what is in 'storing'.
+sub aside { return names_in($_[0]->path("sockets/delayed/$_[1]")) }
+
+# The lines of lonnet.perm.log, each as [epoch, letter, host, command, local time]; dies of a
+# malformed one.
+sub permlog {
+    my ($world) = @_;
+    return map {
+        /^(\d+):([DSF]):([^:]*):(.*):(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\z/s or die "malformed: $_";
+        [$1, $2, $3, $4, $5]
+    } split /\n/, $world->read_file('logs/lonnet.perm.log') // '';
+}
+
+# The commands of the lines with this letter, in their order.
+sub commands {
+    my ($world, $letter) = @_;
+    return map { $_->[3] } grep { $_->[1] eq $letter } permlog($world);
+}
+
+1;
