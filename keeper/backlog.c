@@ -381,7 +381,7 @@ static bool load(struct backlog *backlog, struct file *file)
     buffer_consume(&backlog->content, buffer_length(&backlog->content));
     if (result == SPOOL_GONE) {
         gone(file);
-    } else if (result == SPOOL_NO_ROOM) {
+    } else if (result == SPOOL_NOT_NOW) {
         try_again(backlog, file, false);
     } else if (result == SPOOL_CORRUPT) {
         set_aside(file, "corrupt", why, NULL, 0);

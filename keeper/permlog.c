@@ -43,7 +43,7 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
     int rest = snprintf(line + at + length, sizeof(line) - (size_t)at - length, ":%s\n", date);
     size_t total = (size_t)at + length + (size_t)rest;
 
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
     if (fd < 0)
         return -errno;
     ssize_t n = write(fd, line, total);

@@ -55,11 +55,12 @@ int spool_open(const char *path)
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
-static enum spool_result read_content(int fd, size_t size, struct buffer *buffer, const char **why)
+static enum spool_result read_content(int fd, size_t size, uint64_t line_limit,
+                                      struct buffer *buffer, const char **why)
 {
     /* One more byte than there should be, to see a file that grows; one for the LF. */
     if (buffer_reserve(buffer, size + 2) < 0)
-        return SPOOL_NO_ROOM;
+        return SPOOL_NOT_NOW;
     size_t length = 0;
     ssize_t n;
     while (length <= size && (n = read(fd, buffer->data + buffer->end, size + 1 - length)) != 0) {
@@ -74,8 +75,14 @@ static enum spool_result read_content(int fd, size_t size, struct buffer *buffer
     }
     if (length == 0)
         return SPOOL_EMPTY;
+    if (length > size) /* somebody is writing it still */
+        return SPOOL_NOT_NOW;
     char *text = buffer->data + buffer->start;
     const char *lf = memchr(text, '\n', length);
+    if (lf == NULL && length == line_limit) {
+        *why = "is over the line limit";
+        return SPOOL_CORRUPT;
+    }
     if (lf == NULL)
         buffer->data[buffer->end++] = '\n';
     else if (lf != text + length - 1) {
@@ -93,7 +100,7 @@ enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
     if (fd < 0 && errno == ENOENT)
         return SPOOL_GONE;
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-        return SPOOL_NO_ROOM;
+        return SPOOL_NOT_NOW;
     if (fd < 0) {
         *why = errno == ELOOP ? "is a symbolic link" : "cannot be opened";
         return SPOOL_CORRUPT;
@@ -103,10 +110,10 @@ enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
         *why = "cannot be examined";
     else if (!S_ISREG(status.st_mode))
         *why = "is no regular file";
-    else if (status.st_size < 0 || (uint64_t)status.st_size >= line_limit)
+    else if (status.st_size < 0 || (uint64_t)status.st_size > line_limit)
         *why = "is over the line limit";
     else
-        result = read_content(fd, (size_t)status.st_size, buffer, why);
+        result = read_content(fd, (size_t)status.st_size, line_limit, buffer, why);
     close(fd);
     return result;
 }
@@ -177,11 +184,19 @@ int spool_set_aside(int folder, const char *name, const char *where, const char 
 
 /* --- Storing ---------------------------------------------------------------------------------- */
 
-/* The letters of the command's beginning, for people who look into the folder. */
+/*
+ * The letters of the command's beginning, for people who look into the folder; of an enciphered
+ * one, the first word, since names are logged.
+ */
 static void command_letters(const char *line, size_t length, char letters[17])
 {
-    size_t n = 0;
-    for (size_t i = 0; i < length && i < 16; i++) {
+    static const char secret[] = "encrypt:";
+    size_t n = 0, shown = length < 16 ? length : 16;
+    if (length > sizeof(secret) - 1 && memcmp(line, secret, sizeof(secret) - 1) == 0) {
+        const char *end = memchr(line + sizeof(secret) - 1, ':', shown - (sizeof(secret) - 1));
+        shown = end != NULL ? (size_t)(end - line) : sizeof(secret) - 1;
+    }
+    for (size_t i = 0; i < shown; i++) {
         char c = line[i];
         bool word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
         if (word)

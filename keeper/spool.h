@@ -32,7 +32,7 @@ enum spool_result {
     SPOOL_READ,    /* the buffer holds its one line, LF included */
     SPOOL_EMPTY,   /* there is nothing in it: perhaps it is about to be written */
     SPOOL_GONE,    /* somebody else removed it */
-    SPOOL_NO_ROOM, /* no memory now */
+    SPOOL_NOT_NOW, /* there is no memory, or somebody is writing it still */
     SPOOL_CORRUPT, /* it will never be a request: see `why` */
 };
 

@@ -1,0 +1,807 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The files of the deferred queue, in a folder of their own: whatever lies there, nothing is
+ * followed, nothing blocks, nothing is lost.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/names.h"
+#include "keeper/spool.h"
+#include "tests/unit/heard.h"
+
+#define LIMIT 1024
+#define NAME  "1700000000.1.4711.put.msul1"
+
+static int folder;
+static struct buffer buffer;
+static const char *why;
+
+static void begin(void)
+{
+    heard_begin();
+    folder = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_geq(folder, 0);
+    buffers_set_limit(SIZE_MAX);
+}
+
+static void end(void)
+{
+    close(folder);
+    buffer_free(&buffer);
+    heard_end();
+}
+
+TestSuite(spool, .init = begin, .fini = end, .timeout = 30);
+
+/* --- Helpers ---------------------------------------------------------------------------------- */
+
+/* Empties the buffer before. A read that waits would end the test. */
+static enum spool_result read_file(const char *name)
+{
+    buffer_consume(&buffer, buffer_length(&buffer));
+    why = NULL;
+    alarm(5);
+    enum spool_result result = spool_read(folder, name, LIMIT, &buffer, &why);
+    alarm(0);
+    return result;
+}
+
+static void expect_read(const char *name, const char *bytes, size_t size)
+{
+    cr_assert_eq(read_file(name), SPOOL_READ);
+    cr_assert_eq(buffer_length(&buffer), size, "%zu bytes", buffer_length(&buffer));
+    cr_assert_arr_eq(buffer.data + buffer.start, bytes, size);
+}
+
+static void expect_corrupt(const char *name, const char *reason)
+{
+    cr_assert_eq(read_file(name), SPOOL_CORRUPT);
+    cr_assert_not_null(why);
+    cr_expect_str_eq(why, reason);
+}
+
+static bool exists(const char *name)
+{
+    struct stat status;
+    return lstat(name, &status) == 0;
+}
+
+static void expect_file(const char *name, const char *text)
+{
+    char found[4096];
+    FILE *file = fopen(name, "r");
+    cr_assert_not_null(file, "%s is missing", name);
+    size_t length = fread(found, 1, sizeof(found) - 1, file);
+    found[length] = '\0';
+    fclose(file);
+    cr_assert_str_eq(found, text);
+}
+
+/* How many entries, but for "." and ".."; -1: there is no such folder. */
+static int count_entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = -2;
+    if (directory == NULL)
+        return -1;
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count;
+}
+
+static int count_open(void)
+{
+    return count_entries("/proc/self/fd");
+}
+
+static const char *parse(const char *name)
+{
+    static struct spool_order order;
+    return spool_parse_name(name, &order);
+}
+
+/* --- Names ------------------------------------------------------------------------------------ */
+
+Test(spool, a_name_is_epoch_count_anything_and_host)
+{
+    struct spool_order order;
+    const char *name = "1700000000.12.4711.putmsusmith.msul1";
+    const char *host = spool_parse_name(name, &order);
+    cr_assert_not_null(host);
+    cr_expect_eq(host, name + strlen(name) - 5, "the host points into the name");
+    cr_expect_eq(order.epoch, 1700000000);
+    cr_expect_eq(order.count, 12);
+}
+
+Test(spool, the_host_is_what_follows_the_last_dot)
+{
+    cr_expect_str_eq(parse("1.2.3.a.b.c.msul1"), "msul1");
+    cr_expect_str_eq(parse("1.2.msul1"), "msul1");
+    cr_expect_str_eq(parse("1.2...msul1"), "msul1");
+    cr_expect_str_eq(parse("1.2.3.put.ms_u-l1"), "ms_u-l1");
+    cr_expect_str_eq(parse("1.2.3.put.4"), "4");
+}
+
+Test(spool, numbers_are_numbers_whatever_their_length)
+{
+    struct spool_order order;
+    cr_assert_not_null(spool_parse_name("0.0.1.x.h", &order));
+    cr_expect(order.epoch == 0 && order.count == 0);
+    cr_assert_not_null(spool_parse_name("007.010.1.x.h", &order));
+    cr_expect(order.epoch == 7 && order.count == 10);
+    cr_assert_not_null(spool_parse_name("18446744073709551615.18446744073709551615.1.x.h", &order));
+    cr_expect(order.epoch == UINT64_MAX && order.count == UINT64_MAX);
+}
+
+Test(spool, a_number_that_overflows_is_none)
+{
+    cr_expect_null(parse("18446744073709551616.1.1.x.h"));
+    cr_expect_null(parse("1.18446744073709551616.1.x.h"));
+    cr_expect_null(parse("99999999999999999999999999.1.1.x.h"));
+}
+
+Test(spool, a_name_that_lacks_a_part_is_none)
+{
+    static const char *const names[] = {
+        "",          ".",          "..",        "1",      "1.",           "1.2",       "1.2.",
+        "msul1",     "a.b.c.d.e",  ".1.2.x.h",  "1..2.h", "1.x.1.put.h",  "x.1.1.p.h", "-1.2.3.x.h",
+        "+1.2.3.x.h", " 1.2.3.x.h", "1 .2.3.x.h", "1.-2.h", "0x1.2.3.x.h", "1.2.3.x.",  "1,2,3,x,h",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        cr_expect_null(parse(names[i]), "%s", names[i]);
+}
+
+Test(spool, a_host_of_odd_characters_is_none)
+{
+    static const char *const names[] = {
+        "1.2.3.x.ms ul1", "1.2.3.x.ms/ul1",   "1.2.3.x.ms\nul1",  "1.2.3.x.ms\xc3\xa9",
+        "1.2.3.x.h*",     "1.2.3.x.delayed",  "1.2.3.x.a;b",      "1.2.3.x.$(x)",
+        "1.2.3.x.h%s",    "1.2.3.x.h\x7f", "1.2.3.x.h~",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        cr_expect_null(parse(names[i]), "%s", names[i]);
+}
+
+Test(spool, a_host_of_any_length_does_no_harm)
+{
+    char name[5000] = "1.2.3.x.";
+    memset(name + 8, 'h', sizeof(name) - 9);
+    cr_expect_null(parse(name));
+}
+
+/* --- The folder ------------------------------------------------------------------------------- */
+
+Test(spool, the_folder_is_made_when_it_is_missing)
+{
+    int fd = spool_open("delayed");
+    struct stat status;
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(fstat(fd, &status), 0);
+    cr_expect(S_ISDIR(status.st_mode));
+    cr_expect_eq(status.st_mode & 0777, 0700);
+    close(fd);
+    write_file("delayed/file", "x");
+    fd = spool_open("delayed");
+    cr_assert_geq(fd, 0, "the second time it is there");
+    close(fd);
+    expect_file("delayed/file", "x");
+}
+
+Test(spool, a_folder_that_cannot_be_opened_is_said)
+{
+    cr_expect_eq(spool_open("missing/delayed"), -ENOENT);
+    write_file("delayed", "in the way");
+    cr_expect_eq(spool_open("delayed"), -ENOTDIR);
+    expect_file("delayed", "in the way");
+}
+
+Test(spool, its_own_folders_are_known_by_name)
+{
+    cr_expect(spool_is_own("rejected"));
+    cr_expect(spool_is_own("corrupt"));
+    cr_expect(spool_is_own("storing"));
+    cr_expect_not(spool_is_own("reject"));
+    cr_expect_not(spool_is_own("rejected2"));
+    cr_expect_not(spool_is_own(""));
+    cr_expect_not(spool_is_own(NAME));
+}
+
+/* --- Reading ---------------------------------------------------------------------------------- */
+
+Test(spool, a_line_is_read_with_its_lf)
+{
+    write_file(NAME, "put:msu:smith:x=1\n");
+    expect_read(NAME, "put:msu:smith:x=1\n", 18);
+    expect_file(NAME, "put:msu:smith:x=1\n");
+}
+
+Test(spool, a_line_without_lf_gets_one)
+{
+    write_file(NAME, "put");
+    expect_read(NAME, "put\n", 4);
+}
+
+Test(spool, a_line_may_be_empty)
+{
+    write_file(NAME, "\n");
+    expect_read(NAME, "\n", 1);
+}
+
+Test(spool, bytes_are_read_as_they_are)
+{
+    write_bytes(NAME, "a\0\r\xff b\0\n", 8);
+    expect_read(NAME, "a\0\r\xff b\0\n", 8);
+}
+
+Test(spool, what_is_read_stands_behind_what_the_buffer_holds_already)
+{
+    write_file(NAME, "put");
+    cr_assert_eq(buffer_append(&buffer, "", 0), 0);
+    for (int i = 0; i < 3; i++)
+        expect_read(NAME, "put\n", 4);
+}
+
+Test(spool, one_line_of_several_is_not_taken)
+{
+    write_file(NAME, "one\ntwo\n");
+    expect_corrupt(NAME, "has several lines");
+    write_file(NAME, "one\ntwo");
+    expect_corrupt(NAME, "has several lines");
+    write_file(NAME, "one\n\n");
+    expect_corrupt(NAME, "has several lines");
+    write_file(NAME, "\none");
+    expect_corrupt(NAME, "has several lines");
+    expect_file(NAME, "\none");
+}
+
+Test(spool, a_line_up_to_the_limit_is_read)
+{
+    char line[LIMIT + 1];
+    memset(line, 'x', LIMIT);
+    line[LIMIT - 1] = '\n';
+    line[LIMIT] = '\0';
+    write_file(NAME, line + 1); /* its LF included, one less than a client may send */
+    expect_read(NAME, line + 1, LIMIT - 1);
+    line[LIMIT - 1] = '\0';
+    write_file(NAME, line); /* as long, and without LF */
+    cr_assert_eq(read_file(NAME), SPOOL_READ);
+    cr_expect_eq(buffer_length(&buffer), LIMIT);
+}
+
+Test(spool, a_line_of_the_limit_with_its_lf_is_what_a_client_may_send_too)
+{
+    char line[LIMIT + 1];
+    memset(line, 'x', LIMIT);
+    line[LIMIT - 1] = '\n';
+    line[LIMIT] = '\0';
+    write_file(NAME, line);
+    expect_read(NAME, line, LIMIT);
+}
+
+Test(spool, a_line_over_the_limit_is_not_read)
+{
+    write_repeated(NAME, 'x', LIMIT + 1);
+    expect_corrupt(NAME, "is over the line limit");
+    write_repeated(NAME, 'x', LIMIT);
+    expect_corrupt(NAME, "is over the line limit");
+}
+
+Test(spool, a_file_as_large_as_a_disk_takes_no_memory)
+{
+    int fd = open(NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(ftruncate(fd, (off_t)1 << 40), 0);
+    close(fd);
+    size_t before = buffers_used();
+    expect_corrupt(NAME, "is over the line limit");
+    cr_expect_eq(buffers_used(), before);
+}
+
+Test(spool, a_file_with_nothing_in_it_is_empty)
+{
+    write_file(NAME, "");
+    cr_expect_eq(read_file(NAME), SPOOL_EMPTY);
+    cr_expect(exists(NAME));
+}
+
+Test(spool, a_file_that_is_not_there_is_gone)
+{
+    cr_expect_eq(read_file(NAME), SPOOL_GONE);
+}
+
+/* A file of /proc says that its size is 0, and there is something in it: as one that grows. */
+Test(spool, a_file_that_grows_while_it_is_read_is_not_taken_for_whole)
+{
+    FILE *file = fopen("/proc/self/cmdline", "r");
+    char whole[LIMIT];
+    size_t length = fread(whole, 1, sizeof(whole) - 1, file);
+    fclose(file);
+    whole[length++] = '\n';
+    if (read_file("/proc/self/cmdline") == SPOOL_READ) {
+        cr_expect_eq(buffer_length(&buffer), length, "%zu bytes of %zu are taken for the line",
+                     buffer_length(&buffer), length);
+        cr_expect_arr_eq(buffer.data + buffer.start, whole, buffer_length(&buffer));
+    }
+}
+
+Test(spool, a_link_is_not_followed)
+{
+    write_file("target", "put\n");
+    cr_assert_eq(symlink("target", "1.1.1.x.h"), 0);
+    expect_corrupt("1.1.1.x.h", "is a symbolic link");
+    cr_assert_eq(symlink("/nowhere", "1.2.1.x.h"), 0);
+    expect_corrupt("1.2.1.x.h", "is a symbolic link");
+    cr_assert_eq(symlink("1.3.1.x.h", "1.3.1.x.h"), 0);
+    expect_corrupt("1.3.1.x.h", "is a symbolic link");
+}
+
+Test(spool, a_folder_is_no_file)
+{
+    cr_assert_eq(mkdir(NAME, 0700), 0);
+    expect_corrupt(NAME, "is no regular file");
+}
+
+Test(spool, a_fifo_is_not_waited_for)
+{
+    cr_assert_eq(mkfifo(NAME, 0600), 0);
+    expect_corrupt(NAME, "is no regular file");
+}
+
+Test(spool, a_fifo_with_a_writer_is_not_read)
+{
+    cr_assert_eq(mkfifo(NAME, 0600), 0);
+    int fd = open(NAME, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    char bytes[8];
+    cr_assert_eq(write(fd, "put\n", 4), 4);
+    expect_corrupt(NAME, "is no regular file");
+    cr_expect_eq(read(fd, bytes, sizeof(bytes)), 4, "what was written is still there");
+    close(fd);
+}
+
+Test(spool, a_socket_is_no_file)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = NAME};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    expect_corrupt(NAME, "cannot be opened");
+    close(fd);
+}
+
+Test(spool, a_file_without_permission_cannot_be_opened)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(chmod(NAME, 0), 0);
+    cr_assert_eq(chmod(".", 0755), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() == 0 && setuid(65534) < 0)
+            _exit(2);
+        enum spool_result result = spool_read(folder, NAME, LIMIT, &buffer, &why);
+        _exit(result == SPOOL_CORRUPT && strcmp(why, "cannot be opened") == 0 ? 0 : 1);
+    }
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+}
+
+Test(spool, without_room_for_its_bytes_a_file_is_none_the_worse)
+{
+    write_repeated(NAME, 'x', LIMIT - 1);
+    buffers_set_limit(LIMIT / 2);
+    cr_expect_eq(read_file(NAME), SPOOL_NOT_NOW);
+    buffers_set_limit(SIZE_MAX);
+    cr_expect_eq(read_file(NAME), SPOOL_READ);
+}
+
+Test(spool, without_a_descriptor_a_file_is_none_the_worse)
+{
+    int held[4096], count = 0;
+    write_file(NAME, "put\n");
+    while (count < 4096 && (held[count] = dup(folder)) >= 0)
+        count++;
+    enum spool_result result = read_file(NAME);
+    while (count > 0)
+        close(held[--count]);
+    cr_expect(result == SPOOL_NOT_NOW || result == SPOOL_READ, "%d", result);
+    cr_expect_eq(read_file(NAME), SPOOL_READ);
+}
+
+Test(spool, reading_leaves_nothing_open)
+{
+    write_file(NAME, "put\n");
+    write_file("empty", "");
+    write_file("lines", "a\nb\n");
+    cr_assert_eq(mkfifo("fifo", 0600), 0);
+    cr_assert_eq(mkdir("folder", 0700), 0);
+    write_repeated("long", 'x', 2 * LIMIT);
+    static const char *const names[] = {NAME, "empty", "lines", "fifo", "folder", "long", "missing"};
+    int before = count_open();
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        read_file(names[i]);
+    cr_expect_eq(count_open(), before);
+}
+
+/* --- Setting aside ---------------------------------------------------------------------------- */
+
+Test(spool, a_file_is_set_aside_in_a_folder_that_is_made)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(spool_set_aside(folder, NAME, "corrupt", NULL, 0), 0);
+    cr_expect_not(exists(NAME));
+    expect_file("corrupt/" NAME, "put\n");
+    cr_expect_eq(count_entries("corrupt"), 1);
+    struct stat status;
+    cr_assert_eq(stat("corrupt", &status), 0);
+    cr_expect_eq(status.st_mode & 0777, 0700);
+}
+
+Test(spool, a_reply_stands_beside_what_was_rejected)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", "error:no\n", 9), 0);
+    cr_expect_not(exists(NAME));
+    expect_file("rejected/" NAME, "put\n");
+    expect_file("rejected/" NAME ".reply", "error:no\n");
+    cr_expect_eq(count_entries("rejected"), 2);
+}
+
+Test(spool, an_empty_reply_makes_an_empty_file)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", "", 0), 0);
+    expect_file("rejected/" NAME ".reply", "");
+}
+
+Test(spool, a_name_that_is_taken_gets_a_number)
+{
+    for (int i = 0; i < 4; i++) {
+        char text[16];
+        snprintf(text, sizeof(text), "put %d\n", i);
+        write_file(NAME, text);
+        cr_assert_eq(spool_set_aside(folder, NAME, "rejected", text, strlen(text)), 0);
+    }
+    expect_file("rejected/" NAME, "put 0\n");
+    expect_file("rejected/" NAME ".1", "put 1\n");
+    expect_file("rejected/" NAME ".1.reply", "put 1\n");
+    expect_file("rejected/" NAME ".3", "put 3\n");
+    expect_file("rejected/" NAME ".3.reply", "put 3\n");
+    cr_expect_eq(count_entries("rejected"), 8);
+}
+
+Test(spool, a_file_and_its_reply_share_a_number_when_either_is_taken)
+{
+    cr_assert_eq(mkdir("rejected", 0700), 0);
+    write_file("rejected/" NAME, "old\n");
+    write_file("rejected/" NAME ".1.reply", "old reply\n");
+    write_file(NAME, "new\n");
+    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", "new reply\n", 10), 0);
+    expect_file("rejected/" NAME, "old\n");
+    expect_file("rejected/" NAME ".1.reply", "old reply\n");
+    expect_file("rejected/" NAME ".2", "new\n");
+    expect_file("rejected/" NAME ".2.reply", "new reply\n");
+    cr_expect_eq(count_entries("rejected"), 4, "and no reply without its file");
+}
+
+Test(spool, when_all_names_are_taken_a_file_stays)
+{
+    cr_assert_eq(mkdir("corrupt", 0700), 0);
+    for (int i = 0; i < 1000; i++) {
+        char name[128];
+        snprintf(name, sizeof(name), i == 0 ? "corrupt/" NAME : "corrupt/" NAME ".%d", i);
+        write_file(name, "old\n");
+    }
+    write_file(NAME, "new\n");
+    cr_expect_eq(spool_set_aside(folder, NAME, "corrupt", NULL, 0), -EEXIST);
+    expect_file(NAME, "new\n");
+    cr_expect_eq(spool_set_aside(folder, NAME, "corrupt", "reply\n", 6), -EEXIST);
+    cr_expect_eq(count_entries("corrupt"), 1000, "no reply without its file");
+    expect_file("corrupt/" NAME, "old\n");
+}
+
+Test(spool, a_file_that_is_gone_cannot_be_set_aside_and_leaves_no_reply)
+{
+    cr_expect_eq(spool_set_aside(folder, NAME, "rejected", "error\n", 6), -ENOENT);
+    cr_expect_eq(count_entries("rejected"), 0);
+}
+
+Test(spool, what_is_no_file_is_set_aside_as_it_is)
+{
+    struct stat status;
+    write_file("target", "put\n");
+    cr_assert_eq(symlink("target", "1.1.1.x.h"), 0);
+    cr_assert_eq(mkdir("1.2.1.x.h", 0700), 0);
+    write_file("1.2.1.x.h/inside", "x");
+    cr_assert_eq(mkfifo("1.3.1.x.h", 0600), 0);
+    for (int i = 1; i <= 3; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "1.%d.1.x.h", i);
+        cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, 0), 0);
+        cr_expect_not(exists(name));
+    }
+    cr_assert_eq(lstat("corrupt/1.1.1.x.h", &status), 0);
+    cr_expect(S_ISLNK(status.st_mode));
+    expect_file("corrupt/1.2.1.x.h/inside", "x");
+    cr_assert_eq(lstat("corrupt/1.3.1.x.h", &status), 0);
+    cr_expect(S_ISFIFO(status.st_mode));
+    expect_file("target", "put\n");
+}
+
+Test(spool, where_a_file_is_in_the_folders_place_nothing_is_set_aside)
+{
+    write_file("rejected", "in the way");
+    write_file(NAME, "put\n");
+    cr_expect_lt(spool_set_aside(folder, NAME, "rejected", NULL, 0), 0);
+    cr_expect_lt(spool_set_aside(folder, NAME, "rejected", "error\n", 6), 0);
+    expect_file(NAME, "put\n");
+    expect_file("rejected", "in the way");
+}
+
+Test(spool, a_name_that_fits_alone_but_not_with_its_reply_is_not_lost)
+{
+    char name[NAME_MAX + 1];
+    int length = snprintf(name, sizeof(name), "1.1.1.");
+    memset(name + length, 'x', (size_t)(NAME_MAX - length));
+    memcpy(name + NAME_MAX - 2, ".h", 3);
+    write_file(name, "put\n");
+    cr_expect_eq(spool_set_aside(folder, name, "rejected", "error\n", 6), -ENAMETOOLONG);
+    expect_file(name, "put\n");
+    cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, 0), 0);
+    cr_expect_not(exists(name));
+}
+
+Test(spool, setting_aside_leaves_nothing_open)
+{
+    int before = count_open();
+    for (int i = 0; i < 5; i++) {
+        write_file(NAME, "put\n");
+        spool_set_aside(folder, NAME, "rejected", "error\n", 6);
+        spool_set_aside(folder, "missing", "rejected", "error\n", 6);
+    }
+    cr_expect_eq(count_open(), before);
+}
+
+/* --- Storing ---------------------------------------------------------------------------------- */
+
+static int create(const char *host, const char *line, struct spool_file *file)
+{
+    return spool_create(folder, host, 1700000000, line, strlen(line), file);
+}
+
+Test(spool, what_is_stored_appears_whole_when_it_is_published)
+{
+    struct spool_file file;
+    cr_assert_eq(create("msul1", "put:msu:smith\n", &file), 0);
+    cr_expect_geq(file.fd, 0);
+    cr_expect_not(exists(file.name), "not before");
+    cr_expect(exists(file.temporary));
+    cr_expect_eq(strncmp(file.temporary, "storing/", 8), 0);
+    cr_assert_eq(spool_publish(folder, &file), 0);
+    cr_expect_eq(file.fd, -1);
+    expect_file(file.name, "put:msu:smith\n");
+    cr_expect_eq(count_entries("storing"), 0);
+    struct stat status;
+    cr_assert_eq(stat(file.name, &status), 0);
+    cr_expect_eq(status.st_mode & 0777, 0600);
+}
+
+Test(spool, its_name_is_one_of_a_deferred_file)
+{
+    struct spool_file file;
+    struct spool_order order;
+    char expected[128];
+    cr_assert_eq(create("msul1", "put:msu:smith:x=1\n", &file), 0);
+    const char *host = spool_parse_name(file.name, &order);
+    cr_assert_not_null(host);
+    cr_expect_str_eq(host, "msul1");
+    cr_expect_eq(order.epoch, 1700000000);
+    snprintf(expected, sizeof(expected), "1700000000.%llu.%ld.putmsusmithx.msul1",
+             (unsigned long long)order.count, (long)getpid());
+    cr_expect_str_eq(file.name, expected);
+    spool_abandon(folder, &file);
+}
+
+Test(spool, names_count_upwards)
+{
+    struct spool_order last = {0}, order;
+    for (int i = 0; i < 20; i++) {
+        struct spool_file file;
+        cr_assert_eq(create("msul1", "put\n", &file), 0);
+        cr_assert_not_null(spool_parse_name(file.name, &order));
+        cr_expect_gt(order.count, last.count);
+        last = order;
+        cr_assert_eq(spool_publish(folder, &file), 0);
+    }
+    cr_expect_eq(count_entries("."), 21);
+}
+
+Test(spool, letters_of_the_command_that_a_name_may_not_have_are_left_out)
+{
+    static const struct {
+        const char *line, *letters;
+    } lines[] = {
+        {"\n", ""},
+        {"../../etc/passwd:x\n", "etcpasswd"},
+        {"a.b.c:d\n", "abcd"},
+        {"\xff\x01 \t%s\n", "s"},
+        {"0123456789abcdefghij\n", "0123456789abcdef"},
+        {"................x\n", ""},
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        struct spool_file file;
+        struct spool_order order;
+        char expected[128];
+        cr_assert_eq(create("h", lines[i].line, &file), 0);
+        cr_assert_not_null(spool_parse_name(file.name, &order), "%s", file.name);
+        snprintf(expected, sizeof(expected), "1700000000.%llu.%ld.%s.h",
+                 (unsigned long long)order.count, (long)getpid(), lines[i].letters);
+        cr_expect_str_eq(file.name, expected);
+        spool_abandon(folder, &file);
+    }
+}
+
+Test(spool, of_an_enciphered_request_the_name_which_is_logged_tells_the_first_word_only)
+{
+    struct spool_file file;
+    cr_assert_eq(create("h", "encrypt:auth:me:secret\n", &file), 0);
+    cr_expect_null(strstr(file.name, "me"), "%s", file.name);
+    spool_abandon(folder, &file);
+    cr_assert_eq(create("h", "encrypt:a:secret\n", &file), 0);
+    cr_expect_null(strstr(file.name, "sec"), "%s", file.name);
+    spool_abandon(folder, &file);
+}
+
+Test(spool, any_bytes_and_any_length_are_stored)
+{
+    struct spool_file file;
+    size_t size = 3000000;
+    char *line = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        line[i] = (char)(i * 7 + i / 251);
+    for (size_t i = 0; i < size; i++)
+        if (line[i] == '\n')
+            line[i] = ' ';
+    line[size - 1] = '\n';
+    cr_assert_eq(spool_create(folder, "msul1", 1, line, size, &file), 0);
+    cr_assert_eq(spool_publish(folder, &file), 0);
+    cr_assert_eq(spool_read(folder, file.name, 2 * size, &buffer, &why), SPOOL_READ);
+    cr_assert_eq(buffer_length(&buffer), size);
+    cr_expect_eq(memcmp(buffer.data + buffer.start, line, size), 0);
+    free(line);
+}
+
+Test(spool, what_is_abandoned_leaves_nothing)
+{
+    struct spool_file file;
+    int before = count_open();
+    cr_assert_eq(create("msul1", "put\n", &file), 0);
+    spool_abandon(folder, &file);
+    cr_expect_eq(file.fd, -1);
+    cr_expect_not(exists(file.name));
+    cr_expect_eq(count_entries("storing"), 0);
+    cr_expect_eq(count_open(), before);
+    spool_abandon(folder, &file); /* at any point, the second time too */
+}
+
+Test(spool, what_is_published_cannot_be_abandoned)
+{
+    struct spool_file file;
+    cr_assert_eq(create("msul1", "put\n", &file), 0);
+    cr_assert_eq(spool_publish(folder, &file), 0);
+    spool_abandon(folder, &file);
+    expect_file(file.name, "put\n");
+}
+
+Test(spool, publishing_replaces_nothing)
+{
+    struct spool_file file;
+    cr_assert_eq(create("msul1", "new\n", &file), 0);
+    write_file(file.name, "old\n");
+    cr_expect_eq(spool_publish(folder, &file), -EEXIST);
+    expect_file(file.name, "old\n");
+    spool_abandon(folder, &file);
+    cr_expect_eq(count_entries("storing"), 0);
+    expect_file(file.name, "old\n");
+}
+
+Test(spool, what_cannot_be_stored_leaves_nothing)
+{
+    struct spool_file file = {.fd = -1};
+    write_file("storing", "in the way");
+    int before = count_open();
+    cr_expect_lt(create("msul1", "put\n", &file), 0);
+    cr_expect_eq(count_open(), before);
+    cr_expect_eq(count_entries("."), 1);
+    expect_file("storing", "in the way");
+}
+
+Test(spool, what_does_not_fit_on_the_disk_leaves_nothing)
+{
+    struct spool_file file = {.fd = -1};
+    int before = count_open();
+    pid_t pid = fork();
+    if (pid == 0) { /* a limit of the file's size stands for a full disk */
+        signal(SIGXFSZ, SIG_IGN);
+        struct rlimit limit = {4, 4};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(create("msul1", "put:msu:smith\n", &file) == -EFBIG && count_entries("storing") == 0
+                  ? 0
+                  : 1);
+    }
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cr_expect_eq(count_open(), before);
+}
+
+Test(spool, a_host_with_the_longest_name_is_stored_whole_or_not_at_all)
+{
+    char host[NAME_MAX_LENGTH + 1];
+    struct spool_file file;
+    struct spool_order order;
+    memset(host, 'h', sizeof(host));
+    host[NAME_MAX_LENGTH] = '\0';
+    cr_assert_eq(create(host, "put:msu:smith:x=1\n", &file), 0);
+    int r = spool_publish(folder, &file);
+    if (r == 0)
+        cr_expect_str_eq(spool_parse_name(file.name, &order), host);
+    else
+        cr_expect_eq(r, -ENAMETOOLONG);
+    spool_abandon(folder, &file);
+    cr_expect_eq(count_entries("."), r == 0 ? 2 : 1);
+}
+
+/* --- After a kill ----------------------------------------------------------------------------- */
+
+Test(spool, what_a_killed_keeper_was_storing_is_swept_away)
+{
+    struct spool_file file;
+    cr_assert_eq(create("msul1", "half of a\n", &file), 0);
+    write_file(NAME, "whole\n");
+    write_file("storing/77", "half");
+    spool_sweep(folder);
+    cr_expect_eq(count_entries("storing"), 0);
+    expect_file(NAME, "whole\n");
+    spool_abandon(folder, &file);
+    cr_assert_eq(create("msul1", "next\n", &file), 0);
+    cr_expect_eq(spool_publish(folder, &file), 0);
+}
+
+Test(spool, sweeping_does_not_follow_a_link_and_does_not_need_the_folder)
+{
+    int before = count_open();
+    spool_sweep(folder);
+    cr_assert_eq(mkdir("elsewhere", 0700), 0);
+    write_file("elsewhere/file", "x");
+    cr_assert_eq(symlink("elsewhere", "storing"), 0);
+    spool_sweep(folder);
+    expect_file("elsewhere/file", "x");
+    cr_expect_eq(count_open(), before);
+}
+
+Test(spool, a_new_keepers_first_store_is_not_hindered_by_an_old_ones_leftovers)
+{
+    struct spool_file file;
+    cr_assert_eq(mkdir("storing", 0700), 0);
+    for (int i = 1; i < 2000; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "storing/%d", i);
+        write_file(name, "left");
+    }
+    spool_sweep(folder);
+    cr_assert_eq(create("msul1", "put\n", &file), 0);
+    cr_expect_eq(spool_publish(folder, &file), 0);
+}
