@@ -25,13 +25,10 @@ struct config *config_load(const char *path, struct complaints *complaints)
     if (config == NULL)
         return NULL;
     const char *settings_path = path != NULL ? path : CONFIG_PATH;
-    if (settings_load(&config->settings, settings_path, path == NULL, complaints) < 0) {
-        /* A keeper that starts like this still has to bind its sockets and answer con_lost. */
-        static struct complaints unheard;
-        settings_free(&config->settings);
-        settings_load(&config->settings, "/dev/null", false, &unheard);
+    /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
+     */
+    if (settings_load(&config->settings, settings_path, path == NULL, complaints) < 0)
         return config;
-    }
     config->valid =
         loncapa_load(&config->loncapa, config->settings.loncapa_conf, complaints) == 0 &&
         load_table(config, complaints) == 0;

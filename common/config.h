@@ -16,7 +16,8 @@ struct config {
     struct settings settings;
     struct loncapa loncapa;
     struct hosttab table;
-    bool valid; /* else only the settings are to be used, and they are right or the defaults */
+    bool valid; /* else only the settings are to be used: as written, or the default if that is
+                   wrong */
 };
 
 /* Where keeper.conf is when the command line does not say; there it need not exist. */

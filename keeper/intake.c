@@ -121,16 +121,29 @@ static void free_source(struct source *source)
     update_listener(intake);
 }
 
+/* Reads a message and leaves its clients to the shim, which hands them to the next keeper. */
+static enum taken drop_message(struct source *source)
+{
+    int fds[CHANNEL_BATCH];
+    int n = channel_receive(source->fd, fds);
+    for (int i = 0; i < n; i++)
+        close(fds[i]);
+    return n > 0 || n == -EBADMSG || n == -EMFILE ? TAKEN : TAKEN_LAST;
+}
+
 /*
- * Ends a channel so that no client is lost: what was sent before is taken, and what is sent from
- * here on fails at the shim. What there are no descriptors for stays unacknowledged, so the shim
- * has it.
+ * Ends a channel so that no client is lost, and none is answered twice: what is sent from here on
+ * fails at the shim, and what was sent before is read to the end. For a socket closed with
+ * something unread gives the shim an error in place of the acknowledgements that lie in it.
  */
 static void close_source(struct source *source)
 {
+    struct intake *intake = source->intake;
+    enum taken taken;
     shutdown(source->fd, SHUT_RD);
-    while (has_room(source->intake) && take_message(source) == TAKEN)
-        continue;
+    do
+        taken = intake->stopped || !has_room(intake) ? drop_message(source) : take_message(source);
+    while (taken == TAKEN);
     free_source(source);
 }
 

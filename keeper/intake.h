@@ -14,8 +14,8 @@
 struct intake *intake_new(struct service *service, struct clients *clients, int listener);
 
 /*
- * The keeper stops: nobody is accepted any more, and what has been sent by now is taken. Shims
- * whose message came too late find the channel closed and send it to the next keeper.
+ * The keeper stops: nobody is accepted any more, and what has not been acknowledged is left to the
+ * shims, which find the channel closed and hand it to the next keeper.
  */
 void intake_stop(struct intake *intake);
 

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -212,17 +214,20 @@ static int hear_signals(struct keeper *keeper)
 
 /* --- Sockets ---------------------------------------------------------------------------------- */
 
-/* The listener that systemd passes under this name, or -1. Others are left alone. */
+/*
+ * The listener that systemd passes under this name, or -1. Others are left alone. Whoever passed
+ * it, accepting from it must not wait.
+ */
 static int passed_socket(const char *wanted, int type)
 {
     char **names = NULL;
-    int result = -1;
+    int result = -1, on = 1;
     int n = sd_listen_fds_with_names(false, &names);
     for (int i = 0; i < n; i++) {
         int fd = SD_LISTEN_FDS_START + i;
         bool right = strcmp(names[i], wanted) == 0;
         if (right && sd_is_socket(fd, AF_UNIX, type, 1) > 0)
-            result = fd;
+            result = ioctl(fd, FIONBIO, &on) < 0 ? -1 : fd;
         else if (right)
             log_write(LOG_ERR, NULL, "the socket named %s is not of the type expected", wanted);
         free(names[i]);
@@ -241,6 +246,7 @@ static int open_listener(struct keeper *keeper, const char *name, const char *fi
     int fd = passed_socket(name, type);
     if (fd >= 0)
         return fd;
+    (void)mkdir(keeper->service.settings.runtime_dir, 0755); /* else the error is in listening */
     if (asprintf(bound, "%s/%s", keeper->service.settings.runtime_dir, file) < 0) {
         *bound = NULL;
         return -ENOMEM;
@@ -265,9 +271,10 @@ static int open_sockets(struct keeper *keeper)
     keeper->intake = intake_new(service, keeper->clients, channel);
     if (keeper->intake == NULL)
         return -ENOMEM;
+    /* Requests can be carried without it; what is wrong has been logged. */
     int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
     if (control < 0)
-        return control;
+        return 0;
     keeper->control = control_new(service, &keeper->status, &actions, control);
     return keeper->control != NULL ? 0 : -ENOMEM;
 }

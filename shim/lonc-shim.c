@@ -104,7 +104,6 @@ static void keep_standard_error_from_client(void)
 
 static _Noreturn void fail(enum shim_exit code, const char *what, const char *value)
 {
-    keep_standard_error_from_client();
     fprintf(stderr, "lonc-shim: %s%s\n", what, value);
     exit(code);
 }
@@ -144,17 +143,20 @@ static void answer_con_lost(int fd)
     /* A client that is gone, or does not read, has nothing to expect. */
     ssize_t ignored = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
+    /* A message that a stuck keeper has not read holds this socket open: closing would not end it.
+     */
+    shutdown(fd, SHUT_RDWR);
     close(fd);
 }
 
-static void answer_batch_con_lost(struct batch *batch)
+/* `end`: when those that have not finished their line are answered all the same. */
+static void answer_batch_con_lost(struct batch *batch, uint64_t end)
 {
     struct pollfd waiting[CHANNEL_BATCH];
     bool begun[CHANNEL_BATCH] = {false};
     for (unsigned i = 0; i < batch->count; i++)
         waiting[i] = (struct pollfd){.fd = batch->fds[i], .events = POLLIN};
 
-    uint64_t end = now() + FAREWELL_PATIENCE;
     for (bool last = false;; last = now() >= end) {
         unsigned left = 0;
         for (unsigned i = 0; i < batch->count; i++) {
@@ -178,19 +180,24 @@ static void say_no_keeper(struct shim *shim, const char *why)
     if (shim->said)
         return;
     shim->said = true;
-    keep_standard_error_from_client();
     log_open("lonc-shim", LOG_TARGET_AUTO, LOG_NOTICE, LOG_JOURNAL_SOCKET);
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_KEEPER_MISSING, .reason = why},
               "no keeper takes clients at %s (%s%s%s); they are answered con_lost", shim->path, why,
               shim->error != 0 ? ": " : "", shim->error != 0 ? strerror(-shim->error) : "");
 }
 
-static void give_up_oldest(struct shim *shim)
+/*
+ * A client that is writing still has a little time from when its batch was due: batches that fell
+ * due while an earlier one was waited for have no more of it, so the dawdlers of many do not add
+ * up.
+ */
+static void give_up_oldest(struct shim *shim, uint64_t patience)
 {
+    struct batch *batch = batch_at(shim, shim->head);
     bool unreachable = shim->channel < 0 && shim->error != 0 && shim->error != -EAGAIN;
     shim->outcome = unreachable ? SHIM_UNREACHABLE : SHIM_UNANSWERED;
     say_no_keeper(shim, unreachable ? "unreachable" : "unanswered");
-    answer_batch_con_lost(batch_at(shim, shim->head));
+    answer_batch_con_lost(batch, batch->since + patience + FAREWELL_PATIENCE);
     shim->head++;
 }
 
@@ -285,7 +292,7 @@ static void time_out(struct shim *shim, uint64_t patience)
     }
     uint64_t t = now();
     while (shim->head != shim->tail && batch_at(shim, shim->head)->since + patience <= t)
-        give_up_oldest(shim);
+        give_up_oldest(shim, patience);
     shim->sent = shim->head;
 }
 
@@ -517,6 +524,7 @@ int main(int argc, char **argv)
         .ack_timeout = 10000000,
         .channel = -1,
     };
+    keep_standard_error_from_client();
     parse_options(&shim, argc, argv);
     shim.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (shim.epoll < 0)
