@@ -133,17 +133,15 @@ static enum taken drop_message(struct source *source)
 
 /*
  * Ends a channel so that no client is lost, and none is answered twice: what is sent from here on
- * fails at the shim, and what was sent before is read to the end. For a socket closed with
- * something unread gives the shim an error in place of the acknowledgements that lie in it.
+ * fails at the shim, and what was sent before is read to the end, unacknowledged. For a socket
+ * closed with something unread gives the shim an error in place of the acknowledgements that lie in
+ * it.
  */
 static void close_source(struct source *source)
 {
-    struct intake *intake = source->intake;
-    enum taken taken;
     shutdown(source->fd, SHUT_RD);
-    do
-        taken = intake->stopped || !has_room(intake) ? drop_message(source) : take_message(source);
-    while (taken == TAKEN);
+    while (drop_message(source) == TAKEN)
+        continue;
     free_source(source);
 }
 

@@ -108,6 +108,12 @@ static _Noreturn void fail(enum shim_exit code, const char *what, const char *va
     exit(code);
 }
 
+static int milliseconds_until(uint64_t when)
+{
+    uint64_t t = now();
+    return when <= t ? 0 : (int)((when - t + 999) / 1000);
+}
+
 static struct batch *batch_at(struct shim *shim, unsigned index)
 {
     return &shim->ring[index % RING_SIZE];
@@ -171,7 +177,7 @@ static void answer_batch_con_lost(struct batch *batch, uint64_t end)
         }
         if (left == 0)
             return;
-        poll(waiting, batch->count, FAREWELL_PATIENCE / 1000 / 10);
+        poll(waiting, batch->count, milliseconds_until(end));
     }
 }
 
@@ -341,12 +347,6 @@ static uint64_t patience(const struct shim *shim)
                                         shim->error == -EACCES || shim->error == -ENAMETOOLONG);
     return nobody && UNREACHABLE_PATIENCE < shim->ack_timeout ? UNREACHABLE_PATIENCE
                                                               : shim->ack_timeout;
-}
-
-static int milliseconds_until(uint64_t when)
-{
-    uint64_t t = now();
-    return when <= t ? 0 : (int)((when - t + 999) / 1000);
 }
 
 static int next_wait(struct shim *shim)
