@@ -50,7 +50,8 @@ struct client {
     enum client_state state;
     int fd;
     bool readable;      /* there may be something to read */
-    bool finished;      /* it sends no more */
+    bool half_closed;   /* it sends no more; what it has sent may still be there to read */
+    bool finished;      /* and nothing is */
     bool running;       /* inside run(): who changes the state need not call it */
     bool yielded;       /* has lines left for the next turn */
     bool answered;      /* has had an answer */
@@ -438,7 +439,8 @@ static bool receive(struct client *client)
         client->finished = n != -EAGAIN;
         return false;
     }
-    client->readable = more;
+    /* The end of the stream is told once, perhaps together with the last bytes. */
+    client->readable = more || client->half_closed;
     return true;
 }
 
@@ -447,6 +449,7 @@ static void call_last(struct client *client)
 {
     shutdown(client->fd, SHUT_RD);
     client->last_call = true;
+    client->half_closed = true;
     client->readable = true;
 }
 
@@ -510,6 +513,8 @@ static void on_ready(struct watch *watch, uint32_t events)
     struct client *client = CONTAINER_OF(watch, struct client, watch);
     if (events & (EPOLLIN | EPOLLRDHUP))
         client->readable = true;
+    if (events & EPOLLRDHUP)
+        client->half_closed = true;
     if (events & (EPOLLHUP | EPOLLERR)) {
         /* Closed, not half-closed: nobody is left to answer. */
         end(client);

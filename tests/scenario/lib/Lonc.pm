@@ -128,18 +128,18 @@ sub start {
     return $process;
 }
 
-# The keeper; with `channel`, a listening socket, it is passed as systemd would.
+# The keeper; with `channel` or `control`, listening sockets, they are passed as systemd would.
 sub keeper {
     my ($self, %with) = @_;
     my @command = (@{$with{wrapper} || []}, program('lonc-keeper'), '--config', $self->path('keeper.conf'),
         @{$with{options} || []});
     my $setup = sub {
-        if (my $channel = $with{channel}) {
-            give_descriptors(3, $channel);
-            @ENV{qw(LISTEN_PID LISTEN_FDS LISTEN_FDNAMES)} = ($$, 1, 'channel');
+        if (my @names = grep { $with{$_} } qw(channel control)) {
+            give_descriptors(3, @with{@names});
+            @ENV{qw(LISTEN_PID LISTEN_FDS LISTEN_FDNAMES)} = ($$, scalar @names, join ':', @names);
         }
         if (my $files = $with{descriptors}) { # the limit of RLIMIT_NOFILE
-            POSIX::close($_) for ($with{channel} ? 4 : 3) .. 1023; # it starts with no more than it needs
+            POSIX::close($_) for 3 + grep({ $with{$_} } qw(channel control)) .. 1023; # it starts with no more than it needs
             exec 'prlimit', "--nofile=$files:$files", @command;
         }
     };
