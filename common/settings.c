@@ -154,6 +154,10 @@ const struct setting settings_table[] = {
     ROW(TIME, deferred_retry, "60s", 10 * MS, 24 * HOUR,
         .meaning = "When a deferred file that could not be delivered, set aside or removed is "
                    "tried again, while those behind it go on."),
+    ROW(TIME, deferred_pace, "5ms", MS, HOUR,
+        .meaning =
+            "The pause after a deferred file while clients are being served, so that a drain "
+            "at full speed does not take the machine from them."),
     ROW(TIME, drain_timeout, "10s", 10 * MS, 24 * HOUR,
         .meaning =
             "How long requests in flight may take to finish when the keeper is told to leave; "

@@ -58,6 +58,7 @@ struct settings {
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;
     uint64_t deferred_retry;
+    uint64_t deferred_pace;
     uint64_t drain_timeout;
     uint64_t drain_line_timeout;
     uint64_t keepalive_idle;

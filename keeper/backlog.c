@@ -18,7 +18,7 @@
 /* Files that turn out to be none are set aside one after another; past this, others get a turn. */
 #define BAD_FILES_PER_TURN 16
 
-int backlog_compare_orders(const struct spool_order *one, const struct spool_order *other)
+static int compare_orders(const struct spool_order *one, const struct spool_order *other)
 {
     if (one->epoch != other->epoch)
         return one->epoch < other->epoch ? -1 : 1;
@@ -29,7 +29,7 @@ int backlog_compare_orders(const struct spool_order *one, const struct spool_ord
 
 static int compare_files(struct file *one, struct file *other)
 {
-    int order = backlog_compare_orders(&one->order, &other->order);
+    int order = compare_orders(&one->order, &other->order);
     return order != 0 ? order : strcmp(one->name, other->name);
 }
 
@@ -50,6 +50,18 @@ RB_GENERATE(files_by_order, file, by_order, compare_files)
 RB_GENERATE(files_by_name, file, by_name, compare_names)
 RB_GENERATE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
+bool backlog_is_behind(const struct unknown *unknown, const struct spool_order *order)
+{
+    return unknown->any && compare_orders(order, &unknown->first) >= 0;
+}
+
+void backlog_note_unknown(struct unknown *unknown, const struct spool_order *order)
+{
+    if (!unknown->any || compare_orders(order, &unknown->first) < 0)
+        unknown->first = *order;
+    unknown->any = true;
+}
+
 /* --- Files ------------------------------------------------------------------------------------ */
 
 struct file *backlog_find_file(struct backlogs *all, const char *name)
@@ -66,7 +78,7 @@ struct file *backlog_find_file(struct backlogs *all, const char *name)
     return RB_FIND(files_by_name, &all->files, &key.file);
 }
 
-struct file *backlog_new_file(struct backlogs *all, const char *name)
+struct file *backlog_new_file(struct backlogs *all, const char *name, const char *id)
 {
     size_t size = strlen(name) + 1;
     struct file *file = calloc(1, sizeof(*file) + size);
@@ -74,7 +86,8 @@ struct file *backlog_new_file(struct backlogs *all, const char *name)
         return NULL;
     memcpy(file->name, name, size);
     file->all = all;
-    file->host = spool_parse_name(file->name, &file->order);
+    spool_parse_name(name, &file->order);
+    file->host = file->name + (id - name);
     RB_INSERT(files_by_name, &all->files, file);
     return file;
 }
@@ -99,6 +112,7 @@ void backlog_forget(struct file *file)
     if (file->backlog != NULL)
         file->backlog->known--;
     RB_REMOVE(files_by_name, &file->all->files, file);
+    free(file->command);
     free(file);
 }
 
@@ -119,11 +133,14 @@ static void say_once(struct file *file, const char *what, int error)
               error != 0 ? strerror(error) : "");
 }
 
-/* Those behind it go on; this one is tried again later. */
+/* Those behind it go on; this one is tried again later, and then after them. */
 static void postpone(struct file *file)
 {
     file->state = FILE_POSTPONED;
-    file->attempts = 0;
+    /* Its order is lost: whatever is well goes before it, and one more failure postpones it again.
+     */
+    file->order.epoch = UINT64_MAX;
+    file->attempts = (unsigned)file->all->service->settings.deferred_attempts - 1;
     deadline_start(&file->all->postponing, &file->deadline);
 }
 
@@ -158,7 +175,7 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
         return backlog;
     backlog->host = host;
     backlog->all = all;
-    backlog->limited = all->scanning;
+    backlog->unknown.any = all->scanning; /* anything may yet be found, from the first order on */
     backlog->background.next = next_transaction;
     backlog->transaction.done = on_done;
     backlog->transaction.background = true;
@@ -188,7 +205,7 @@ void backlog_free(struct backlog *backlog)
 /* Nothing is left, known or unknown. */
 static bool is_over(const struct backlog *backlog)
 {
-    return backlog->known == 0 && !backlog->more && !backlog->all->scanning;
+    return backlog->known == 0 && !backlog->unknown.any && !backlog->all->scanning;
 }
 
 /* Adds a file that is old enough to its host's backlog, or only counts it where there is no room.
@@ -201,13 +218,19 @@ void backlog_admit(struct file *file)
         backlog_forget(file);
         return;
     }
+    struct unknown *unknown = all->scanning ? &backlog->found : &backlog->unknown;
+    if (backlog_is_behind(unknown, &file->order)) {
+        backlog_forget(file);
+        return;
+    }
     file->backlog = backlog;
     backlog->known++;
     backlog_make_ready(file);
     all->scan_found = true;
     if (backlog->ready_count > all->service->settings.deferred_names) {
-        backlog->more = backlog->scan_more = true;
-        backlog_forget(RB_MAX(files_by_order, &backlog->ready));
+        struct file *last = RB_MAX(files_by_order, &backlog->ready);
+        backlog_note_unknown(unknown, &last->order);
+        backlog_forget(last);
     }
 }
 
@@ -241,9 +264,23 @@ static void gone(struct file *file)
     backlog_forget(file);
 }
 
+/* For the S line that is to be written later; the perm log takes the beginning only. */
+static void keep_command(struct file *file, const char *command, size_t length)
+{
+    if (command == file->command)
+        return;
+    size_t kept = length < PERMLOG_COMMAND_MAX ? length : PERMLOG_COMMAND_MAX;
+    file->command = malloc(kept + 1);
+    if (file->command == NULL)
+        return;
+    memcpy(file->command, command, kept);
+    file->command_length = length;
+}
+
 /*
  * Delivered: the S line first, then the file goes. Killed between the two, the next keeper delivers
- * it once more, which is what at least once means. `command` is NULL when the line is written.
+ * it once more, which is what at least once means. `command` is not looked at when the line is
+ * written.
  */
 static void complete(struct file *file, const char *command, size_t length)
 {
@@ -254,6 +291,7 @@ static void complete(struct file *file, const char *command, size_t length)
                                time(NULL));
         if (r < 0) {
             say_once(file, "is delivered, but its S line cannot be written", -r);
+            keep_command(file, command, length);
             postpone(file);
             return;
         }
@@ -324,6 +362,15 @@ static void try_again(struct backlog *backlog, struct file *file, bool its_fault
     deadline_start(&all->pausing, &backlog->pause);
 }
 
+/* Clients have been served since the last file: they are given the machine for a moment. */
+static void give_way(struct backlog *backlog)
+{
+    uint64_t requests = backlog->all->service->requests;
+    if (requests != backlog->requests && backlog->pause.queue == NULL)
+        deadline_start(&backlog->all->pacing, &backlog->pause);
+    backlog->requests = requests;
+}
+
 static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
                     size_t length)
 {
@@ -347,6 +394,7 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
                       reason == REASON_REQUEST_TIMEOUT || reason == REASON_TOO_LARGE ||
                       reason == REASON_BAD_REPLY);
     buffer_consume(&backlog->content, buffer_length(&backlog->content));
+    give_way(backlog);
     backlog_pump(backlog);
     if (all->sending == 0 && all->quiet != NULL)
         all->quiet(all->quiet_argument);
@@ -358,10 +406,7 @@ static struct file *first_ready(struct backlog *backlog)
     struct file *first = RB_MIN(files_by_order, &backlog->ready);
     if (first == NULL || backlog->all->holding || backlog->pause.queue != NULL)
         return NULL;
-    /* What a scan has yet to find may stand before it. */
-    if (backlog->limited && backlog_compare_orders(&first->order, &backlog->limit) >= 0)
-        return NULL;
-    return first;
+    return backlog_is_behind(&backlog->unknown, &first->order) ? NULL : first;
 }
 
 /* Reads a file. True when it is ready to be sent; else it has been put where it belongs. */
@@ -371,7 +416,7 @@ static bool load(struct backlog *backlog, struct file *file)
     const char *why = "";
     backlog_detach(file);
     if (file->delivered) {
-        complete(file, NULL, 0);
+        complete(file, file->command, file->command_length);
         return false;
     }
     enum spool_result result = spool_read(
@@ -394,6 +439,15 @@ static bool load(struct backlog *backlog, struct file *file)
     return false;
 }
 
+/* Files on disk have to become known before more of them can go. */
+static bool runs_low(struct backlog *backlog)
+{
+    const struct file *first = RB_MIN(files_by_order, &backlog->ready);
+    size_t low = (size_t)backlog->all->service->settings.deferred_names / 4;
+    return backlog->unknown.any &&
+           (backlog->ready_count <= low || backlog_is_behind(&backlog->unknown, &first->order));
+}
+
 static struct transaction *next_transaction(struct background *background)
 {
     struct backlog *backlog = CONTAINER_OF(background, struct backlog, background);
@@ -410,8 +464,8 @@ static struct transaction *next_transaction(struct background *background)
         backlog->transaction.length = buffer_length(&backlog->content);
         return &backlog->transaction;
     }
-    /* To go on with more such files, or to see that there is nothing left. */
-    if (first_ready(backlog) != NULL || backlog->known == 0)
+    /* To go on with more such files, to have others found, or to see that there is nothing left. */
+    if (first_ready(backlog) != NULL || backlog->known == 0 || runs_low(backlog))
         deadline_start(&backlog->all->pausing, &backlog->pause);
     return NULL;
 }
@@ -420,8 +474,7 @@ static struct transaction *next_transaction(struct background *background)
 void backlog_pump(struct backlog *backlog)
 {
     struct backlogs *all = backlog->all;
-    size_t low = (size_t)all->service->settings.deferred_names / 4;
-    if (backlog->more && backlog->ready_count <= low)
+    if (runs_low(backlog))
         all->refill(all);
     if (backlog->sending != NULL)
         return;
@@ -457,4 +510,5 @@ void backlogs_setup(struct backlogs *all, struct service *service,
     deadline_queue_add(loop, &all->emptying, &settings->deferred_empty_timeout, on_file_waited);
     deadline_queue_add(loop, &all->postponing, &settings->deferred_retry, on_file_waited);
     deadline_queue_add(loop, &all->pausing, &settings->retry_delay, on_pause_over);
+    deadline_queue_add(loop, &all->pacing, &settings->deferred_pace, on_pause_over);
 }

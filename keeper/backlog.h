@@ -36,7 +36,9 @@ struct file {
     bool was_empty;    /* for all the time it may be */
     bool delivered;    /* only the S line, or the removal, is left to do */
     bool logged;       /* the S line is written */
-    bool said;         /* what is wrong with it has been logged */
+    char *command;     /* for the S line that could not be written; or NULL */
+    size_t command_length;
+    bool said; /* what is wrong with it has been logged */
     struct deadline deadline;
     const char *host; /* in `name` */
     char name[];
@@ -44,6 +46,12 @@ struct file {
 
 RB_HEAD(files_by_order, file);
 RB_HEAD(files_by_name, file);
+
+/* Files that are on disk only, and where the first of them stands: none behind it may go before. */
+struct unknown {
+    bool any;
+    struct spool_order first;
+};
 
 /* What waits for one host. */
 struct backlog {
@@ -53,17 +61,16 @@ struct backlog {
     struct host *host; /* held */
     struct files_by_order ready;
     size_t ready_count;
-    size_t known;   /* files that point here, in whatever state */
-    size_t count;   /* on disk, as far as is known */
-    size_t counted; /* by the scan that goes on */
-    bool more;      /* there are files on disk that are not known by name */
-    bool scan_more;
-    bool limited; /* while a scan goes on: only files before `limit` may go */
-    struct spool_order limit;
+    size_t known;           /* files that point here, in whatever state */
+    size_t count;           /* on disk, as far as is known */
+    size_t counted;         /* by the scan that goes on */
+    struct unknown unknown; /* which are not known by name */
+    struct unknown found;   /* the same, as the scan that goes on finds them */
     struct file *sending;
     struct buffer content;
     struct transaction transaction;
-    struct deadline pause; /* after a failure */
+    struct deadline pause; /* after a failure, or to let clients go first */
+    uint64_t requests;     /* of all clients, when the last file was delivered */
 };
 
 RB_HEAD(backlogs_by_host, backlog);
@@ -82,7 +89,7 @@ struct backlogs {
     bool scanning;             /* the folder is being read: what has been found is not all */
     bool scan_found;           /* this scan, or the last one, has admitted a file */
     bool syncing, sync_wanted; /* the folder has changed since the sync under way began */
-    struct deadline_queue emptying, postponing, pausing;
+    struct deadline_queue emptying, postponing, pausing, pacing;
     void (*refill)(struct backlogs *all); /* a backlog runs low, and more is on disk */
     void (*quiet)(void *argument);        /* when no file is with its lond, or NULL */
     void *quiet_argument;
@@ -92,7 +99,11 @@ RB_PROTOTYPE(files_by_order, file, by_order, compare_files)
 RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
 RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
-int backlog_compare_orders(const struct spool_order *one, const struct spool_order *other);
+/* Whether a file of this order is behind one that is not known by name. */
+bool backlog_is_behind(const struct unknown *unknown, const struct spool_order *order);
+
+/* One more file is on disk only. */
+void backlog_note_unknown(struct unknown *unknown, const struct spool_order *order);
 
 /* Empty, and without a folder. */
 void backlogs_setup(struct backlogs *all, struct service *service,
@@ -101,8 +112,10 @@ void backlogs_setup(struct backlogs *all, struct service *service,
 /* The file known by this name, or NULL. */
 struct file *backlog_find_file(struct backlogs *all, const char *name);
 
-/* A file, LOOSE, whose name spool_parse_name accepts and is not known yet. NULL without memory. */
-struct file *backlog_new_file(struct backlogs *all, const char *name);
+/*
+ * A file, LOOSE, whose name is not known yet; `id` is the host in that name. NULL without memory.
+ */
+struct file *backlog_new_file(struct backlogs *all, const char *name, const char *id);
 
 /* Takes a file out of wherever it stands: it is LOOSE then. */
 void backlog_detach(struct file *file);

@@ -77,6 +77,7 @@ struct clients {
 };
 
 static void run(struct client *client);
+static void store(struct client *client);
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
@@ -109,14 +110,18 @@ static void end(struct client *client)
 {
     struct service *service = client->clients->service;
     bool asked = client->transaction.state != TRANSACTION_NONE;
-    bool awaited = client->storing || (asked && !host_withdraw(&client->transaction));
+    bool withdrawn = asked && host_withdraw(&client->transaction);
+    bool awaited = client->storing || (asked && !withdrawn);
     client->state = CLIENT_ENDED;
     deadline_stop(&client->deadline);
     loop_unwatch(&service->loop, &client->watch);
     close(client->fd);
     client->fd = -1;
     service_closed(service);
-    if (!awaited && !client->running)
+    /* A transaction is worth storing though its client has left: that is what it was sent for. */
+    if (withdrawn && client->deferrable)
+        store(client);
+    else if (!awaited && !client->running)
         release(client);
 }
 
@@ -236,7 +241,6 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
                     size_t length)
 {
     struct client *client = CONTAINER_OF(transaction, struct client, transaction);
-    /* A transaction is worth storing though its client has left: that is what it was sent for. */
     if (reason != REASON_NONE && client->deferrable)
         store(client);
     else if (client->state == CLIENT_ENDED)

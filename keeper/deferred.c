@@ -33,7 +33,7 @@
 
 struct deferred {
     struct backlogs all;
-    sd_event_source *inotify, *scanner;
+    sd_event_source *inotify, *parent, *scanner;
     DIR *scan;       /* while all.scanning */
     bool scan_again; /* something was missed while one went on */
     bool said;       /* that the folder cannot be watched */
@@ -69,20 +69,57 @@ static void say_stranger(struct deferred *deferred, const char *name, const char
               last ? "; more of them are not named" : "");
 }
 
-/* Whether this name is to be delivered one day; says so where it is not. */
-static bool is_deliverable(struct deferred *deferred, const char *name)
+/* The lonHostID in a name: the shortest end of it that is a known host. NULL for none. */
+static const char *known_host(struct deferred *deferred, const char *name)
+{
+    struct spool_order order;
+    const char *id = spool_parse_name(name, &order);
+    for (; id != NULL; id = spool_longer_host(name, id)) {
+        struct host *host = hosts_hold(deferred->all.service->hosts, id);
+        if (host == NULL)
+            continue;
+        hosts_release(host);
+        return id;
+    }
+    return NULL;
+}
+
+/* The host of a name that is to be delivered one day; NULL, said once, where it is not. */
+static const char *deliverable(struct deferred *deferred, const char *name)
 {
     struct spool_order order;
     if (name[0] == '.' || spool_is_own(name))
-        return false;
-    const char *id = spool_parse_name(name, &order);
-    struct host *host = id != NULL ? hosts_hold(deferred->all.service->hosts, id) : NULL;
-    if (host == NULL) {
-        say_stranger(deferred, name, id == NULL ? "has no name of one" : "is for no known host");
-        return false;
-    }
-    hosts_release(host);
-    return true;
+        return NULL;
+    const char *id = known_host(deferred, name);
+    if (id == NULL)
+        say_stranger(deferred, name,
+                     spool_parse_name(name, &order) == NULL ? "has no name of one"
+                                                            : "is for no known host");
+    return id;
+}
+
+static void stop_scan(struct deferred *deferred)
+{
+    closedir(deferred->scan);
+    deferred->scan = NULL;
+    deferred->all.scanning = false;
+    sd_event_source_set_enabled(deferred->scanner, SD_EVENT_OFF);
+}
+
+/*
+ * Files have arrived that are not known: too many, or the kernel could not say which. Until the
+ * folder has been read anew any of them may stand before those that are known, and it is read when
+ * the last of them is old enough.
+ */
+static void lose_track(struct deferred *deferred)
+{
+    static const struct spool_order anywhere;
+    struct backlog *backlog;
+    if (deferred->scan != NULL)
+        stop_scan(deferred);
+    RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host)
+        backlog_note_unknown(&backlog->unknown, &anywhere);
+    deadline_start(&deferred->rescanning, &deferred->rescan);
 }
 
 /* A file was made, written or moved here: its first seconds begin. */
@@ -92,12 +129,12 @@ static void arrive(struct deferred *deferred, const char *name)
     if (file != NULL && (file->state == FILE_SENDING || file->delivered))
         return;
     if (file == NULL) {
-        if (!is_deliverable(deferred, name))
+        const char *id = deliverable(deferred, name);
+        if (id == NULL)
             return;
         if (deferred->all.arrived >= deferred->all.service->settings.deferred_arrivals ||
-            (file = backlog_new_file(&deferred->all, name)) == NULL) {
-            /* Too many to know: all are looked for when the last of them is old enough. */
-            deadline_start(&deferred->rescanning, &deferred->rescan);
+            (file = backlog_new_file(&deferred->all, name, id)) == NULL) {
+            lose_track(deferred);
             return;
         }
     } else {
@@ -132,7 +169,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
     (void)source;
     deferred->all.service->loop.now = loop_clock();
     if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED))
-        deadline_start(&deferred->rescanning, &deferred->rescan);
+        lose_track(deferred);
     else if (event->len > 0)
         arrive(deferred, event->name);
     return 0;
@@ -149,38 +186,35 @@ static void scan_entry(struct deferred *deferred, const char *name)
         return;
     }
     struct spool_order order;
-    if (!is_deliverable(deferred, name))
-        return;
-    struct backlog *backlog = backlog_need(&deferred->all, spool_parse_name(name, &order));
+    const char *id = deliverable(deferred, name);
+    struct backlog *backlog = id != NULL ? backlog_need(&deferred->all, id) : NULL;
     if (backlog == NULL)
         return;
     backlog->counted++;
-    bool full = backlog->ready_count >= deferred->all.service->settings.deferred_names;
-    if (full &&
-        backlog_compare_orders(&order, &RB_MAX(files_by_order, &backlog->ready)->order) >= 0)
-        backlog->scan_more = true;
-    else if ((file = backlog_new_file(&deferred->all, name)) != NULL)
+    spool_parse_name(name, &order);
+    if (backlog_is_behind(&backlog->found, &order))
+        return;
+    file = backlog_new_file(&deferred->all, name, id);
+    if (file != NULL)
         backlog_admit(file);
     else
-        backlog->scan_more = true;
+        backlog_note_unknown(&backlog->found, &order);
 }
 
 static void end_scan(struct deferred *deferred)
 {
     struct backlog *backlog, *next;
-    closedir(deferred->scan);
-    deferred->scan = NULL;
-    deferred->all.scanning = false;
+    stop_scan(deferred);
     if (deferred->scan_again)
         deadline_start(&deferred->rescanning, &deferred->rescan);
     deferred->scan_again = false;
-    sd_event_source_set_enabled(deferred->scanner, SD_EVENT_OFF);
-    RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next) {
+    RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
         backlog_count(backlog, backlog->counted);
-        backlog->more = backlog->scan_more;
-        backlog->limited = false;
-        backlog_pump(backlog);
+        backlog->unknown = backlog->found;
     }
+    /* Any of these may begin the next scan. */
+    RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next)
+        backlog_pump(backlog);
 }
 
 static int on_scan(sd_event_source *source, void *argument)
@@ -219,11 +253,8 @@ static void start_scan(struct deferred *deferred)
     deferred->all.scanning = true;
     deferred->all.scan_found = false;
     RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
-        struct file *last = RB_MAX(files_by_order, &backlog->ready);
         backlog->counted = 0;
-        backlog->scan_more = false;
-        backlog->limited = backlog->more;
-        backlog->limit = last != NULL ? last->order : (struct spool_order){.epoch = 0};
+        backlog->found.any = false;
     }
     sd_event_source_set_enabled(deferred->scanner, SD_EVENT_ON);
 }
@@ -232,9 +263,11 @@ static void start_scan(struct deferred *deferred)
 static void refill(struct backlogs *all)
 {
     struct deferred *deferred = CONTAINER_OF(all, struct deferred, all);
+    if (deferred->scan != NULL || deferred->rescan.queue != NULL)
+        return;
     if (all->scan_found)
         start_scan(deferred);
-    else if (deferred->scan == NULL && deferred->rescan.queue == NULL)
+    else
         deadline_start(&deferred->rescanning, &deferred->rescan);
 }
 
@@ -243,25 +276,43 @@ static void refill(struct backlogs *all)
 static void close_folder(struct deferred *deferred)
 {
     deferred->inotify = sd_event_source_disable_unref(deferred->inotify);
+    deferred->parent = sd_event_source_disable_unref(deferred->parent);
     if (deferred->scan != NULL)
-        closedir(deferred->scan);
-    deferred->scan = NULL;
-    deferred->all.scanning = false;
-    sd_event_source_set_enabled(deferred->scanner, SD_EVENT_OFF);
+        stop_scan(deferred);
     if (deferred->all.folder >= 0)
         close(deferred->all.folder);
     deferred->all.folder = -1;
 }
 
+/*
+ * In lonSockDir: the folder itself may be removed or replaced, which nothing in it tells, since it
+ * lives on while it is open here.
+ */
+static int on_moved(sd_event_source *source, const struct inotify_event *event, void *argument)
+{
+    struct deferred *deferred = argument;
+    (void)source;
+    deferred->all.service->loop.now = loop_clock();
+    if (event->len > 0 && strcmp(event->name, "delayed") == 0)
+        deadline_start(&deferred->rescanning, &deferred->rescan);
+    return 0;
+}
+
 /* Opens, watches and scans the folder; tries again later where it cannot be. */
 static void open_folder(struct deferred *deferred)
 {
-    const uint32_t wanted = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR;
+    const uint32_t arrivals = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR;
+    const uint32_t moves = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
+    sd_event *event = deferred->all.service->loop.event;
     deferred->all.folder = spool_open(deferred->all.folder_path);
     int r = deferred->all.folder;
     if (r >= 0)
-        r = sd_event_add_inotify(deferred->all.service->loop.event, &deferred->inotify,
-                                 deferred->all.folder_path, wanted, on_inotify, deferred);
+        r = sd_event_add_inotify(event, &deferred->inotify, deferred->all.folder_path, arrivals,
+                                 on_inotify, deferred);
+    if (r >= 0)
+        r = sd_event_add_inotify(event, &deferred->parent,
+                                 deferred->all.service->config->loncapa.sock_dir, moves, on_moved,
+                                 deferred);
     if (r < 0) {
         if (!deferred->said)
             log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED},
@@ -345,7 +396,7 @@ static void forget_retired(struct deferred *deferred)
     RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next) {
         if (backlog->host->listed)
             continue;
-        backlog->more = false;
+        backlog->unknown.any = false;
         if (backlog->sending == NULL)
             backlog_free(backlog);
     }

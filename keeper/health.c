@@ -13,7 +13,7 @@ void health_init(struct health *health)
 bool health_may_attempt(const struct health *health, unsigned under_way, uint64_t now)
 {
     if (health->state == HEALTH_HEALTHY)
-        return health->slow_start == 0 || under_way < health->slow_start;
+        return health->slow_start == 0 || under_way + health->slow_done < health->slow_start;
     return under_way == 0 && now >= health->next_attempt;
 }
 
@@ -32,7 +32,9 @@ static void put_off_probe(struct health *health, const struct health_rules *rule
     if (interval > rules->probe_max)
         interval = rules->probe_max;
     health->probe_interval = interval;
-    health->next_attempt = now + jitter(interval, dice);
+    /* The longest pause is a promise of how late a return is noticed: jitter only shortens it. */
+    uint64_t pause = jitter(interval, dice);
+    health->next_attempt = now + (pause < rules->probe_max ? pause : rules->probe_max);
 }
 
 enum health_change health_failure(struct health *health, const struct health_rules *rules,
@@ -63,7 +65,8 @@ enum health_change health_failure(struct health *health, const struct health_rul
 
 enum health_change health_success(struct health *health, unsigned connections_per_host, bool opened)
 {
-    if (health->slow_start > 0 && opened) {
+    if (health->slow_start > 0 && opened && ++health->slow_done == health->slow_start) {
+        health->slow_done = 0;
         health->slow_start *= 2;
         if (health->slow_start >= connections_per_host)
             health->slow_start = 0;

@@ -43,7 +43,8 @@ struct health {
     uint64_t next_attempt;   /* failing and dead: not before */
     uint64_t dead_since;     /* 0: has been reached since it last died */
     uint64_t probe_interval; /* the last one, before jitter */
-    unsigned slow_start;     /* after a return: attempts allowed at once; 0: no limit */
+    unsigned slow_start;     /* after a return: the size of this wave of attempts; 0: no limit */
+    unsigned slow_done;      /* of which so many have succeeded */
 };
 
 /* A new host is healthy: nothing is known against it. */
@@ -54,8 +55,9 @@ bool health_may_attempt(const struct health *health, unsigned under_way, uint64_
 
 /*
  * The one door for failure: an attempt begun in `round` has failed. `dice` is any random number;
- * the next probe is put off by -20 to +20 % by it. HEALTH_DIED_AGAIN: it had been forgiven and has
- * not been reached since, so that this is nothing new to tell.
+ * the next probe is put off by -20 to +20 % by it, but never by more than probe_max.
+ * HEALTH_DIED_AGAIN: it had been forgiven and has not been reached since, so that this is nothing
+ * new to tell.
  */
 enum health_change health_failure(struct health *health, const struct health_rules *rules,
                                   unsigned round, enum reason reason, uint64_t now, uint32_t dice);

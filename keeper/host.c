@@ -664,6 +664,8 @@ void host_retire(struct host *host)
 {
     host->listed = false;
     recycle(host);
+    host->identity.own_id = host->identity.lonc_version =
+        NULL; /* the configuration's, which goes */
     host_fail_queue(host, REASON_REMOVED);
 }
 

@@ -129,18 +129,27 @@ void hosts_close_idle(struct hosts *hosts)
         host_close_idle(host);
 }
 
+/* Each host is held meanwhile, for its last client may leave while it is told. */
 void hosts_stop(struct hosts *hosts)
 {
     struct host *host, *next;
-    RB_FOREACH_SAFE (host, hosts_by_id, &hosts->by_id, next)
+    for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
+        host->users++;
         host_fail_queue(host, REASON_STOPPING);
+        next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
+        hosts_release(host);
+    }
 }
 
 void hosts_abandon(struct hosts *hosts)
 {
     struct host *host, *next;
-    RB_FOREACH_SAFE (host, hosts_by_id, &hosts->by_id, next)
+    for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
+        host->users++;
         host_abandon(host, REASON_STOPPING);
+        next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
+        hosts_release(host);
+    }
 }
 
 void hosts_free(struct hosts *hosts)

@@ -45,6 +45,19 @@ const char *spool_parse_name(const char *name, struct spool_order *order)
     return name_is_valid(host) ? host : NULL;
 }
 
+const char *spool_longer_host(const char *name, const char *host)
+{
+    struct spool_order order;
+    const char *start = parse_number(name, &order.epoch);
+    start = start != NULL ? parse_number(start, &order.count) : NULL;
+    if (start == NULL || host - start < 2)
+        return NULL;
+    host -= 2; /* the last byte of the component on the left */
+    while (host > start && host[-1] != '.')
+        host--;
+    return name_is_valid(host) ? host : NULL;
+}
+
 int spool_open(const char *path)
 {
     if (mkdir(path, 0700) < 0 && errno != EEXIST)

@@ -24,6 +24,12 @@ struct spool_order {
  */
 const char *spool_parse_name(const char *name, struct spool_order *order);
 
+/*
+ * A lonHostID may have dots in it. The host of the same name with one component more on its left,
+ * or NULL where that would be no part of the host: epoch and count are never.
+ */
+const char *spool_longer_host(const char *name, const char *host);
+
 /* Opens the folder, making it where it is missing. A descriptor, or a negative errno. */
 int spool_open(const char *path);
 

@@ -91,7 +91,7 @@ void store_start(struct backlogs *all, const char *host, const char *line, size_
         .file = {.fd = -1},
         .host = id,
         .command = command,
-        .length = kept,
+        .length = length - 1,
         .done = done,
         .argument = argument,
     };

@@ -346,7 +346,8 @@ Test(health, probes_back_off_by_doubling_to_a_minute)
         struct health before = health;
         enum health_change expected = i == 0 ? HEALTH_DIED : HEALTH_UNCHANGED;
         cr_assert_eq(fail_with(LATEST), expected);
-        expect_attempt_in(waits[i] * SECOND * 12 / 10);
+        uint64_t latest = waits[i] * SECOND * 12 / 10;
+        expect_attempt_in(latest < 60 * SECOND ? latest : 60 * SECOND);
         health = before;
         cr_assert_eq(fail_with(EARLIEST), expected);
         expect_attempt_in(waits[i] * SECOND * 8 / 10);
@@ -379,7 +380,7 @@ Test(health, a_day_of_death_is_one_probe_a_minute_and_no_news)
         cr_assert_eq(fail_with((uint32_t)rand_r(&seed) << 1), HEALTH_UNCHANGED);
         cr_assert_eq(health.state, HEALTH_DEAD);
     }
-    cr_assert(probes > 1330 && probes < 1420, "%u probes", probes);
+    cr_assert(probes > 1410 && probes < 1470, "%u probes", probes);
     cr_assert_eq(succeed(), HEALTH_RETURNED);
 }
 
@@ -391,7 +392,7 @@ Test(health, the_longest_settings_do_not_overflow)
     expect_attempt_in(24 * HOUR);
     for (int i = 0; i < 100; i++) {
         health_failure(&health, &slow, health.round, REASON_REFUSED, now, LATEST);
-        expect_attempt_in(24 * HOUR * 12 / 10);
+        expect_attempt_in(24 * HOUR);
     }
 }
 
@@ -443,8 +444,10 @@ Test(health, a_host_that_is_back_is_met_by_1_2_4_8_connections_and_then_by_any_n
     die();
     succeed();
     for (unsigned limit = 1; limit < CONNECTIONS; limit *= 2) {
-        expect_slow_start(limit);
-        succeed();
+        for (unsigned done = 0; done < limit; done++) {
+            expect_slow_start(limit - done);
+            succeed();
+        }
     }
     cr_assert(may_attempt(CONNECTIONS));
     expect_new();
@@ -461,7 +464,8 @@ Test(health, slow_start_is_over_where_the_next_step_is_all_there_may_be)
         health_success(&health, cases[i].connections, true);
         for (unsigned step = 0; step < cases[i].steps; step++) {
             expect_slow_start(1U << step);
-            health_success(&health, cases[i].connections, true);
+            for (unsigned done = 0; done < 1U << step; done++)
+                health_success(&health, cases[i].connections, true);
         }
         cr_assert(may_attempt(100000), "%u connections", cases[i].connections);
     }

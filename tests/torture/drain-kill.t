@@ -1,0 +1,91 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A drain of 10,000 deferred files, during which the keeper is killed 200 times, and one during which
+# the host is killed 100 times: nothing is lost, and hardly anything is delivered twice.
+#
+# LONC_SEED repeats a run, as far as chance goes: it prints the seed it used.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../scenario/lib";
+use Test::More;
+use Time::HiRes qw(time sleep);
+use Lonc;
+use Deferred;
+
+my $files = 10_000;
+my $seed = srand($ENV{LONC_SEED} // time);
+diag "LONC_SEED=$seed";
+
+# --- The keeper -----------------------------------------------------------------------------------
+
+{
+    my $kills = 200;
+    my $world = Lonc->new(settings => {deferred_hold => '10ms', retry_delay => '50ms'});
+    my $lond = $world->lond('msul1', '--delay', 1); # so that 200 kills come before the end
+    drop_many($world, 'msul1', 1 .. $files);
+    my $start = time;
+    my ($in_drain, $before) = (0, 0);
+    for (1 .. $kills) {
+        my $keeper = $world->keeper;
+        # Some while it reads the folder, most while it delivers.
+        sleep rand 0.01;
+        Lonc::within(20, sub { $lond->control('distinct') > $before }) if rand > 0.1;
+        sleep rand 0.04;
+        $keeper->kill_hard;
+        $in_drain++ if left($world) && ($before = $lond->control('distinct'));
+    }
+    diag sprintf '%d kills in %.1f s; then %d of %d had been executed', $kills, time - $start, $before, $files;
+    is $in_drain, $kills, "the keeper is killed $kills times, each time with files left";
+    $world->keeper;
+    ok Lonc::within(120, sub { $lond->control('distinct') == $files }), "0 of $files files are lost: each is executed";
+    ok Lonc::within(20, sub { !left($world) }), '... and gone from the folder';
+    my $executed = $lond->counts->{commands}{count};
+    my $twice = $lond->control('repeated');
+    diag sprintf '%d executions more than files; %d files executed more than once', $executed - $files, $twice;
+    cmp_ok $executed - $files, '<=', $kills, '... at most one is executed again for each kill';
+    my @delivered = commands($world, 'S');
+    my %delivered;
+    $delivered{$_}++ for @delivered;
+    is scalar(keys %delivered), $files, '... each has its S line';
+    diag sprintf '%d S lines more than files', @delivered - $files;
+    cmp_ok scalar(@delivered), '<=', $files + $kills, '... and there is at most one more for each kill';
+    cmp_ok scalar(@delivered), '<=', $executed, '... but none without a delivery';
+    my @numbers = map {/(\d+)/} @delivered;
+    is scalar(grep { $numbers[$_] < $numbers[$_ - 1] } 1 .. $#numbers), 0, '... in order';
+    is_deeply [aside($world, 'rejected'), aside($world, 'corrupt'), aside($world, 'storing')], [], '... and nothing was set aside';
+}
+
+# --- The host -------------------------------------------------------------------------------------
+
+{
+    my $kills = 100;
+    # A restart takes some 10 ms here, so retry_delay, within which it must be over, may be a fifth of 1 s.
+    my $world = Lonc->new(settings => {deferred_hold => '10ms', retry_delay => '200ms', deferred_retry => '2s'});
+    my @lond = ('msul1', '--delay', 1);
+    my $lond = $world->lond(@lond);
+    my $keeper = $world->keeper;
+    drop_many($world, 'msul1', 1 .. $files);
+    my ($start, $executed, $in_drain, $slowest) = (time, 0, 0, 0);
+    for (1 .. $kills) {
+        Lonc::within(20, sub { $lond->control('distinct') }) or last;
+        sleep rand 0.05;
+        $executed += $lond->control('distinct'); # at least: more may be executed before it is killed
+        $in_drain++ if left($world);
+        my $down = time;
+        $lond->kill_hard;
+        $lond = $world->lond(@lond);
+        $slowest = time - $down if time - $down > $slowest;
+    }
+    diag sprintf '%d kills in %.1f s; the slowest restart took %.0f ms; %d executed by then', $kills, time - $start, 1000 * $slowest, $executed;
+    is $in_drain, $kills, "the host is killed and started again $kills times, each time with files left";
+    ok Lonc::within(120, sub { !left($world) }), '0 files are lost: none is left';
+    my %delivered;
+    $delivered{$_}++ for commands($world, 'S');
+    is scalar(keys %delivered), $files, '... each has its S line';
+    is scalar(grep { $_ != 1 } values %delivered), 0, '... exactly one';
+    is_deeply [aside($world, 'rejected'), aside($world, 'corrupt')], [], '... and nothing was set aside';
+    is $keeper->said(qr/host is dead/), 0, '... and no restart makes the host dead';
+}
+
+done_testing;
