@@ -121,6 +121,9 @@ check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
 
+check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
+	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
+
 coverage: ## line coverage of common/, shim/ and keeper/ by all tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
@@ -134,5 +137,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario coverage install clean help
+.PHONY: all deps demo check check-unit check-scenario check-long coverage install clean help
 .DELETE_ON_ERROR:

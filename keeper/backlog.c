@@ -175,7 +175,8 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
         return backlog;
     backlog->host = host;
     backlog->all = all;
-    backlog->unknown.any = all->scanning; /* anything may yet be found, from the first order on */
+    /* Anything may yet be found, from the first order on. */
+    backlog->unknown.any = all->scanning || all->lost_track;
     backlog->background.next = next_transaction;
     backlog->transaction.done = on_done;
     backlog->transaction.background = true;

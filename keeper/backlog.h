@@ -87,6 +87,7 @@ struct backlogs {
     size_t waiting;            /* files of all backlogs, as far as is known */
     bool holding;              /* after a start all files are new: none goes before this ends */
     bool scanning;             /* the folder is being read: what has been found is not all */
+    bool lost_track;           /* files have arrived of which nothing is known: a scan will tell */
     bool scan_found;           /* this scan, or the last one, has admitted a file */
     bool syncing, sync_wanted; /* the folder has changed since the sync under way began */
     struct deadline_queue emptying, postponing, pausing, pacing;

@@ -117,6 +117,7 @@ static void lose_track(struct deferred *deferred)
     struct backlog *backlog;
     if (deferred->scan != NULL)
         stop_scan(deferred);
+    deferred->all.lost_track = true;
     RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host)
         backlog_note_unknown(&backlog->unknown, &anywhere);
     deadline_start(&deferred->rescanning, &deferred->rescan);
@@ -208,6 +209,7 @@ static void end_scan(struct deferred *deferred)
     if (deferred->scan_again)
         deadline_start(&deferred->rescanning, &deferred->rescan);
     deferred->scan_again = false;
+    deferred->all.lost_track = false;
     RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
         backlog_count(backlog, backlog->counted);
         backlog->unknown = backlog->found;
