@@ -38,7 +38,9 @@ SHIM   := shim/lonc-shim.c common/channel.c common/log.c common/unix.c
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl
+HOSTS    := $(wildcard units/*.c)
+
+PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl $(BUILD)/lonc-hosts
 TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load
 
 all: $(PROGRAMS) ## build the programs (the default)
@@ -50,6 +52,10 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 $(BUILD)/loncctl: $(call object,keeper/loncctl.c common/unix.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
+
+$(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lbsd
 
 # Static, because it is started for every connection: an exec of a static program is the cheapest.
 $(BUILD)/lonc-shim: $(call object,$(SHIM))
@@ -75,7 +81,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(SHIM) $(UNIT) $(LOND) $(LOAD))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
 
 # --- What the machine must have -------------------------------------------------------------------
 
