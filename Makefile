@@ -9,6 +9,16 @@ PREFIX  ?= /usr
 DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
+LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
+
+# Where systemd looks; asked when something is installed, not before.
+systemd      = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
+UNITDIR     ?= $(call systemd,systemdsystemunitdir,/usr/lib/systemd/system)
+SYSUSERSDIR ?= $(call systemd,sysusersdir,/usr/lib/sysusers.d)
+TMPFILESDIR ?= $(call systemd,tmpfilesdir,/usr/lib/tmpfiles.d)
+CATALOGDIR  ?= $(call systemd,catalogdir,/usr/lib/systemd/catalog)
+# Drop-ins for options that an older systemd would complain about.
+SYSTEMD_VERSION ?= $(or $(shell pkg-config --modversion systemd 2>/dev/null | cut -d. -f1),0)
 
 VERSION := 0.1
 
@@ -74,6 +84,11 @@ $(BUILD)/lonnet-load: $(call object,$(LOAD))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
+# What a service costs that does nothing: built like the shim, to compare with.
+$(BUILD)/empty-service: $(call object,tests/system/empty.c)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
+
 $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    $<")
@@ -85,8 +100,8 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev libjansson-dev
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd valgrind
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev libjansson-dev pkgconf
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus valgrind
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -119,7 +134,7 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-unit check-scenario ## run every test (root not needed)
+check: check-unit check-scenario check-system ## run every test (without root, all but those of a booted system)
 
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
@@ -127,12 +142,39 @@ check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
 
+check-system: $(PROGRAMS) $(TESTERS) $(BUILD)/empty-service | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
+	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
+
 coverage: ## line coverage of common/, shim/ and keeper/ by all tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
 
-install: all ## install under DESTDIR and PREFIX
+UNITS       := $(filter-out units/lonc.catalog,$(wildcard units/*.target units/*.socket units/*.service units/*.timer units/*.path))
+SOCKETS     := $(notdir $(wildcard units/*.socket))
+INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(LIBDIR)/lonc \
+	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
+	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
+	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf) \
+	$(foreach service,lonc@ lonc-shared@,$(UNITDIR)/$(service).service.d/10-user.conf)
+
+install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
+	install -D -m 755 -t $(DESTDIR)$(LIBDIR) units/lonc
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
+	sed -i 's|/usr/sbin/|$(SBINDIR)/|g' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(filter %.service,$(UNITS))))
+	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
+	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
+	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
+	if [ $(SYSTEMD_VERSION) -ge 255 ]; then for socket in $(SOCKETS); do \
+		install -D -m 644 units/lonc-poll-limit.conf $(DESTDIR)$(UNITDIR)/$$socket.d/10-poll-limit.conf; \
+	done; fi
+	$(if $(DESTDIR),,UNITDIR=$(UNITDIR) units/installed)
+
+uninstall: ## stop it, and remove what install installed; settings stay
+	$(if $(DESTDIR),,-units/removed)
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
+	$(if $(DESTDIR),,-systemctl daemon-reload && journalctl --update-catalog)
 
 clean: ## remove what was built
 	rm -rf build
@@ -140,5 +182,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario coverage install clean help
+.PHONY: all deps demo check check-unit check-scenario check-system coverage install uninstall clean help
 .DELETE_ON_ERROR:
