@@ -108,7 +108,7 @@ remove_tree("$root/var/log/journal");
 run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
 make_path("$root/opt/lonc-tests");
 run('cp', '-r', "$tree/tests/system/.", "$root/opt/lonc-tests/");
-run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$root/opt/lonc-tests/");
+run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$root/opt/lonc-tests/");
 run('cp', glob("$build/*.deb"), "$root/opt/lonc-tests/") if glob "$build/*.deb";
 
 # A LON-CAPA server with five hosts, whose londs are one stand-in on the loopback.
@@ -142,7 +142,6 @@ StandardOutput=file:/results
 StandardError=inherit
 END
 write_file('/etc/systemd/system/booted.target', "[Unit]\nRequires=multi-user.target\nWants=lonc-test.service lond.service\n");
-symlink '/lib/systemd/system/lonc.target', "$root/etc/systemd/system/lonc.target" if 0;
 run('systemctl', '--quiet', "--root=$root", 'enable', 'lonc.target');
 
 # --- Its life -------------------------------------------------------------------------------------
