@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,7 +222,9 @@ static int passed_socket(const char *wanted, int type)
     for (int i = 0; i < n; i++) {
         int fd = SD_LISTEN_FDS_START + i;
         bool right = strcmp(names[i], wanted) == 0;
-        if (right && sd_is_socket(fd, AF_UNIX, type, 1) > 0)
+        /* systemd's listeners block, and the loop accepts until there is nobody left. */
+        if (right && sd_is_socket(fd, AF_UNIX, type, 1) > 0 &&
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) >= 0)
             result = fd;
         else if (right)
             log_write(LOG_ERR, NULL, "the socket named %s is not of the type expected", wanted);

@@ -34,7 +34,7 @@ sub run { system(@_) == 0 or die "boot.pl: @_: failed ($?)\n" }
 # two of these do not meet.
 if (!$ENV{LONC_BOOT_INSIDE}) {
     local $ENV{LONC_BOOT_INSIDE} = 1;
-    my @own = ('unshare', '--mount', '--propagation', 'private', $^X, $0, @ARGV);
+    my @own = ('setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', $^X, $0, @ARGV);
     exec 'systemd-run', '--quiet', '--scope', '--property=Delegate=yes', @own if -d '/run/systemd/system';
     my @groups = own_groups();
     my $pid = fork // die "fork: $!";
@@ -125,7 +125,8 @@ write_file("/home/httpd/sockets/delayed/1700000000.$_.99.count.msul2", "count:be
 my $bench = @ARGV && $ARGV[0] eq '--bench' && shift @ARGV;
 my @tests = map { s{.*/}{}r } sort glob "$tree/tests/system/t/*.t";
 @tests = grep { my $test = $_; grep { index($test, $_) >= 0 } @ARGV } @tests if @ARGV;
-my $command = $bench ? 'perl bench.pl' : 'prove --timer -v ' . join ' ', map {"t/$_"} @tests;
+my $command = $bench ? 'perl bench.pl' : "prove --timer -v --exec 'timeout --kill-after=5 120 perl' " . join ' ', map {"t/$_"} @tests;
+write_file('/opt/lonc-tests/run-tests', "$command\necho \"exit status \$?\"\n");
 write_file('/etc/systemd/system/lonc-test.service', <<"END");
 [Unit]
 After=lonc.target multi-user.target lond.service
@@ -136,7 +137,7 @@ Type=oneshot
 WorkingDirectory=/opt/lonc-tests
 Environment=PERL5LIB=/opt/lonc-tests/lib BUILD=/opt/lonc-tests
 LimitNOFILE=65536
-ExecStart=/bin/sh -c '$command; echo "exit status \$\$?"'
+ExecStart=/bin/sh run-tests
 ExecStopPost=/bin/sh -c 'journalctl --no-pager -o short-precise > /journal 2>&1'
 StandardOutput=file:/results
 StandardError=inherit
@@ -148,17 +149,35 @@ run('systemctl', '--quiet', "--root=$root", 'enable', 'lonc.target');
 
 my $log = "$scratch/console";
 my $start = time;
-system("timeout --kill-after=10 600 systemd-nspawn --quiet --register=no --keep-unit --private-network"
-        . " --machine=lonc-test-$$ --directory=$root --boot systemd.unit=booted.target systemd.show_status=no"
-        . ($ENV{LONC_KEEP} ? '' : " >$log 2>&1") . " </dev/null");
+my $machine = fork // die "fork: $!";
+if ($machine == 0) {
+    open STDIN, '<', '/dev/null';
+    open STDOUT, '>', $log if !$ENV{LONC_KEEP};
+    open STDERR, '>&', \*STDOUT;
+    exec qw(timeout --kill-after=10 600 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
+        --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
+        'systemd.show_status=no' or die "systemd-nspawn: $!";
+}
 
 sub read_file {
-    open my $file, '<', $_[0] or return '';
+    my ($name, $from) = @_;
+    open my $file, '<', $name or return '';
+    seek $file, $from // 0, 0;
     local $/;
     return scalar(<$file>) // '';
 }
-my $results = read_file("$root/results");
-print $results;
+
+# Shown as it comes.
+$| = 1;
+my $results = '';
+my $ended;
+until ($ended) {
+    $ended = waitpid($machine, 1) != 0;
+    my $more = read_file("$root/results", length $results);
+    print $more;
+    $results .= $more;
+    select undef, undef, undef, 0.1;
+}
 my ($status) = $results =~ /^exit status (\d+)\n\z/m;
 printf "tests/system: %s in %d s on a booted systemd\n",
     !defined $status ? 'did not end' : $status == 0 ? 'passed' : 'FAILED', time - $start;
