@@ -30,7 +30,7 @@ ifdef CI
 WARNINGS += -Werror
 endif
 HARDEN   = -fstack-protector-strong -fcf-protection -fPIE
-CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"'
+CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"' -DLONC_LIBDIR='"$(LIBDIR)"'
 OPTIMIZE = -O2 -D_FORTIFY_SOURCE=3
 CFLAGS   = -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
 LDFLAGS  = -Wl,-z,relro,-z,now $(EXTRA)
@@ -149,26 +149,29 @@ coverage: ## line coverage of common/, shim/ and keeper/ by all tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
 
-UNITS       := $(filter-out units/lonc.catalog,$(wildcard units/*.target units/*.socket units/*.service units/*.timer units/*.path))
-SOCKETS     := $(notdir $(wildcard units/*.socket))
-INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(LIBDIR)/lonc \
+# What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
+HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service
+UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
+SOCKETS     := lonc-host-.socket $(notdir $(filter %.socket,$(UNITS)))
+INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
-	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf) \
-	$(foreach service,lonc@ lonc-shared@,$(UNITDIR)/$(service).service.d/10-user.conf)
+	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
 
 install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
 	install -D -m 755 -t $(DESTDIR)$(LIBDIR) units/lonc
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(HOST_UNITS)
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
-	sed -i 's|/usr/sbin/|$(SBINDIR)/|g' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(filter %.service,$(UNITS))))
+	sed -i 's|/usr/sbin/|$(SBINDIR)/|g' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(filter %.service,$(UNITS)))) \
+		$(DESTDIR)$(LIBDIR)/lonc-host@.service
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
 	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
 	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
 	if [ $(SYSTEMD_VERSION) -ge 255 ]; then for socket in $(SOCKETS); do \
 		install -D -m 644 units/lonc-poll-limit.conf $(DESTDIR)$(UNITDIR)/$$socket.d/10-poll-limit.conf; \
 	done; fi
-	$(if $(DESTDIR),,UNITDIR=$(UNITDIR) units/installed)
+	$(if $(DESTDIR),,units/installed)
 
 uninstall: ## stop it, and remove what install installed; settings stay
 	$(if $(DESTDIR),,-units/removed)

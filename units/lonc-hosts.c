@@ -11,17 +11,23 @@
  * Exit codes: 0 all is as it should be; 1 the configuration has a mistake; 2 wrong usage; 3 systemd
  * cannot be reached, or could not do something.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "common/config.h"
-#include "units/dropins.h"
 #include "units/manager.h"
+#include "units/written.h"
 
 enum hosts_exit { HOSTS_DONE = 0, HOSTS_CONFIG = 1, HOSTS_USAGE = 2, HOSTS_SYSTEMD = 3 };
 
@@ -64,7 +70,7 @@ struct hosts {
 };
 
 static const char *const socket_prefix[] = {
-    [ACTIVATION_PER_CONNECTION] = "lonc@",
+    [ACTIVATION_PER_CONNECTION] = "lonc-host-",
     [ACTIVATION_SHARED] = "lonc-shared@",
 };
 
@@ -176,7 +182,7 @@ static struct host *host_of(struct hosts *hosts, const char *id, size_t length)
     return host != NULL ? host : add_host(hosts, id, length);
 }
 
-/* "lonc@" ID ".socket": where the ID begins and how long it is; false for another unit. */
+/* "lonc-shared@" ID ".socket": where the ID begins and how long it is; false for another unit. */
 static bool split_name(const char *name, const char *prefix, const char *suffix, const char **id,
                        size_t *length)
 {
@@ -280,8 +286,8 @@ static void look_at_paths(struct hosts *hosts)
 
 static int look(struct hosts *hosts, struct manager *manager)
 {
-    /* Not lonc@*.service: there may be thousands, and they end by themselves. */
-    char *patterns[] = {(char[]){"lonc@*.socket"}, (char[]){"lonc-shared@*.socket"},
+    /* Not lonc-host-*.service: there may be thousands, and they end by themselves. */
+    char *patterns[] = {(char[]){"lonc-host-*.socket"}, (char[]){"lonc-shared@*.socket"},
                         (char[]){"lonc-shared@*.service"}, (char[]){"lonc-keeper*.socket"}, NULL};
     int r = manager_list(manager, patterns, note_unit, hosts);
     if (r >= 0)
@@ -425,33 +431,69 @@ static void stop_services(struct work *work, const struct hosts *hosts)
 
 /* --- The verbs -------------------------------------------------------------------------------- */
 
-static enum hosts_exit prepare(struct work *work, const struct config *config)
+/* The units' files; a change of what is running is not in it. */
+static int write_files(struct written *written, const struct hosts *hosts,
+                       const struct config *config)
 {
-    bool changed, keeper_changed;
-    if (dropins_update(&config->loncapa, work->dry_run, &changed, &keeper_changed) < 0)
-        return HOSTS_SYSTEMD;
-    work->done += changed;
-    if (keeper_changed)
-        puts("lonc-keeper.service: restart it, so that it may write there");
-    if (changed && !work->dry_run && manager_reload(work->manager) < 0)
-        return HOSTS_SYSTEMD;
-    return HOSTS_DONE;
+    int r = written_dropins(written, &config->loncapa);
+    for (size_t i = 0; r >= 0 && i < hosts->in_table; i++)
+        if (hosts->list[i].kind == ACTIVATION_PER_CONNECTION)
+            r = written_host(written, &config->loncapa, hosts->list[i].id);
+    return r;
+}
+
+static bool has_own_units(void *argument, const char *id)
+{
+    const struct hosts *hosts = argument;
+    struct host key = {.id = (char *)(uintptr_t)id};
+    const struct host *host = bsearch(&key, hosts->list, hosts->in_table, sizeof(key), by_id);
+    return host != NULL && host->kind == ACTIVATION_PER_CONNECTION;
+}
+
+static int reread(struct written *written, struct manager *manager)
+{
+    int r = written->changed && !written->dry_run ? manager_reload(manager) : 0;
+    written->changed = false;
+    return r;
+}
+
+/* Two at once (a reload, the timer) would undo each other's work; the second finds it done. */
+static int take_turn(void)
+{
+    int fd = open("/run/systemd/system", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == PATIENCE_SECONDS * 20) {
+            fputs("lonc-hosts: another one is at work and does not end\n", stderr);
+            close(fd);
+            return -1;
+        }
+        poll(NULL, 0, 50);
+    }
+    return 0; /* until this process ends */
 }
 
 static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *config,
                                   struct manager *manager, bool dry_run)
 {
     struct work work = {.manager = manager, .dry_run = dry_run};
-    enum hosts_exit result = prepare(&work, config);
-    if (result != HOSTS_DONE)
-        return result;
-    if (look(hosts, manager) < 0)
+    struct written written = {.dry_run = dry_run};
+    if (!dry_run && take_turn() < 0)
+        return HOSTS_SYSTEMD;
+    if (write_files(&written, hosts, config) < 0)
+        return HOSTS_SYSTEMD;
+    bool changed = written.changed;
+    if (written.keeper_changed)
+        puts("lonc-keeper.service: restart it, so that it may write there");
+    if (reread(&written, manager) < 0 || look(hosts, manager) < 0)
         return HOSTS_SYSTEMD;
     remove_strays(&work, hosts);
     make_way(&work, hosts);
     start_wanted(&work, hosts);
     stop_services(&work, hosts);
-    if (dry_run && work.done == 0)
+    /* Last, since a unit whose file is gone cannot be stopped in good order. */
+    if (written_prune(&written, has_own_units, hosts) < 0 || reread(&written, manager) < 0)
+        return HOSTS_SYSTEMD;
+    if (dry_run && work.done == 0 && !changed)
         puts("nothing to do");
     return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
 }

@@ -93,7 +93,7 @@ sub property { return output("systemctl show -P $_[1] '$_[0]'") }
 sub main_pid { return property('lonc-keeper.service', 'MainPID') }
 
 # Instances of lonc@.service that are loaded, whatever they do.
-sub units_left { return scalar(() = output(q(systemctl list-units --all --plain --no-legend 'lonc@*.service')) =~ /^\S/mg) }
+sub units_left { return scalar(() = output(q(systemctl list-units --all --plain --no-legend 'lonc-host-*.service')) =~ /^\S/mg) }
 
 sub status_of {
     my ($field) = @_;

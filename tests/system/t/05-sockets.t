@@ -18,10 +18,10 @@ like output('lonc-hosts list'), qr/^msul1 +per-connection +listening +\Q$sockets
 
 settings("activation_exceptions = msul2\n");
 is output('lonc-hosts sync --dry-run'), 'start lonc-shared@msul2.socket: it was served per connection', 'one host is to be shared';
-is state_of('lonc@msul2.socket'), 'active', 'a dry run changes nothing';
+is state_of('lonc-host-msul2.socket'), 'active', 'a dry run changes nothing';
 is sh('systemctl reload lonc-keeper'), 0, 'a reload does it';
-is state_of('lonc@msul2.socket') . state_of('lonc-shared@msul2.socket'), 'inactiveactive', 'one socket is stopped, the other started';
-is state_of('lonc@msul1.socket'), 'active', 'the others are as they were';
+is state_of('lonc-host-msul2.socket') . state_of('lonc-shared@msul2.socket'), 'inactiveactive', 'one socket is stopped, the other started';
+is state_of('lonc-host-msul1.socket'), 'active', 'the others are as they were';
 is ask('msul2', 'ping'), 'pong:msul2', 'it answers';
 is state_of('lonc-shared@msul2.service'), 'active', 'by a shim that stays';
 
@@ -43,10 +43,10 @@ is output(q(systemctl list-units --plain --no-legend 'lonc-shared@*')), '', 'no 
 
 # Mending.
 unlink "$sockets/msul3";
-is output('lonc-hosts sync'), 'restart lonc@msul3.socket: its path was gone', 'a path that is gone comes back';
+is output('lonc-hosts sync'), 'restart lonc-host-msul3.socket: its path was gone', 'a path that is gone comes back';
 is ask('msul3', 'ping'), 'pong:msul3', 'and serves';
-sh('systemctl stop lonc@msul4.socket');
-is output('lonc-hosts sync'), 'start lonc@msul4.socket', 'so does a socket that was stopped';
+sh('systemctl stop lonc-host-msul4.socket');
+is output('lonc-hosts sync'), 'start lonc-host-msul4.socket', 'so does a socket that was stopped';
 unlink '/run/lonc/keeper.sock';
 is output('lonc-hosts sync'), 'restart lonc-keeper.socket: its path was gone', 'the channel, too';
 is ask('msul3', 'ping'), 'pong:msul3', 'and the keeper has the new one';
