@@ -142,7 +142,7 @@ check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
 
-check-system: $(PROGRAMS) $(TESTERS) $(BUILD)/empty-service | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
+check-system: $(PROGRAMS) $(TESTERS) $(BUILD)/empty-service deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
 
 coverage: ## line coverage of common/, shim/ and keeper/ by all tests
@@ -179,11 +179,20 @@ uninstall: ## stop it, and remove what install installed; settings stay
 	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
 	$(if $(DESTDIR),,-systemctl daemon-reload && journalctl --update-catalog)
 
+DEB = $(BUILD)/lonc-keeper_$(VERSION)_$(shell dpkg --print-architecture).deb
+
+deb: $(DEB) ## a Debian package, build/lonc-keeper_VERSION_ARCH.deb
+
+$(DEB): $(PROGRAMS) $(UNITS) $(HOST_UNITS) $(wildcard units/*) README.md Makefile
+	rm -rf $(BUILD)/deb
+	$(MAKE) -s install DESTDIR=$(BUILD)/deb PREFIX=/usr
+	units/deb $(BUILD)/deb $(VERSION) $@
+
 clean: ## remove what was built
 	rm -rf build
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-system coverage install uninstall clean help
+.PHONY: all deps demo check check-unit check-scenario check-system coverage install uninstall deb clean help
 .DELETE_ON_ERROR:

@@ -106,10 +106,15 @@ for my $unit (qw(systemd-logind.service getty.target apt-daily.timer apt-daily-u
 remove_tree("$root/var/log/journal");
 
 run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
+run('journalctl', "--root=$root", '--update-catalog'); # systemd itself does it when /usr is newer than /var
 make_path("$root/opt/lonc-tests");
 run('cp', '-r', "$tree/tests/system/.", "$root/opt/lonc-tests/");
 run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$root/opt/lonc-tests/");
 run('cp', glob("$build/*.deb"), "$root/opt/lonc-tests/") if glob "$build/*.deb";
+
+chomp(my $uninstall = `make -s -n -C $tree uninstall BUILD=$build DESTDIR=`);
+write_file('/opt/lonc-tests/uninstall', "cd /opt/lonc-tests\n$uninstall\nexit 0\n");
+run('cp', '-r', "$tree/units", "$root/opt/lonc-tests/units");
 
 # A LON-CAPA server with five hosts, whose londs are one stand-in on the loopback.
 write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\n");

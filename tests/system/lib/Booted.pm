@@ -75,7 +75,8 @@ sub lond {
 sub load {
     my (@options) = @_;
     my ($uid, $gid) = (getpwnam 'www')[2, 3];
-    my $pid = open my $out, '-|', 'setpriv', "--reuid=$uid", "--regid=$gid", '--clear-groups', '--',
+    # The numbers are on standard output; the same for people, on standard error, are not wanted here.
+    my $pid = open my $out, '-|', 'sh', '-c', 'exec "$@" 2>/dev/null', 'sh', 'setpriv', "--reuid=$uid", "--regid=$gid", '--clear-groups', '--',
         "$tools/lonnet-load", '--json', @options or die "lonnet-load: $!";
     return bless {pid => $pid, out => $out}, 'Booted::Load';
 }
@@ -92,7 +93,7 @@ sub Booted::Load::numbers {
 sub property { return output("systemctl show -P $_[1] '$_[0]'") }
 sub main_pid { return property('lonc-keeper.service', 'MainPID') }
 
-# Instances of lonc@.service that are loaded, whatever they do.
+# Services of single connections that are loaded, whatever they do.
 sub units_left { return scalar(() = output(q(systemctl list-units --all --plain --no-legend 'lonc-host-*.service')) =~ /^\S/mg) }
 
 sub status_of {
