@@ -9,6 +9,16 @@ PREFIX  ?= /usr
 DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
+LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
+
+# Where systemd looks; asked when something is installed, not before.
+systemd      = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
+UNITDIR     ?= $(call systemd,systemdsystemunitdir,/usr/lib/systemd/system)
+SYSUSERSDIR ?= $(call systemd,sysusersdir,/usr/lib/sysusers.d)
+TMPFILESDIR ?= $(call systemd,tmpfilesdir,/usr/lib/tmpfiles.d)
+CATALOGDIR  ?= $(call systemd,catalogdir,/usr/lib/systemd/catalog)
+# Drop-ins for options that an older systemd would complain about.
+SYSTEMD_VERSION ?= $(or $(shell pkg-config --modversion systemd 2>/dev/null | cut -d. -f1),0)
 
 VERSION := 0.1
 
@@ -20,7 +30,7 @@ ifdef CI
 WARNINGS += -Werror
 endif
 HARDEN   = -fstack-protector-strong -fcf-protection -fPIE
-CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"'
+CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"' -DLONC_LIBDIR='"$(LIBDIR)"'
 OPTIMIZE = -O2 -D_FORTIFY_SOURCE=3
 CFLAGS   = -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
 LDFLAGS  = -Wl,-z,relro,-z,now $(EXTRA)
@@ -38,7 +48,9 @@ SHIM   := shim/lonc-shim.c common/channel.c common/log.c common/unix.c
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl
+HOSTS    := $(wildcard units/*.c)
+
+PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl $(BUILD)/lonc-hosts
 TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load
 
 all: $(PROGRAMS) ## build the programs (the default)
@@ -50,6 +62,10 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 $(BUILD)/loncctl: $(call object,keeper/loncctl.c common/unix.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
+
+$(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lbsd
 
 # Static, because it is started for every connection: an exec of a static program is the cheapest.
 $(BUILD)/lonc-shim: $(call object,$(SHIM))
@@ -68,6 +84,11 @@ $(BUILD)/lonnet-load: $(call object,$(LOAD))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
+# What a service costs that does nothing: built like the shim, to compare with.
+$(BUILD)/empty-service: $(call object,tests/system/empty.c)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
+
 $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    $<")
@@ -75,12 +96,12 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(SHIM) $(UNIT) $(LOND) $(LOAD))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev libjansson-dev
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd valgrind
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libbsd-dev libjansson-dev pkgconf
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus valgrind
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -113,7 +134,7 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-unit check-scenario ## run every test (root not needed)
+check: check-unit check-scenario check-system ## run every test (without root, all but those of a booted system)
 
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
@@ -124,12 +145,51 @@ check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs
 check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
+check-system: $(PROGRAMS) $(TESTERS) $(BUILD)/empty-service deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
+	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
+
 coverage: ## line coverage of common/, shim/ and keeper/ by all tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
 
-install: all ## install under DESTDIR and PREFIX
+# What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
+HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service
+UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
+SOCKETS     := lonc-host-.socket $(notdir $(filter %.socket,$(UNITS)))
+INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
+	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
+	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
+	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
+
+install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
+	install -D -m 755 -t $(DESTDIR)$(LIBDIR) units/lonc
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(HOST_UNITS)
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
+	sed -i 's|/usr/sbin/|$(SBINDIR)/|g' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(filter %.service,$(UNITS)))) \
+		$(DESTDIR)$(LIBDIR)/lonc-host@.service
+	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
+	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
+	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
+	if [ $(SYSTEMD_VERSION) -ge 255 ]; then for socket in $(SOCKETS); do \
+		install -D -m 644 units/lonc-poll-limit.conf $(DESTDIR)$(UNITDIR)/$$socket.d/10-poll-limit.conf; \
+	done; fi
+	$(if $(DESTDIR),,units/installed)
+
+uninstall: ## stop it, and remove what install installed; settings stay
+	$(if $(DESTDIR),,-units/removed)
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
+	$(if $(DESTDIR),,-systemctl daemon-reload && journalctl --update-catalog)
+
+DEB = $(BUILD)/lonc-keeper_$(VERSION)_$(shell dpkg --print-architecture).deb
+
+deb: $(DEB) ## a Debian package, build/lonc-keeper_VERSION_ARCH.deb
+
+$(DEB): $(PROGRAMS) $(UNITS) $(HOST_UNITS) $(wildcard units/*) README.md Makefile
+	rm -rf $(BUILD)/deb
+	$(MAKE) -s install DESTDIR=$(BUILD)/deb PREFIX=/usr
+	units/deb $(BUILD)/deb $(VERSION) $@
 
 clean: ## remove what was built
 	rm -rf build
@@ -137,5 +197,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long coverage install clean help
+.PHONY: all deps demo check check-unit check-scenario check-long check-system coverage install uninstall deb clean help
 .DELETE_ON_ERROR:

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "common/lines.h"
+#include "common/names.h"
 #include "common/settings.h"
 
 #define KIB UINT64_C(1024)
@@ -24,9 +25,13 @@
 #define HOUR (60 * MIN)
 
 #define DIGITS "0123456789"
+#define BLANKS " \t"
 
 /* The longest expectation, that of log_level, has 60 bytes. */
 #define EXPECTATION_SIZE 128
+
+/* What a line of the file leaves for it. */
+#define NAMES_MAX 4000
 
 #define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof("/control.sock"))
 
@@ -42,6 +47,12 @@ static const char *const log_levels[] = {
     [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",     [LOG_CRIT] = "crit",
     [LOG_ERR] = "err",     [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
     [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",     NULL,
+};
+
+static const char *const activations[] = {
+    [ACTIVATION_PER_CONNECTION] = "per-connection",
+    [ACTIVATION_SHARED] = "shared",
+    NULL,
 };
 
 #define ROW(kind_, member, standard_, low_, high_, ...)                                            \
@@ -67,6 +78,12 @@ const struct setting settings_table[] = {
     ROW(CHOICE, log_level, "info", LOG_EMERG, LOG_DEBUG, .words = log_levels,
         .meaning = "The least important messages that are said; debug has a line for each request, "
                    "so it is for minutes, not for days."),
+    ROW(CHOICE, activation, "per-connection", ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED,
+        .words = activations,
+        .meaning = "How systemd serves the hosts' sockets: a shim for each connection, or one for "
+                   "all of a host's, which is faster for hosts that are asked all the time."),
+    ROW(NAMES, activation_exceptions, "", 0, NAMES_MAX,
+        .meaning = "The lonHostIDs of hosts that are served the other way, with blanks between."),
 
     ROW(COUNT, connections_per_host, "10", 1, 100,
         .meaning = "Connections to one host at most: lond keeps a process for each of them."),
@@ -178,7 +195,7 @@ const struct setting settings_table[] = {
 };
 
 #define SETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
-#define TEXTS    2
+#define TEXTS    4
 
 /* With the unit test that no two rows share an offset: every member has its row. */
 _Static_assert(TEXTS * sizeof(char *) + (SETTINGS - TEXTS) * sizeof(uint64_t) ==
@@ -219,6 +236,12 @@ static char **text_of(const struct setting *setting, struct settings *settings)
 static uint64_t *number_of(const struct setting *setting, struct settings *settings)
 {
     return (uint64_t *)((char *)settings + setting->offset);
+}
+
+/* Whether its member is a char *. */
+static bool is_text(const struct setting *setting)
+{
+    return setting->kind == SETTING_TEXT || setting->kind == SETTING_NAMES;
 }
 
 static const struct unit *units_of(const struct setting *setting)
@@ -293,6 +316,19 @@ static bool parse_choice(const struct setting *setting, const char *text, uint64
     return false;
 }
 
+static bool parse_names(const char *text)
+{
+    while (*(text += strspn(text, BLANKS)) != '\0') {
+        char name[NAME_MAX_LENGTH + 2]; /* one that is too long is still too long when cut */
+        size_t length = strcspn(text, BLANKS);
+        snprintf(name, sizeof(name), "%.*s", (int)length, text);
+        if (!name_is_valid(name))
+            return false;
+        text += length;
+    }
+    return true;
+}
+
 /* Whether `text` may be the setting's value. `number` is what to store, or the length of a text. */
 static bool parse(const struct setting *setting, const char *text, uint64_t *number)
 {
@@ -301,6 +337,10 @@ static bool parse(const struct setting *setting, const char *text, uint64_t *num
     case SETTING_TEXT:
         *number = strlen(text);
         read = text[0] == '/' || text[0] == '\0';
+        break;
+    case SETTING_NAMES:
+        *number = strlen(text);
+        read = parse_names(text);
         break;
     case SETTING_CHOICE:
         read = parse_choice(setting, text, number);
@@ -325,7 +365,7 @@ void setting_format(const struct setting *setting, const struct settings *settin
                     size_t size)
 {
     const void *member = (const char *)settings + setting->offset;
-    if (setting->kind == SETTING_TEXT)
+    if (is_text(setting))
         strlcpy(text, *(char *const *)member, size);
     else if (setting->kind == SETTING_CHOICE)
         strlcpy(text, setting->words[*(const uint64_t *)member], size);
@@ -357,6 +397,8 @@ static void expectation(const struct setting *setting, char *text, size_t size)
     char high[32];
     if (setting->kind == SETTING_CHOICE) {
         join_words(setting->words, text, size);
+    } else if (setting->kind == SETTING_NAMES) {
+        snprintf(text, size, "names of hosts with blanks between, or nothing");
     } else if (setting->kind == SETTING_TEXT) {
         snprintf(text, size, "an absolute path of at most %" PRIu64 " bytes%s", setting->high,
                  setting->low == 0 ? ", or nothing" : "");
@@ -396,7 +438,7 @@ static size_t find_setting(const char *name)
 static bool store(struct settings *settings, const struct setting *setting, const char *value,
                   uint64_t number)
 {
-    if (setting->kind != SETTING_TEXT) {
+    if (!is_text(setting)) {
         *number_of(setting, settings) = number;
         return true;
     }
@@ -502,7 +544,7 @@ int settings_load(struct settings *settings, const char *path, bool optional,
 void settings_free(struct settings *settings)
 {
     for (size_t i = 0; i < SETTINGS; i++)
-        if (settings_table[i].kind == SETTING_TEXT)
+        if (is_text(&settings_table[i]))
             free(*text_of(&settings_table[i], settings));
     *settings = (struct settings){0};
 }

@@ -18,12 +18,17 @@
 #include "common/complaint.h"
 #include "common/log.h"
 
+/* How systemd serves a host's socket: by a shim for each connection, or by one for all. */
+enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
+
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
     char *runtime_dir;
-    char *log_file;      /* "": none */
-    uint64_t log_target; /* enum log_target */
-    uint64_t log_level;  /* syslog's 0 to 7 */
+    char *log_file;              /* "": none */
+    uint64_t log_target;         /* enum log_target */
+    uint64_t log_level;          /* syslog's 0 to 7 */
+    uint64_t activation;         /* enum activation */
+    char *activation_exceptions; /* host names, the other way */
 
     /* How many. */
     uint64_t connections_per_host;
@@ -68,6 +73,7 @@ struct settings {
 
 enum setting_kind {
     SETTING_TEXT,   /* char *, an absolute path; low and high bound its length, low 0 allows "" */
+    SETTING_NAMES,  /* char *, names of hosts with blanks between; bounds as of a text */
     SETTING_COUNT,  /* uint64_t */
     SETTING_BYTES,  /* uint64_t */
     SETTING_TIME,   /* uint64_t, microseconds */

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,6 +52,9 @@ enum shim_exit {
  */
 #define UNREACHABLE_PATIENCE 1000000
 
+/* A shim for each connection forgets; so that a missing keeper is not said for each client. */
+#define SAID_INTERVAL 60
+
 /* How long a client that gets con_lost may take to finish the line it is writing. */
 #define FAREWELL_PATIENCE 1000000
 
@@ -74,6 +78,7 @@ struct shim {
     unsigned listener_count;
     bool accepting;
     uint64_t last_client;
+    sigset_t signals; /* serving listeners: those blocked while waiting; SIGTERM is not */
 
     /* ring[head .. sent) wait for an acknowledgement, ring[sent .. tail) for being sent. */
     struct batch ring[RING_SIZE];
@@ -82,6 +87,15 @@ struct shim {
     bool said; /* that there is no keeper; once until there is one again */
     enum shim_exit outcome;
 };
+
+/* SIGTERM: the listeners are to be closed. Who is waiting there is still handed over. */
+static volatile sig_atomic_t told_to_leave;
+
+static void on_term(int signal)
+{
+    (void)signal;
+    told_to_leave = 1;
+}
 
 static uint64_t now(void)
 {
@@ -181,11 +195,36 @@ static void answer_batch_con_lost(struct batch *batch, uint64_t end)
     }
 }
 
+/*
+ * Whether some shim has said it within the last minute. What they know of each other is the time of
+ * a file beside the channel; without one, each of them says it.
+ */
+static bool said_by_another(const struct shim *shim)
+{
+    char path[256];
+    struct stat status;
+    struct timespec t;
+    if (snprintf(path, sizeof(path), "%s.missing", shim->path) >= (int)sizeof(path))
+        return false;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (lstat(path, &status) == 0 && status.st_mtime <= t.tv_sec &&
+        t.tv_sec - status.st_mtime < SAID_INTERVAL)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        futimens(fd, NULL);
+        close(fd);
+    }
+    return false;
+}
+
 static void say_no_keeper(struct shim *shim, const char *why)
 {
     if (shim->said)
         return;
     shim->said = true;
+    if (said_by_another(shim))
+        return;
     log_open("lonc-shim", LOG_TARGET_AUTO, LOG_NOTICE, LOG_JOURNAL_SOCKET);
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_KEEPER_MISSING, .reason = why},
               "no keeper takes clients at %s (%s%s%s); they are answered con_lost", shim->path, why,
@@ -363,7 +402,8 @@ static int next_wait(struct shim *shim)
 static void turn(struct shim *shim)
 {
     struct epoll_event events[CHANNEL_BATCH];
-    int n = epoll_wait(shim->epoll, events, CHANNEL_BATCH, next_wait(shim));
+    const sigset_t *signals = shim->listener_count > 0 ? &shim->signals : NULL;
+    int n = epoll_pwait(shim->epoll, events, CHANNEL_BATCH, next_wait(shim), signals);
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd != shim->channel)
             accept_batch(shim, events[i].data.fd);
@@ -387,9 +427,43 @@ static enum shim_exit serve_connection(struct shim *shim, int fd)
     return shim->outcome;
 }
 
+/* From here on SIGTERM is heard while waiting, and only then. */
+static void hear_term(struct shim *shim)
+{
+    struct sigaction action = {.sa_handler = on_term};
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    if (sigaction(SIGTERM, &action, NULL) < 0 || sigprocmask(SIG_BLOCK, &term, &shim->signals) < 0)
+        fail(SHIM_SYSTEM, "signals: ", strerror(errno));
+    sigdelset(&shim->signals, SIGTERM);
+}
+
+static bool somebody_waits(const struct shim *shim)
+{
+    for (unsigned i = 0; i < shim->listener_count; i++) {
+        struct pollfd listener = {.fd = shim->listeners[i], .events = POLLIN};
+        if (poll(&listener, 1, 0) > 0 && (listener.revents & POLLIN) != 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Told to leave, a shim may be the only one who still has the listener (its host is now served the
+ * other way): who connected before must not be forgotten.
+ */
+static bool may_leave(const struct shim *shim)
+{
+    if (shim->head != shim->tail)
+        return false;
+    return told_to_leave ? !somebody_waits(shim) : now() >= shim->last_client + shim->linger;
+}
+
 static enum shim_exit serve_listeners(struct shim *shim)
 {
     shim->accepting = true;
+    hear_term(shim);
     for (unsigned i = 0; i < shim->listener_count; i++) {
         /* A client may have left by the time it is accepted; that must not stop the others. */
         int on = 1;
@@ -398,7 +472,7 @@ static enum shim_exit serve_listeners(struct shim *shim)
         watch(shim, EPOLL_CTL_ADD, shim->listeners[i], EPOLLIN);
     }
     shim->last_client = now();
-    while (shim->head != shim->tail || now() < shim->last_client + shim->linger)
+    while (!may_leave(shim))
         turn(shim);
     /* Who connects from here on waits in the backlog, which systemd or inetd watches again. */
     return SHIM_DONE;

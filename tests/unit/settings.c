@@ -101,7 +101,7 @@ Test(settings, both_bounds_of_every_number_can_be_written_and_read_back)
 {
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *row = &settings_table[i];
-        if (row->kind == SETTING_TEXT)
+        if (row->kind == SETTING_TEXT || row->kind == SETTING_NAMES)
             continue;
         for (int high = 0; high < 2; high++) {
             uint64_t bound = high ? row->high : row->low;
@@ -449,6 +449,36 @@ Test(settings, a_bad_value_is_not_blamed_for_a_contradiction_as_well)
 {
     expect_complaints("probe_max = never\nprobe_min = 90s\n",
                       "keeper.conf:1: probe_max: \"never\": expected a time from 10ms to 24h\n");
+}
+
+/* --- Names ------------------------------------------------------------------------------------ */
+
+Test(settings, names_of_hosts_stand_with_blanks_between)
+{
+    expect_good("activation_exceptions = msul1 \t s10-a.msu.edu\n");
+    cr_expect_str_eq(settings.activation_exceptions, "msul1 \t s10-a.msu.edu");
+    expect_good("activation_exceptions =\n");
+    cr_expect_str_eq(settings.activation_exceptions, "");
+}
+
+Test(settings, what_is_no_name_of_a_host_is_no_exception)
+{
+    expect_complaints("activation_exceptions = msul1, msul2\n",
+                      "keeper.conf:1: activation_exceptions: \"msul1, msul2\": expected names of "
+                      "hosts with blanks between, or nothing\n");
+    cr_expect_eq(load("activation_exceptions = ../x\n"), -1);
+}
+
+Test(settings, a_name_that_is_too_long_is_no_exception_either)
+{
+    char text[400];
+    char name[255];
+    memset(name, 'a', 254);
+    name[254] = '\0';
+    snprintf(text, sizeof(text), "activation_exceptions = %s\n", name + 1);
+    cr_expect_eq(load(text), 0);
+    snprintf(text, sizeof(text), "activation_exceptions = %s\n", name);
+    cr_expect_eq(load(text), -1);
 }
 
 /* --- Writing ---------------------------------------------------------------------------------- */

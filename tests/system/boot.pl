@@ -1,0 +1,199 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Boots a systemd of its own, on an overlay of this machine's files that is thrown away, installs into it
+# with `make install`, and has it run tests/system/t (or, with --bench, tests/system/bench.pl). Nothing of
+# this machine is changed: the mounts are in a mount namespace, the network is a loopback of its own.
+#
+#     boot.pl [--bench] [NAME...]     only the tests whose names contain one of these
+#
+# LONC_KEEP=1 shows the console as well, and the journal when something failed.
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Path qw(make_path remove_tree);
+use File::Temp qw(tempdir);
+use FindBin;
+
+my $build = $ENV{BUILD} || 'build';
+my $tree = abs_path("$FindBin::Bin/../..");
+
+sub skip {
+    print "tests/system: skipped, all of it: $_[0]\n1..0 # SKIP $_[0]\n";
+    exit 0;
+}
+
+skip('root is needed to boot a container') if $> != 0;
+for my $tool (qw(systemd-nspawn unshare make)) {
+    skip("$tool is missing") if system("command -v $tool >/dev/null 2>&1") != 0;
+}
+
+sub run { system(@_) == 0 or die "boot.pl: @_: failed ($?)\n" }
+
+# A mount namespace, so that all mounts go when this ends, however it ends; and a control group, so that
+# two of these do not meet.
+if (!$ENV{LONC_BOOT_INSIDE}) {
+    local $ENV{LONC_BOOT_INSIDE} = 1;
+    my @own = ('setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', $^X, $0, @ARGV);
+    exec 'systemd-run', '--quiet', '--scope', '--property=Delegate=yes', @own if -d '/run/systemd/system';
+    my @groups = own_groups();
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        enter_groups(@groups);
+        exec @own or die "unshare: $!";
+    }
+    waitpid $pid, 0;
+    my $status = $?;
+    leave_groups(@groups);
+    exit($status >> 8 || ($status & 127 ? 1 : 0));
+}
+
+# Where nobody manages control groups: one of ours below each that systemd would use.
+sub own_groups {
+    my %at;
+    open my $mounts, '<', '/proc/self/mountinfo' or return;
+    while (<$mounts>) {
+        my ($point, $type, $options) = (/^\S+ \S+ \S+ \S+ (\S+) .* - (\S+) \S+ (\S+)/) or next;
+        $at{''} = $point if $type eq 'cgroup2';
+        $at{'name=systemd'} = $point if $type eq 'cgroup' && $options =~ /name=systemd/;
+    }
+    open my $groups, '<', '/proc/self/cgroup' or return;
+    my @own;
+    while (<$groups>) {
+        my ($controllers, $path) = /^\d+:([^:]*):(.*)$/ or next;
+        push @own, "$at{$controllers}$path/lonc-test-$$" if $at{$controllers};
+    }
+    return @own;
+}
+
+sub enter_groups {
+    for my $group (@_) {
+        mkdir $group;
+        open my $file, '>', "$group/cgroup.procs" or next;
+        print $file $$;
+    }
+}
+
+sub leave_groups {
+    system('find', $_, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';') for grep {-d} @_;
+}
+
+# --- The machine ----------------------------------------------------------------------------------
+
+my $scratch = tempdir('lonc-boot-XXXXXX', TMPDIR => 1);
+run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', $scratch);
+mkdir "$scratch/$_" for qw(upper work root);
+run('mount', '-t', 'overlay', 'overlay', '-o',
+    "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work", "$scratch/root");
+my $root = "$scratch/root";
+
+sub write_file {
+    my ($name, $text) = @_;
+    my ($directory) = "$root$name" =~ m{(.*)/};
+    make_path($directory);
+    open my $file, '>', "$root$name" or die "$name: $!";
+    print $file $text;
+    close $file or die "$name: $!";
+}
+
+# This machine's services have no business there, nor have terminals.
+remove_tree(glob "$root/etc/systemd/system/*.wants");
+for my $unit (qw(systemd-logind.service getty.target apt-daily.timer apt-daily-upgrade.timer systemd-resolved.service
+    systemd-networkd.service systemd-timesyncd.service console-getty.service systemd-journal-flush.service)) {
+    unlink "$root/etc/systemd/system/$unit";
+    symlink '/dev/null', "$root/etc/systemd/system/$unit";
+}
+remove_tree("$root/var/log/journal");
+
+run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
+run('journalctl', "--root=$root", '--update-catalog'); # systemd itself does it when /usr is newer than /var
+make_path("$root/opt/lonc-tests");
+run('cp', '-r', "$tree/tests/system/.", "$root/opt/lonc-tests/");
+run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$root/opt/lonc-tests/");
+run('cp', glob("$build/*.deb"), "$root/opt/lonc-tests/") if glob "$build/*.deb";
+
+chomp(my $uninstall = `make -s -n -C $tree uninstall BUILD=$build DESTDIR=`);
+write_file('/opt/lonc-tests/uninstall', "cd /opt/lonc-tests\n$uninstall\nexit 0\n");
+run('cp', '-r', "$tree/units", "$root/opt/lonc-tests/units");
+
+# A LON-CAPA server with five hosts, whose londs are one stand-in on the loopback.
+write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\n");
+write_file('/etc/lonc/keeper.conf', "probe_min = 500ms\nprobe_max = 1s\n");
+write_file('/etc/tmpfiles.d/lonc-test.conf', join '', map {"d /home/httpd/$_ 0755 www www\n"}
+    '', qw(sockets sockets/delayed lonTabs perl perl/logs html html/lon-status lonCerts));
+write_file('/home/httpd/lonTabs/hosts.tab', join '', map {"msul$_:msu:library:msul$_.example.edu:127.0.1.$_\n"} 1 .. 5);
+write_file('/etc/systemd/system/lond.service', "[Service]\nExecStart=/opt/lonc-tests/stand-in-lond --count-texts "
+        . "--peer annarborl1 --control /run/lond.sock " . join(' ', map {"--listen 127.0.1.$_:5663"} 1 .. 6) . "\n");
+# What was deferred before the boot.
+write_file("/home/httpd/sockets/delayed/1700000000.$_.99.count.msul2", "count:before-$_\n") for 1 .. 20;
+
+my $bench = @ARGV && $ARGV[0] eq '--bench' && shift @ARGV;
+my @tests = map { s{.*/}{}r } sort glob "$tree/tests/system/t/*.t";
+@tests = grep { my $test = $_; grep { index($test, $_) >= 0 } @ARGV } @tests if @ARGV;
+my $command = $bench ? 'perl bench.pl' : "prove --timer -v --exec 'timeout --kill-after=5 120 perl' " . join ' ', map {"t/$_"} @tests;
+write_file('/opt/lonc-tests/run-tests', "$command\necho \"exit status \$?\"\n");
+write_file('/etc/systemd/system/lonc-test.service', <<"END");
+[Unit]
+After=lonc.target multi-user.target lond.service
+SuccessAction=poweroff
+FailureAction=poweroff
+[Service]
+Type=oneshot
+WorkingDirectory=/opt/lonc-tests
+Environment=PERL5LIB=/opt/lonc-tests/lib BUILD=/opt/lonc-tests
+LimitNOFILE=65536
+ExecStart=/bin/sh run-tests
+ExecStopPost=/bin/sh -c 'journalctl --no-pager -o short-precise > /journal 2>&1'
+StandardOutput=file:/results
+StandardError=inherit
+END
+write_file('/etc/systemd/system/booted.target', "[Unit]\nRequires=multi-user.target\nWants=lonc-test.service lond.service\n");
+run('systemctl', '--quiet', "--root=$root", 'enable', 'lonc.target');
+
+# --- Its life -------------------------------------------------------------------------------------
+
+my $log = "$scratch/console";
+my $start = time;
+my $machine = fork // die "fork: $!";
+if ($machine == 0) {
+    open STDIN, '<', '/dev/null';
+    open STDOUT, '>', $log if !$ENV{LONC_KEEP};
+    open STDERR, '>&', \*STDOUT;
+    exec qw(timeout --kill-after=10 600 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
+        --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
+        'systemd.show_status=no' or die "systemd-nspawn: $!";
+}
+
+sub read_file {
+    my ($name, $from) = @_;
+    open my $file, '<', $name or return '';
+    seek $file, $from // 0, 0;
+    local $/;
+    return scalar(<$file>) // '';
+}
+
+# Shown as it comes.
+$| = 1;
+my $results = '';
+my $ended;
+until ($ended) {
+    $ended = waitpid($machine, 1) != 0;
+    my $more = read_file("$root/results", length $results);
+    print $more;
+    $results .= $more;
+    select undef, undef, undef, 0.1;
+}
+my ($status) = $results =~ /^exit status (\d+)\n\z/m;
+printf "tests/system: %s in %d s on a booted systemd\n",
+    !defined $status ? 'did not end' : $status == 0 ? 'passed' : 'FAILED', time - $start;
+my $failed = !defined $status || $status != 0;
+if ($failed) {
+    my $kept = $ENV{LONC_JOURNAL} || "$build/system-journal.txt";
+    system('cp', "$root/journal", $kept) if -e "$root/journal";
+    print "the journal of that system: $kept\n";
+    print read_file($log) if !defined $status;
+}
+run('umount', '--recursive', $root);
+run('umount', $scratch);
+rmdir $scratch;
+exit($failed ? 1 : 0);

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Words for tests that run inside the booted system: commands, clients, PID 1.
+package Booted;
+use strict;
+use warnings;
+use Exporter 'import';
+use IO::Socket::UNIX;
+use JSON::PP;
+use Socket;
+use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw(sh output ask client within socket_of lond load property main_pid units_left pid1_memory pid1_cpu
+    write_file read_file write_hosts drop_in journal as_www $sockets);
+our $sockets = '/home/httpd/sockets';
+my $tools = $ENV{BUILD} || '/opt/lonc-tests';
+
+# A command's exit status, and what it says on both channels.
+sub sh {
+    my ($command) = @_;
+    my $out = `($command) 2>&1`;
+    return wantarray ? ($? >> 8, $out) : $? >> 8;
+}
+sub output { my $out = `$_[0]`; chomp $out; return $out }
+
+# For what nobody tells: asks until the code says yes; what it said last.
+sub within {
+    my ($seconds, $code) = @_;
+    my $end = time + $seconds;
+    my $yes;
+    sleep 0.02 until ($yes = $code->()) || time > $end;
+    return $yes;
+}
+
+# --- Clients --------------------------------------------------------------------------------------
+
+# Apache's children are www.
+sub as_www {
+    my ($code) = @_;
+    my ($uid, $gid) = (getpwnam 'www')[2, 3];
+    local $) = "$gid $gid";
+    local $> = $uid;
+    return $code->();
+}
+
+# As lonnet connects; dies with the reason.
+sub client {
+    my ($host) = @_;
+    return as_www(sub {
+        IO::Socket::UNIX->new(Peer => "$sockets/$host", Type => SOCK_STREAM, Timeout => 10) || die "connect: $!\n";
+    });
+}
+
+# As lonnet asks: a line there, a line back. '' for the end of the stream.
+sub ask {
+    my ($host, $line) = @_;
+    my $socket = eval { client($host) } or return "no connection: $@";
+    $socket->print("$line\n");
+    my $answer = <$socket> // '';
+    chomp $answer;
+    return $answer;
+}
+
+# The stand-in lond's control socket.
+sub lond {
+    my ($line) = @_;
+    my $socket = IO::Socket::UNIX->new(Peer => '/run/lond.sock') or return "no lond: $!";
+    $socket->print("$line\n");
+    my $answer = <$socket> // '';
+    chomp $answer;
+    return $answer;
+}
+
+# Many clients at once: starts lonnet-load, and waits for its numbers.
+sub load {
+    my (@options) = @_;
+    my ($uid, $gid) = (getpwnam 'www')[2, 3];
+    # The numbers are on standard output; the same for people, on standard error, are not wanted here.
+    my $pid = open my $out, '-|', 'sh', '-c', 'exec "$@" 2>/dev/null', 'sh', 'setpriv', "--reuid=$uid", "--regid=$gid", '--clear-groups', '--',
+        "$tools/lonnet-load", '--json', @options or die "lonnet-load: $!";
+    return bless {pid => $pid, out => $out}, 'Booted::Load';
+}
+
+sub Booted::Load::numbers {
+    my ($self) = @_;
+    my $text = join '', readline $self->{out};
+    close $self->{out};
+    return decode_json($text =~ /(\{.*\})/s ? $1 : '{}');
+}
+
+# --- systemd --------------------------------------------------------------------------------------
+
+sub property { return output("systemctl show -P $_[1] '$_[0]'") }
+sub main_pid { return property('lonc-keeper.service', 'MainPID') }
+
+# Services of single connections that are loaded, whatever they do.
+sub units_left { return scalar(() = output(q(systemctl list-units --all --plain --no-legend 'lonc-host-*.service')) =~ /^\S/mg) }
+
+sub status_of {
+    my ($field) = @_;
+    return (read_file('/proc/1/status') =~ /^$field:\s+(\d+)/m)[0];
+}
+sub pid1_memory { return status_of('RssAnon') * 1024 }
+sub pid1_cpu { return (split ' ', read_file('/proc/1/schedstat'))[0] / 1e9 }
+
+sub drop_in {
+    my ($unit, $text) = @_;
+    my $directory = "/run/systemd/system/$unit.d";
+    if (defined $text) {
+        sh("mkdir -p '$directory'");
+        write_file("$directory/99-test.conf", $text);
+    } else {
+        unlink "$directory/99-test.conf";
+    }
+    sh('systemctl daemon-reload');
+}
+
+sub journal { return output("journalctl --no-pager -o cat $_[0]") }
+
+# --- Files ----------------------------------------------------------------------------------------
+
+sub write_file {
+    my ($name, $text) = @_;
+    open my $file, '>', $name or die "$name: $!";
+    print $file $text;
+    close $file or die "$name: $!";
+}
+
+sub read_file {
+    open my $file, '<', $_[0] or return '';
+    local $/;
+    return scalar(<$file>) // '';
+}
+
+# hosts.tab with these ids; an id with an address ("msul6=127.0.1.6") has that one.
+sub write_hosts {
+    write_file('/home/httpd/lonTabs/hosts.tab', join '', map {
+        my ($id, $address) = split /=/;
+        $address //= '127.0.1.' . ($id =~ /(\d+)$/)[0];
+        "$id:msu:library:$id.example.edu:$address\n";
+    } @_);
+}
+
+1;

@@ -1,0 +1,37 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# After a boot: everything is up, and what was deferred is delivered though nobody has asked anything.
+use strict;
+use warnings;
+use Booted;
+use Test::More;
+
+my @hosts = map {"msul$_"} 1 .. 5;
+
+ok within(15, sub { !grep { lond("executed count:before-$_") != 1 } 1 .. 20 }), 'what was deferred is delivered, each once';
+ok within(5, sub { !glob "$sockets/delayed/17*" }), 'and its files are gone';
+is output('systemctl is-active lonc.target'), 'active', 'lonc.target is active';
+is output('systemctl is-active lonc-keeper.service'), 'active', 'the keeper is up';
+is property('lonc-keeper.service', 'NRestarts'), '0', 'and has been from the start';
+is read_file('/home/httpd/perl/logs/lonc.pid'), main_pid() . "\n", 'lonc.pid holds its number';
+like property('lonc-keeper.service', 'StatusText'), qr/5 hosts|hosts/, 'it tells systemd how it is: ' . property('lonc-keeper.service', 'StatusText');
+is output("systemctl list-units --failed --plain --no-legend 'lonc*'"), '', 'nothing has failed';
+
+for my $host (@hosts) {
+    is output("systemctl is-active lonc-host-$host.socket"), 'active', "the socket of $host is up";
+}
+my ($www) = (getpwnam 'www')[2];
+for my $path (map({"$sockets/$_"} @hosts), '/run/lonc/keeper.sock', '/run/lonc/control.sock') {
+    my ($mode, $uid) = (stat $path)[2, 4];
+    ok -S $path && ($mode & 0777) == 0600 && $uid == $www, "$path is www's alone";
+}
+
+my ($status, $said) = sh('systemd-analyze verify --man=no /lib/systemd/system/lonc* 2>&1 | grep -v "^$"');
+is $said, '', 'systemd-analyze verify says nothing';
+my %most = ('lonc-keeper.service' => 1.6, 'lonc-host-msul1@1.service' => 5.8, 'lonc-shared@msul1.service' => 1.6, 'lonc-hosts-sync.service' => 3);
+for my $unit (sort keys %most) {
+    my ($score) = output("systemd-analyze security --no-pager '$unit'") =~ /exposure level for \S+: ([\d.]+)/;
+    ok defined $score && $score <= $most{$unit}, "exposure of $unit: " . ($score // '?') . ", at most $most{$unit}";
+}
+done_testing;

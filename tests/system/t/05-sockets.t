@@ -1,0 +1,92 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# lonc-hosts: both kinds of socket and the way between them; it mends, and does nothing where nothing is to do.
+use strict;
+use warnings;
+use Booted;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $usual = "probe_min = 500ms\nprobe_max = 1s\n";
+sub state_of { return output("systemctl is-active '$_[0]'") }
+sub settings { write_file('/etc/lonc/keeper.conf', $usual . $_[0]) }
+
+is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
+is output('lonc-hosts sync'), '', 'a sync says nothing then';
+like output('lonc-hosts list'), qr/^msul1 +per-connection +listening +\Q$sockets\E\/msul1$/m, 'the list shows it';
+
+settings("activation_exceptions = msul2\n");
+is output('lonc-hosts sync --dry-run'), 'start lonc-shared@msul2.socket: it was served per connection', 'one host is to be shared';
+is state_of('lonc-host-msul2.socket'), 'active', 'a dry run changes nothing';
+is sh('systemctl reload lonc-keeper'), 0, 'a reload does it';
+is state_of('lonc-host-msul2.socket') . state_of('lonc-shared@msul2.socket'), 'inactiveactive', 'one socket is stopped, the other started';
+is state_of('lonc-host-msul1.socket'), 'active', 'the others are as they were';
+is ask('msul2', 'ping'), 'pong:msul2', 'it answers';
+is state_of('lonc-shared@msul2.service'), 'active', 'by a shim that stays';
+
+# There and back under load. What was accepted is answered; who comes in the gap, or has not been accepted by PID 1
+# before it, is not served.
+my $load = load('--socket', "$sockets/msul1", '--clients', 10, '--rate', 50, '--seconds', 8, '--check');
+for (1 .. 5) {
+    settings("activation = shared\n");
+    is sh('systemctl reload lonc-keeper'), 0, 'all hosts are shared';
+    sleep 0.5;
+    settings('');
+    is sh('systemctl reload lonc-keeper'), 0, 'and per connection again';
+    sleep 0.5;
+}
+my $n = $load->numbers;
+is $n->{wrong} + $n->{cut} + $n->{unanswered} + $n->{con_lost}, 0, 'switched ten times under 50 requests a second: nobody got a wrong answer';
+cmp_ok $n->{refused} + $n->{empty}, '<=', 40,
+    "what the ten gaps cost: $n->{refused} could not connect, $n->{empty} were not accepted, of $n->{requests}";
+is output(q(systemctl list-units --plain --no-legend 'lonc-shared@*')), '', 'no shared unit is left';
+
+# Mending.
+unlink "$sockets/msul3";
+is output('lonc-hosts sync'), 'restart lonc-host-msul3.socket: its path was gone', 'a path that is gone comes back';
+is ask('msul3', 'ping'), 'pong:msul3', 'and serves';
+sh('systemctl stop lonc-host-msul4.socket');
+is output('lonc-hosts sync'), 'start lonc-host-msul4.socket', 'so does a socket that was stopped';
+unlink '/run/lonc/keeper.sock';
+is output('lonc-hosts sync'), 'restart lonc-keeper.socket: its path was gone', 'the channel, too';
+is ask('msul3', 'ping'), 'pong:msul3', 'and the keeper has the new one';
+settings("activation = shared\n");
+sh('systemctl reload lonc-keeper');
+is ask('msul5', 'ping'), 'pong:msul5', 'shared';
+unlink "$sockets/msul5";
+like output('lonc-hosts sync'), qr/stop lonc-shared\@msul5\.service/, 'a shared one whose shim is there';
+is ask('msul5', 'ping'), 'pong:msul5', 'serves again';
+settings('');
+sh('systemctl reload lonc-keeper');
+
+# lonSockDir elsewhere.
+write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\nPerlSetVar lonSockDir \"/srv/100% lonc\"\n");
+sh(q(install -d -o www -g www '/srv/100% lonc' '/srv/100% lonc/delayed'));
+is sh('systemctl reload lonc-keeper'), 0, 'another lonSockDir';
+ok -S '/srv/100% lonc/msul1', 'the sockets are there';
+sh('systemctl restart lonc-keeper');
+{
+    local $Booted::sockets = '/srv/100% lonc';
+    is ask('msul1', 'ping'), 'pong:msul1', 'and serve';
+    write_file("$Booted::sockets/delayed/1900000000.1.99.count.msul1", "count:elsewhere\n");
+    ok within(10, sub { !-e "$Booted::sockets/delayed/1900000000.1.99.count.msul1" }), 'the keeper may write there';
+}
+write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\n");
+is sh('systemctl reload lonc-keeper'), 0, 'the usual one again';
+sh('systemctl restart lonc-keeper');
+is ask('msul1', 'ping'), 'pong:msul1', 'serves';
+is output(q(ls /etc/systemd/system.control 2>/dev/null)), '', 'no drop-in is left';
+is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
+
+# What cannot be done is said, and told by the exit status.
+is sh('lonc-hosts'), 2, 'wrong usage';
+is sh('lonc-hosts --config /nowhere sync'), 1, 'no configuration';
+is sh('systemctl stop dbus.socket dbus.service; lonc-hosts list; r=$?; systemctl start dbus.socket; exit $r'), 3, 'no bus';
+
+is sh('systemctl stop lonc.target'), 0, 'lonc.target is stopped';
+ok within(5, sub { output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)) eq '' }), 'and with it everything';
+is output("ls $sockets"), 'delayed', 'no socket is left';
+is sh('systemctl start lonc.target'), 0, 'it is started';
+is ask("msul$_", 'ping'), "pong:msul$_", "msul$_ answers" for 1 .. 5;
+done_testing;

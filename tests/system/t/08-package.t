@@ -1,0 +1,37 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The Debian package: it installs beside a running system without starting anything, works once enabled, and goes
+# without leaving anything. (What `make install` put there is removed first.)
+use strict;
+use warnings;
+use Booted;
+use Test::More;
+
+my ($package) = glob '/opt/lonc-tests/*.deb';
+plan skip_all => 'there is no package' if !$package;
+
+sub files { return output(q(find / -xdev \( -path /proc -o -path /opt/lonc-tests -o -path /home/httpd -o -path /var/log -o -path /var/cache \)
+    -prune -o \( -name '*lonc*' -o -path '/etc/lonc/*' \) -print | grep -v -e lonc-test -e /dpkg/info/ -e loncapa.conf | sort)) }
+
+is sh('systemctl stop lonc.target; sh /opt/lonc-tests/uninstall'), 0, 'make uninstall';
+unlink '/etc/lonc/keeper.conf';
+rmdir '/etc/lonc';
+my $before = files();
+is $before, '', 'nothing is left of what was there';
+my ($status, $said) = sh("dpkg --install $package");
+is $status, 0, 'the package installs' or diag $said;
+is output('systemctl is-enabled lonc.target'), 'disabled', 'and enables nothing';
+is output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)), '', 'nor does it start anything';
+is sh('systemctl enable --now lonc.target'), 0, 'enabled';
+is ask("msul$_", 'ping'), "pong:msul$_", "msul$_ answers" for 1 .. 5;
+my $pid = main_pid();
+is sh("dpkg --install $package"), 0, 'an upgrade';
+isnt main_pid(), $pid, 'has the new keeper take over';
+is ask('msul1', 'ping'), 'pong:msul1', 'and it serves';
+is sh('dpkg --remove lonc-keeper'), 0, 'removed';
+is output(q(systemctl list-units --all --plain --no-legend 'lonc*' | grep -v lonc-test)), '', 'no unit is left';
+is sh('dpkg --purge lonc-keeper'), 0, 'purged';
+is files(), '', 'no file is left';
+is output("ls $sockets"), 'delayed', 'nor a socket';
+done_testing;
