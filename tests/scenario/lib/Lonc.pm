@@ -215,8 +215,9 @@ sub host_listener {
 # (with `inetd` 1 and 2 too), or `listeners` are passed by LISTEN_FDS.
 sub shim {
     my ($self, %with) = @_;
-    my @command = (@{$with{wrapper} || []}, program('lonc-shim'), '--channel',
-        $with{channel} || $self->path('run/keeper.sock'), @{$with{options} || []});
+    my $channel = $with{channel} || $self->path('run/keeper.sock');
+    unlink "$channel.missing"; # shims say once a minute what they all find; here each is to say it
+    my @command = (@{$with{wrapper} || []}, program('lonc-shim'), '--channel', $channel, @{$with{options} || []});
     return $self->start('lonc-shim', \@command, setup => sub {
         give_descriptors($_, $with{socket}) for $with{socket} ? ($with{inetd} ? 0 .. 2 : 0) : ();
         if (my $listeners = $with{listeners}) {
