@@ -145,8 +145,13 @@ check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs
 check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
-check-system: $(PROGRAMS) $(TESTERS) $(BUILD)/empty-service deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
+SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-service)
+
+check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
+
+bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
+	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
 
 coverage: ## line coverage of common/, shim/ and keeper/ by all tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
@@ -197,5 +202,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long check-system coverage install uninstall deb clean help
+.PHONY: all deps demo check check-unit check-scenario check-long check-system bench-system coverage install uninstall deb clean help
 .DELETE_ON_ERROR:

@@ -72,7 +72,7 @@ printf "per connection, p50: %.2f of an empty service with the same options, %.2
     $got{'per connection'}{p50} / $got{'same-options'}{p50}, $got{'per connection'}{p50} / $got{'no-options'}{p50};
 
 my @options = (
-    'StandardOutput=null StandardError=null', 'LogLevelMax=notice', 'LimitNOFILE=65536', 'UMask=0077', 'NoNewPrivileges=yes',
+    'Slice=system.slice', "\n[Unit]\nDefaultDependencies=no", 'StandardOutput=null StandardError=null', 'LogLevelMax=notice', 'LimitNOFILE=65536', 'UMask=0077', 'NoNewPrivileges=yes',
     'CapabilityBoundingSet=', "User=$uid Group=$gid", 'User=www Group=www', 'RestrictAddressFamilies=AF_UNIX', 'PrivateNetwork=yes',
     'SystemCallFilter=@system-service', 'MemoryDenyWriteExecute=yes', 'ProtectSystem=strict', 'PrivateTmp=yes', 'PrivateUsers=yes', 'DynamicUser=yes',
 );
@@ -83,7 +83,7 @@ my @option_names = map {"option-$_"} 0 .. $#options;
 sh('systemctl daemon-reload');
 my %cost = measure('no-options', @option_names);
 printf "%-46s p50 %6.2f ms, PID 1 %5.2f ms\n", 'none', $cost{'no-options'}{p50}, $cost{'no-options'}{pid1};
-printf "%-46s     %+6.2f ms       %+5.2f ms\n", $option_of{$_}, $cost{$_}{p50} - $cost{'no-options'}{p50}, $cost{$_}{pid1} - $cost{'no-options'}{pid1}
+printf "%-46s     %+6.2f ms       %+5.2f ms\n", $option_of{$_} =~ s/\n(\[Unit\]\n)?//gr, $cost{$_}{p50} - $cost{'no-options'}{p50}, $cost{$_}{pid1} - $cost{'no-options'}{pid1}
     for @option_names;
 print "\nexposure of $_: ", output("systemd-analyze security --no-pager '$_'") =~ /exposure level for \S+: ([\d.]+)/
     for 'lonc-keeper.service', 'lonc-host-msul1@1.service', 'lonc-shared@msul1.service', 'lonc-hosts-sync.service';

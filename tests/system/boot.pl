@@ -7,7 +7,7 @@
 #
 #     boot.pl [--bench] [NAME...]     only the tests whose names contain one of these
 #
-# LONC_KEEP=1 shows the console as well, and the journal when something failed.
+# LONC_ROUNDS and LONC_REQUESTS bound --bench. LONC_KEEP=1 shows the console as well, and the journal when something failed.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
@@ -24,9 +24,11 @@ sub skip {
 }
 
 skip('root is needed to boot a container') if $> != 0;
-for my $tool (qw(systemd-nspawn unshare make)) {
+for my $tool (qw(systemd-nspawn unshare setpriv make)) {
     skip("$tool is missing") if system("command -v $tool >/dev/null 2>&1") != 0;
 }
+
+skip('a mount namespace is not allowed here') if system('unshare --mount true 2>/dev/null') != 0;
 
 sub run { system(@_) == 0 or die "boot.pl: @_: failed ($?)\n" }
 
@@ -83,8 +85,12 @@ sub leave_groups {
 my $scratch = tempdir('lonc-boot-XXXXXX', TMPDIR => 1);
 run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', $scratch);
 mkdir "$scratch/$_" for qw(upper work root);
-run('mount', '-t', 'overlay', 'overlay', '-o',
-    "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work", "$scratch/root");
+if (system('mount', '-t', 'overlay', 'overlay', '-o',
+        "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work", "$scratch/root") != 0) {
+    run('umount', $scratch);
+    rmdir $scratch;
+    skip('an overlay of / cannot be mounted here');
+}
 my $root = "$scratch/root";
 
 sub write_file {
@@ -128,6 +134,7 @@ write_file('/etc/systemd/system/lond.service', "[Service]\nExecStart=/opt/lonc-t
 write_file("/home/httpd/sockets/delayed/1700000000.$_.99.count.msul2", "count:before-$_\n") for 1 .. 20;
 
 my $bench = @ARGV && $ARGV[0] eq '--bench' && shift @ARGV;
+my $bounds = join ' ', map {"$_=$ENV{$_}"} grep { defined $ENV{$_} } qw(LONC_ROUNDS LONC_REQUESTS);
 my @tests = map { s{.*/}{}r } sort glob "$tree/tests/system/t/*.t";
 @tests = grep { my $test = $_; grep { index($test, $_) >= 0 } @ARGV } @tests if @ARGV;
 my $command = $bench ? 'perl bench.pl' : "prove --timer -v --exec 'timeout --kill-after=5 120 perl' " . join ' ', map {"t/$_"} @tests;
@@ -140,7 +147,7 @@ FailureAction=poweroff
 [Service]
 Type=oneshot
 WorkingDirectory=/opt/lonc-tests
-Environment=PERL5LIB=/opt/lonc-tests/lib BUILD=/opt/lonc-tests
+Environment=PERL5LIB=/opt/lonc-tests/lib BUILD=/opt/lonc-tests $bounds
 LimitNOFILE=65536
 ExecStart=/bin/sh run-tests
 ExecStopPost=/bin/sh -c 'journalctl --no-pager -o short-precise > /journal 2>&1'

@@ -111,6 +111,7 @@ sub drop_in {
         write_file("$directory/99-test.conf", $text);
     } else {
         unlink "$directory/99-test.conf";
+        rmdir $directory;
     }
     sh('systemctl daemon-reload');
 }

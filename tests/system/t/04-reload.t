@@ -59,6 +59,7 @@ sh('systemctl stop lonc-hosts.path');
 # 1,000 reloads, 100 of them by systemctl with all that belongs to it.
 my $load = load('--socket', "$sockets/msul1", '--socket', "$sockets/msul2", '--clients', 10, '--rate', 150, '--seconds', 15, '--check');
 my $failed = 0;
+my $keeper = main_pid();
 for my $i (1 .. 1000) {
     write_hosts(@five, $i % 2 ? 'msul6' : ());
     $failed++ if sh($i % 10 ? 'loncctl reload' : 'systemctl reload lonc-keeper') != 0;
@@ -66,7 +67,7 @@ for my $i (1 .. 1000) {
 is $failed, 0, '1,000 reloads succeed';
 my $n = $load->numbers;
 is $n->{ok}, $n->{requests}, "none of $n->{requests} requests beside them noticed";
-is main_pid() > 0 && property('lonc-keeper.service', 'NRestarts'), '0', 'by one keeper';
+is main_pid(), $keeper, 'by one keeper';
 write_hosts(@five);
 is sh('systemctl reload lonc-keeper'), 0, 'the usual hosts again';
 done_testing;

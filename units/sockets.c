@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Units are asked for by patterns, once; whether a socket's path is still there is read from the
+ * file system and from the kernel's list of sockets, since a connect to find out would start a
+ * shim.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "units/sockets.h"
+
+static const char *const socket_prefix[] = {
+    [ACTIVATION_PER_CONNECTION] = "lonc-host-",
+    [ACTIVATION_SHARED] = "lonc-shared@",
+};
+
+void sockets_socket_name(char name[UNIT_SIZE], const struct host *host, enum activation kind)
+{
+    snprintf(name, UNIT_SIZE, "%s%s.socket", socket_prefix[kind], host->id);
+}
+
+void sockets_service_name(char name[UNIT_SIZE], const struct host *host)
+{
+    snprintf(name, UNIT_SIZE, "%s%s.service", socket_prefix[ACTIVATION_SHARED], host->id);
+}
+
+/* --- What there should be --------------------------------------------------------------------- */
+
+static struct host *add_host(struct hosts *hosts, const char *id, size_t length)
+{
+    if (hosts->count == hosts->room) {
+        size_t room = hosts->room == 0 ? 256 : 2 * hosts->room;
+        struct host *list = reallocarray(hosts->list, room, sizeof(*list));
+        if (list == NULL)
+            return NULL;
+        hosts->list = list;
+        hosts->room = room;
+    }
+    struct host *host = &hosts->list[hosts->count];
+    *host = (struct host){.id = strndup(id, length)};
+    if (host->id == NULL)
+        return NULL;
+    hosts->count++;
+    return host;
+}
+
+static bool is_exception(const char *names, const char *id)
+{
+    size_t length = strlen(id);
+    while (*(names += strspn(names, " \t")) != '\0') {
+        size_t n = strcspn(names, " \t");
+        if (n == length && memcmp(names, id, n) == 0)
+            return true;
+        names += n;
+    }
+    return false;
+}
+
+static int by_id(const void *left, const void *right)
+{
+    return strcmp(((const struct host *)left)->id, ((const struct host *)right)->id);
+}
+
+/* False without memory. */
+static bool add_table(struct hosts *hosts, const struct config *config)
+{
+    const struct settings *settings = &config->settings;
+    for (size_t i = 0; i < config->table.count; i++) {
+        const char *id = config->table.entries[i].id;
+        char path[PATH_SIZE];
+        int n = snprintf(path, sizeof(path), "%s/%s", config->loncapa.sock_dir, id);
+        if (n < 0 || (size_t)n >= sizeof(path)) {
+            fprintf(stderr, "lonc-hosts: %s: the path of its socket has %d bytes, more than %zu\n",
+                    id, n, sizeof(path) - 1);
+            hosts->incomplete = true;
+            continue;
+        }
+        struct host *host = add_host(hosts, id, strlen(id));
+        if (host == NULL)
+            return false;
+        host->wanted = true;
+        host->kind = (enum activation)settings->activation;
+        if (is_exception(settings->activation_exceptions, id))
+            host->kind =
+                host->kind == ACTIVATION_SHARED ? ACTIVATION_PER_CONNECTION : ACTIVATION_SHARED;
+        memcpy(host->path, path, sizeof(path));
+    }
+    qsort(hosts->list, hosts->count, sizeof(*hosts->list), by_id);
+    hosts->in_table = hosts->count;
+    return true;
+}
+
+bool sockets_expect(struct hosts *hosts, const struct config *config)
+{
+    *hosts = (struct hosts){
+        .keeper = {{.unit = "lonc-keeper.socket", .path = "/run/lonc/keeper.sock"},
+                   {.unit = "lonc-keeper-control.socket", .path = "/run/lonc/control.sock"}},
+    };
+    if (add_table(hosts, config))
+        return true;
+    fputs("lonc-hosts: out of memory\n", stderr);
+    return false;
+}
+
+const struct host *sockets_find(const struct hosts *hosts, const char *id)
+{
+    struct host key = {.id = (char *)(uintptr_t)id};
+    return hosts->in_table > 0 ? bsearch(&key, hosts->list, hosts->in_table, sizeof(key), by_id)
+                               : NULL;
+}
+
+/* --- What there is ---------------------------------------------------------------------------- */
+
+static enum unit_state state_of(const struct manager_unit *unit)
+{
+    if (strcmp(unit->active_state, "failed") == 0)
+        return UNIT_FAILED;
+    bool active = strcmp(unit->active_state, "active") == 0 ||
+                  strcmp(unit->active_state, "activating") == 0 ||
+                  strcmp(unit->active_state, "reloading") == 0;
+    return active ? UNIT_ACTIVE : UNIT_INACTIVE;
+}
+
+/* The host of a unit's name; one that is not in the table is added behind it. NULL: no memory. */
+static struct host *host_of(struct hosts *hosts, const char *id, size_t length)
+{
+    char copy[UNIT_SIZE];
+    snprintf(copy, sizeof(copy), "%.*s", (int)length, id);
+    struct host key = {.id = copy};
+    struct host *host = hosts->in_table > 0
+                            ? bsearch(&key, hosts->list, hosts->in_table, sizeof(key), by_id)
+                            : NULL;
+    for (size_t i = hosts->in_table; host == NULL && i < hosts->count; i++)
+        if (strcmp(hosts->list[i].id, copy) == 0)
+            host = &hosts->list[i];
+    return host != NULL ? host : add_host(hosts, id, length);
+}
+
+/* "lonc-shared@" ID ".socket": where the ID begins and how long it is; false for another unit. */
+static bool split_name(const char *name, const char *prefix, const char *suffix, const char **id,
+                       size_t *length)
+{
+    size_t all = strlen(name), before = strlen(prefix), after = strlen(suffix);
+    if (all <= before + after || strncmp(name, prefix, before) != 0 ||
+        strcmp(name + all - after, suffix) != 0)
+        return false;
+    *id = name + before;
+    *length = all - before - after;
+    return true;
+}
+
+static void note_unit(void *argument, const struct manager_unit *unit)
+{
+    struct hosts *hosts = argument;
+    const char *id;
+    size_t length;
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(unit->name, hosts->keeper[i].unit) == 0)
+            hosts->keeper[i].state = state_of(unit);
+    for (int kind = 0; kind < 2; kind++) {
+        bool is_socket = split_name(unit->name, socket_prefix[kind], ".socket", &id, &length);
+        bool is_service = kind == ACTIVATION_SHARED &&
+                          split_name(unit->name, socket_prefix[kind], ".service", &id, &length);
+        if (!is_socket && !is_service)
+            continue;
+        struct host *host = host_of(hosts, id, length);
+        if (host == NULL)
+            hosts->incomplete = true;
+        else if (is_socket)
+            host->socket[kind] = state_of(unit);
+        else
+            host->service = state_of(unit);
+    }
+}
+
+static int compare_text(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* The paths on which this machine listens, one allocation each; NULL, and said, on failure. */
+static char **listening_paths(size_t *count)
+{
+    FILE *file = fopen("/proc/net/unix", "re");
+    char **paths = NULL, *line = NULL;
+    size_t room = 0, size = 0;
+    *count = 0;
+    if (file == NULL) {
+        perror("lonc-hosts: /proc/net/unix");
+        return NULL;
+    }
+    /* Num RefCount Protocol Flags Type St Inode Path; 0x10000 among the flags: it listens. */
+    while (getline(&line, &size, file) > 0) {
+        unsigned flags;
+        int at = 0;
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%*s %*x %*x %x %*x %*x %*u %n", &flags, &at) != 1 || at == 0 ||
+            (flags & 0x10000) == 0 || line[at] != '/')
+            continue;
+        if (*count == room) {
+            room = room == 0 ? 256 : 2 * room;
+            char **grown = reallocarray(paths, room, sizeof(*paths));
+            if (grown == NULL)
+                break;
+            paths = grown;
+        }
+        if ((paths[*count] = strdup(line + at)) != NULL)
+            ++*count;
+    }
+    free(line);
+    fclose(file);
+    if (paths != NULL)
+        qsort(paths, *count, sizeof(*paths), compare_text);
+    return paths;
+}
+
+static bool is_alive(const char *path, char **paths, size_t count)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && paths != NULL &&
+           bsearch(&path, paths, count, sizeof(*paths), compare_text) != NULL;
+}
+
+static void look_at_paths(struct hosts *hosts)
+{
+    size_t count;
+    char **paths = listening_paths(&count);
+    if (paths == NULL)
+        hosts->incomplete = true;
+    for (size_t i = 0; i < hosts->in_table; i++)
+        hosts->list[i].path_alive = paths == NULL || is_alive(hosts->list[i].path, paths, count);
+    for (size_t i = 0; i < 2; i++)
+        hosts->keeper[i].path_alive =
+            paths == NULL || is_alive(hosts->keeper[i].path, paths, count);
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    free(paths);
+}
+
+int sockets_look(struct hosts *hosts, struct manager *manager)
+{
+    /* Not lonc-host-*.service: there may be thousands, and they end by themselves. */
+    char *patterns[] = {(char[]){"lonc-host-*.socket"}, (char[]){"lonc-shared@*.socket"},
+                        (char[]){"lonc-shared@*.service"}, (char[]){"lonc-keeper*.socket"}, NULL};
+    int r = manager_list(manager, patterns, note_unit, hosts);
+    if (r >= 0)
+        look_at_paths(hosts);
+    return r;
+}
+
+void sockets_free(struct hosts *hosts)
+{
+    for (size_t i = 0; i < hosts->count; i++)
+        free(hosts->list[i].id);
+    free(hosts->list);
+}

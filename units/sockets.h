@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What sockets there should be, after the tables, and what there are, after systemd and the kernel.
+ * It changes nothing.
+ */
+#ifndef LONC_UNITS_SOCKETS_H
+#define LONC_UNITS_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/un.h>
+
+#include "common/config.h"
+#include "units/manager.h"
+
+/* The longest name of a unit is 255 bytes, the longest path of a socket 107. */
+#define UNIT_SIZE 256
+#define PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
+
+/* What a unit is; "waiting to be started" and the like are none of these, and end by themselves. */
+enum unit_state { UNIT_INACTIVE, UNIT_ACTIVE, UNIT_FAILED };
+
+/* One host: what there should be, and what there is. */
+struct host {
+    char *id;
+    bool wanted;               /* it is in the table */
+    enum activation kind;      /* which socket it should have */
+    enum unit_state socket[2]; /* by enum activation */
+    enum unit_state service;   /* the shared one's */
+    char path[PATH_SIZE];
+    bool path_alive; /* a socket is there, and somebody listens */
+};
+
+/* One of the keeper's two sockets, which are only mended. */
+struct keeper_socket {
+    const char *unit, *path;
+    enum unit_state state;
+    bool path_alive;
+};
+
+struct hosts {
+    struct host *list; /* those of the table first, sorted by id */
+    size_t count, in_table, room;
+    struct keeper_socket keeper[2];
+    bool incomplete; /* something could not be looked at, or served */
+};
+
+/* Begins with what there should be. False, and it was said, without memory. */
+bool sockets_expect(struct hosts *hosts, const struct config *config);
+
+/* Adds what there is. 0, or a negative errno after it was said. */
+int sockets_look(struct hosts *hosts, struct manager *manager);
+
+/* The table's host of that id; NULL for none. */
+const struct host *sockets_find(const struct hosts *hosts, const char *id);
+
+void sockets_free(struct hosts *hosts);
+
+/* The names of a host's units. */
+void sockets_socket_name(char name[UNIT_SIZE], const struct host *host, enum activation kind);
+void sockets_service_name(char name[UNIT_SIZE], const struct host *host);
+
+#endif
