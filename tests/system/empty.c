@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A service that does next to nothing: it sends the line on descriptor 0 back and ends. What a client
- * waits for it is what systemd itself costs, with which the real way is compared.
+ * A service that does next to nothing: it sends the line on descriptor 0 back and ends. What a
+ * client waits for it is what systemd itself costs, with which the real way is compared.
  */
 #include <unistd.h>
 
