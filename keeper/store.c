@@ -49,9 +49,16 @@ static void end_store(struct store *store, int result)
     free(store);
 }
 
+/* The disk may have taken its time: what is started from here on starts now. */
+static void refresh_clock(const struct store *store)
+{
+    store->all->service->loop.now = loop_clock();
+}
+
 static void on_name_durable(void *argument, int result)
 {
     struct store *store = argument;
+    refresh_clock(store);
     /* It is whole and has its name; on a disk that cannot say so, that is not known to last. */
     if (result < 0)
         unlinkat(store->all->folder, store->file.name, 0);
@@ -62,6 +69,7 @@ static void on_content_durable(void *argument, int result)
 {
     struct store *store = argument;
     struct backlogs *all = store->all;
+    refresh_clock(store);
     if (result >= 0)
         result = spool_publish(all->folder, &store->file);
     if (result < 0)

@@ -106,8 +106,7 @@ Test(permlog, an_empty_command_makes_a_line_too)
 Test(permlog, bytes_of_a_command_are_written_as_they_are)
 {
     static const char command[] = "a\0b\r\xff:%s%n";
-    static const char expected[] =
-        "1104537599:S:msul1:a\0b\r\xff:%s%n:Fri Dec 31 23:59:59 2004\n";
+    static const char expected[] = "1104537599:S:msul1:a\0b\r\xff:%s%n:Fri Dec 31 23:59:59 2004\n";
     char text[256];
     cr_expect_eq(permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", command,
                                 sizeof(command) - 1, NEW_YEAR),
@@ -118,8 +117,8 @@ Test(permlog, bytes_of_a_command_are_written_as_they_are)
 
 Test(permlog, only_as_many_bytes_of_the_command_are_taken_as_were_said)
 {
-    cr_expect_eq(permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", "count:1\nrest", 7, NEW_YEAR),
-                 0);
+    cr_expect_eq(
+        permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", "count:1\nrest", 7, NEW_YEAR), 0);
     expect_log("1104537599:S:msul1:count:1:Fri Dec 31 23:59:59 2004\n");
 }
 
@@ -137,9 +136,9 @@ Test(permlog, a_long_command_is_cut_at_its_limit)
         expect_log(expected);
     }
     unlink("perm.log");
-    cr_expect_eq(permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", command, sizeof(command),
-                                NEW_YEAR),
-                 0);
+    cr_expect_eq(
+        permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", command, sizeof(command), NEW_YEAR),
+        0);
     expect_log(expected);
 }
 
@@ -150,9 +149,8 @@ Test(permlog, the_longest_host_and_the_longest_command_fit)
     memset(command, 'x', sizeof(command));
     memset(host, 'h', NAME_MAX_LENGTH);
     host[NAME_MAX_LENGTH] = '\0';
-    cr_expect_eq(permlog_append("perm.log", PERMLOG_DELIVERED, host, command, sizeof(command),
-                                NEW_YEAR),
-                 0);
+    cr_expect_eq(
+        permlog_append("perm.log", PERMLOG_DELIVERED, host, command, sizeof(command), NEW_YEAR), 0);
     size_t length = read_log(text, sizeof(text));
     cr_expect_eq(length, strlen("1104537599:S:") + NAME_MAX_LENGTH + 1 + PERMLOG_COMMAND_MAX +
                              strlen(":Fri Dec 31 23:59:59 2004\n"));
@@ -214,8 +212,8 @@ Test(permlog, only_a_request_that_starts_so_is_a_secret)
 
 Test(permlog, the_time_is_as_perls_localtime_says_it_in_any_zone)
 {
-    static const char *const zones[] = {"UTC0", "EST5EDT,M3.2.0,M11.1.0", "CET-1CEST,M3.5.0,M10.5.0/3",
-                                        "IST-5:30"};
+    static const char *const zones[] = {"UTC0", "EST5EDT,M3.2.0,M11.1.0",
+                                        "CET-1CEST,M3.5.0,M10.5.0/3", "IST-5:30"};
     static const time_t times[] = {0, 951782400, NEW_YEAR, 1234567890, 1700000000, 4102444799};
     for (size_t zone = 0; zone < sizeof(zones) / sizeof(*zones); zone++)
         for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
@@ -231,19 +229,21 @@ Test(permlog, the_time_is_as_perls_localtime_says_it_in_any_zone)
         }
 }
 
-/* --- Where it cannot be written ---------------------------------------------------------------- */
+/* --- Where it cannot be written ----------------------------------------------------------------
+ */
 
 Test(permlog, what_cannot_be_written_is_said)
 {
-    cr_expect_eq(
-        permlog_append("missing/perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR), -ENOENT);
+    cr_expect_eq(permlog_append("missing/perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR),
+                 -ENOENT);
     cr_assert_eq(mkdir("perm.log", 0700), 0);
     cr_expect_eq(append(PERMLOG_DELIVERED, "x"), -EISDIR);
 }
 
 Test(permlog, a_full_disk_is_said)
 {
-    cr_expect_eq(permlog_append("/dev/full", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR), -ENOSPC);
+    cr_expect_eq(permlog_append("/dev/full", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR),
+                 -ENOSPC);
 }
 
 Test(permlog, a_fifo_in_its_place_does_not_hold_the_caller)

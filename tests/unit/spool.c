@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -158,9 +158,11 @@ Test(spool, a_number_that_overflows_is_none)
 Test(spool, a_name_that_lacks_a_part_is_none)
 {
     static const char *const names[] = {
-        "",          ".",          "..",        "1",      "1.",           "1.2",       "1.2.",
-        "msul1",     "a.b.c.d.e",  ".1.2.x.h",  "1..2.h", "1.x.1.put.h",  "x.1.1.p.h", "-1.2.3.x.h",
-        "+1.2.3.x.h", " 1.2.3.x.h", "1 .2.3.x.h", "1.-2.h", "0x1.2.3.x.h", "1.2.3.x.",  "1,2,3,x,h",
+        "",           ".",           "..",        "1",           "1.",
+        "1.2",        "1.2.",        "msul1",     "a.b.c.d.e",   ".1.2.x.h",
+        "1..2.h",     "1.x.1.put.h", "x.1.1.p.h", "-1.2.3.x.h",  "+1.2.3.x.h",
+        " 1.2.3.x.h", "1 .2.3.x.h",  "1.-2.h",    "0x1.2.3.x.h", "1.2.3.x.",
+        "1,2,3,x,h",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         cr_expect_null(parse(names[i]), "%s", names[i]);
@@ -169,9 +171,9 @@ Test(spool, a_name_that_lacks_a_part_is_none)
 Test(spool, a_host_of_odd_characters_is_none)
 {
     static const char *const names[] = {
-        "1.2.3.x.ms ul1", "1.2.3.x.ms/ul1",   "1.2.3.x.ms\nul1",  "1.2.3.x.ms\xc3\xa9",
-        "1.2.3.x.h*",     "1.2.3.x.delayed",  "1.2.3.x.a;b",      "1.2.3.x.$(x)",
-        "1.2.3.x.h%s",    "1.2.3.x.h\x7f", "1.2.3.x.h~",
+        "1.2.3.x.ms ul1", "1.2.3.x.ms/ul1",  "1.2.3.x.ms\nul1", "1.2.3.x.ms\xc3\xa9",
+        "1.2.3.x.h*",     "1.2.3.x.delayed", "1.2.3.x.a;b",     "1.2.3.x.$(x)",
+        "1.2.3.x.h%s",    "1.2.3.x.h\x7f",   "1.2.3.x.h~",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         cr_expect_null(parse(names[i]), "%s", names[i]);
@@ -428,7 +430,8 @@ Test(spool, reading_leaves_nothing_open)
     cr_assert_eq(mkfifo("fifo", 0600), 0);
     cr_assert_eq(mkdir("folder", 0700), 0);
     write_repeated("long", 'x', 2 * LIMIT);
-    static const char *const names[] = {NAME, "empty", "lines", "fifo", "folder", "long", "missing"};
+    static const char *const names[] = {NAME,     "empty", "lines",  "fifo",
+                                        "folder", "long",  "missing"};
     int before = count_open();
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         read_file(names[i]);
