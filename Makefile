@@ -131,7 +131,7 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 
 # --- What can be done -----------------------------------------------------------------------------
 
-demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, host back
+demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, deferred, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
 check: check-unit check-scenario check-system ## run every test (without root, all but those of a booted system)
@@ -153,8 +153,8 @@ check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a co
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
 
-coverage: ## line coverage of common/, shim/ and keeper/ by all tests
-	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check
+coverage: ## line coverage of common/, shim/ and keeper/ by unit and scenario tests
+	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
 
 # What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.

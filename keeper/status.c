@@ -92,13 +92,14 @@ json_t *status_json(const struct status *status)
 {
     const struct service *service = status->service;
     return json_pack(
-        "{s:s, s:I, s:o, s:b, s:b, s:o, s:I, s:I, s:o, s:I, s:I, s:I}", "version", LONC_VERSION,
-        "pid", (json_int_t)getpid(), "up_for", seconds(loop_clock() - status->started),
-        "configured", service->config->valid, "stopping", service->stopping, "hosts",
-        hosts_json(status), "requests", (json_int_t)service->requests, "replies",
-        (json_int_t)service->answers[REASON_NONE], "con_lost", con_lost_json(service), "queued",
-        (json_int_t)service->queued, "deferred", (json_int_t)deferred_count(status->deferred),
-        "descriptors", (json_int_t)service->descriptors);
+        "{s:s, s:I, s:o, s:b, s:b, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "version",
+        LONC_VERSION, "pid", (json_int_t)getpid(), "up_for",
+        seconds(loop_clock() - status->started), "configured", service->config->valid, "stopping",
+        service->stopping, "hosts", hosts_json(status), "requests", (json_int_t)service->requests,
+        "replies", (json_int_t)service->answers[REASON_NONE], "con_lost", con_lost_json(service),
+        "queued", (json_int_t)service->queued, "deferred",
+        (json_int_t)deferred_count(status->deferred), "descriptors",
+        (json_int_t)service->descriptors, "handovers_cut", (json_int_t)service->handovers_cut);
 }
 
 /* --- loncstatus.txt --------------------------------------------------------------------------- */
