@@ -21,6 +21,9 @@
 /* How systemd serves a host's socket: by a shim for each connection, or by one for all. */
 enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
 
+/* The oldest version of TLS that is spoken. */
+enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
     char *runtime_dir;
@@ -29,6 +32,9 @@ struct settings {
     uint64_t log_level;          /* syslog's 0 to 7 */
     uint64_t activation;         /* enum activation */
     char *activation_exceptions; /* host names, the other way */
+    uint64_t tls_min_version;    /* enum tls_version */
+    uint64_t tls_verify_name;    /* 0 or 1 */
+    char *tls_revocations;       /* "": none */
 
     /* How many. */
     uint64_t connections_per_host;
@@ -60,6 +66,7 @@ struct settings {
     uint64_t probe_min;
     uint64_t probe_max;
     uint64_t dead_reminder;
+    uint64_t certificate_warning;
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;
     uint64_t deferred_retry;

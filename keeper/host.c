@@ -281,6 +281,23 @@ static void set_alarm(struct host *host, uint64_t when)
                   strerror(-r));
 }
 
+/* ": certificate verify failed", behind a reason's text; or nothing. */
+static const char *separator(const struct host *host)
+{
+    return host->detail != NULL ? ": " : "";
+}
+
+static const char *detail(const struct host *host)
+{
+    return host->detail != NULL ? host->detail : "";
+}
+
+static void set_detail(struct host *host, const char *text)
+{
+    free(host->detail);
+    host->detail = text != NULL ? strdup(text) : NULL; /* without memory, the reason must do */
+}
+
 static struct log_about about_death(struct host *host)
 {
     host->said_dead = host->service->loop.now;
@@ -296,8 +313,8 @@ static void host_died(struct host *host, enum health_change change)
     if (change == HEALTH_DIED) {
         struct log_about about = about_death(host);
         log_write(LOG_WARNING, &about,
-                  "host is dead: %s; %zu queued requests are answered con_lost",
-                  reason_text(host->health.reason), host->queued);
+                  "host is dead: %s%s%s; %zu queued requests are answered con_lost",
+                  reason_text(host->health.reason), separator(host), detail(host), host->queued);
     }
     /* They are as dead as the host: nothing may be sent into them, and nothing would be. */
     pool_close_list(host, POOL_IDLE);
@@ -312,18 +329,21 @@ static void remind(struct host *host)
         now - host->said_dead < host->service->settings.dead_reminder)
         return;
     struct log_about about = about_death(host);
-    log_write(LOG_WARNING, &about, "host is still dead, for %.0f s now: %s",
-              (double)(now - host->health.dead_since) / 1e6, reason_text(host->health.reason));
+    log_write(LOG_WARNING, &about, "host is still dead, for %.0f s now: %s%s%s",
+              (double)(now - host->health.dead_since) / 1e6, reason_text(host->health.reason),
+              separator(host), detail(host));
 }
 
-static void attempt_failed(struct host *host, unsigned round, enum reason reason)
+static void attempt_failed(struct host *host, unsigned round, enum reason reason, const char *why)
 {
+    set_detail(host, why);
     struct health_rules rules = rules_of(host->service);
     enum health_change change =
         health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
     service_changed(host->service);
     log_write(LOG_DEBUG, &(struct log_about){.host = host->id, .reason = reason_word(reason)},
-              "an attempt to connect failed: %s", reason_text(reason));
+              "an attempt to connect failed: %s%s%s", reason_text(reason), separator(host),
+              detail(host));
     if (change != HEALTH_UNCHANGED)
         host_died(host, change);
     else
@@ -334,6 +354,7 @@ static void attempt_succeeded(struct host *host, bool opened)
 {
     uint64_t dead_since = host->health.dead_since;
     unsigned most = (unsigned)host->service->settings.connections_per_host;
+    set_detail(host, NULL);
     if (health_success(&host->health, most, opened) != HEALTH_RETURNED)
         return;
     service_changed(host->service);
@@ -354,6 +375,7 @@ static bool open_one(struct host *host)
 {
     struct service *service = host->service;
     enum reason reason = REASON_UNREACHABLE;
+    const char *why = "hosts.tab has no address";
     if (host->has_address) {
         struct lond *lond = lond_open(service, &host->address, &host->identity);
         if (lond != NULL) {
@@ -364,6 +386,9 @@ static bool open_one(struct host *host)
             return true;
         }
         reason = reason_from_errno(errno);
+        why = reason == REASON_AUTHENTICATION
+                  ? "there is nothing to show, and loncAllowInsecure is 0"
+                  : NULL;
     }
     if (is_local(reason)) {
         limit_reached(reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit
@@ -371,7 +396,7 @@ static bool open_one(struct host *host)
                       host->id);
         host->not_before = service->loop.now + service->settings.retry_delay;
     } else {
-        attempt_failed(host, host->health.round, reason);
+        attempt_failed(host, host->health.round, reason, why);
     }
     return false;
 }
@@ -438,10 +463,13 @@ static void opened(struct lond *lond)
 {
     struct host *host = lond->host;
     host->probing = false;
-    if (strcmp(host->version, lond->version) != 0) {
+    if (strcmp(host->version, lond->version) != 0 || host->mode != lond->mode) {
         strlcpy(host->version, lond->version, sizeof(host->version));
-        log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s",
-                  host->version);
+        host->mode = lond->mode;
+        log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s, %s%s%s",
+                  host->version, handshake_mode_word(lond->mode),
+                  lond->tls_version != NULL ? " by " : "",
+                  lond->tls_version != NULL ? lond->tls_version : "");
     }
     attempt_succeeded(host, true);
     retire_or_idle(lond);
@@ -484,7 +512,7 @@ static void lost(struct lond *lond, enum reason reason)
         host->not_before = host->service->loop.now + host->service->settings.retry_delay;
     } else if (!lond->opened) {
         host->probing = false;
-        attempt_failed(host, lond->round, reason);
+        attempt_failed(host, lond->round, reason, lond->detail);
     }
     pump(host);
     if (transaction != NULL)
@@ -611,6 +639,7 @@ void host_free(struct host *host)
     sd_event_source_disable_unref(host->alarm);
     free(host->id);
     free(host->name);
+    free(host->detail);
     free(host);
 }
 
@@ -644,7 +673,8 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
     bool changed = host->has_address != entry->has_address ||
                    memcmp(&host->address, &address, sizeof(address)) != 0 ||
                    !same_text(host->identity.own_id, loncapa->host_id) ||
-                   !same_text(host->identity.lonc_version, loncapa->version);
+                   !same_text(host->identity.lonc_version, loncapa->version) ||
+                   host->identity.allow_insecure != loncapa->allow_insecure;
     if (changed && host->listed)
         recycle(host);
     host->has_address = entry->has_address;
@@ -653,7 +683,9 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
     host->identity = (struct handshake_identity){
         .own_id = loncapa->host_id,
         .remote_id = host->id,
+        .remote_name = host->name,
         .lonc_version = loncapa->version,
+        .allow_insecure = loncapa->allow_insecure,
     };
     host->listed = true;
     pump(host);

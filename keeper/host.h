@@ -49,7 +49,9 @@ struct host {
     bool has_address;
     struct sockaddr_in address;
     struct handshake_identity identity;
-    char version[32]; /* of its lond; empty until the first handshake */
+    char version[32];         /* of its lond; empty until the first handshake */
+    enum handshake_mode mode; /* of its newest connection */
+    char *detail;             /* of the last failed attempt, beside health's reason; or NULL */
 
     struct health health;
     bool probing;           /* an attempt is wanted though no request waits for it */

@@ -12,7 +12,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "keeper/credentials.h"
+#include "keeper/keyfile.h"
 #include "keeper/lond.h"
+#include "keeper/tls.h"
 
 /* Reads in one turn, so that one course dump does not keep the others waiting. */
 #define READS_PER_TURN 8
@@ -24,6 +27,9 @@ static char dustbin[64 * 1024];
 
 static void free_handshake(struct lond *lond)
 {
+    keyfile_remove(&lond->key_file);
+    tls_free(lond->tls);
+    lond->tls = NULL;
     if (lond->handshake != NULL)
         explicit_bzero(lond->handshake, sizeof(*lond->handshake));
     free(lond->handshake);
@@ -33,6 +39,7 @@ static void free_handshake(struct lond *lond)
 void lond_close(struct lond *lond)
 {
     deadline_stop(&lond->deadline);
+    free_handshake(lond);
     if (lond->watch.fd >= 0) {
         int fd = lond->watch.fd;
         loop_unwatch(&lond->service->loop, &lond->watch);
@@ -41,17 +48,22 @@ void lond_close(struct lond *lond)
     }
     cipher_free(lond->cipher);
     explicit_bzero(lond->key, sizeof(lond->key));
-    free_handshake(lond);
     buffer_free(&lond->in);
     buffer_free(&lond->out);
     free(lond);
 }
 
-static void lose(struct lond *lond, enum reason reason)
+static void lose_saying(struct lond *lond, enum reason reason, const char *detail)
 {
+    lond->detail = detail;
     lond->state = LOND_DISCONNECTED;
     lond->changed(lond, LOND_LOST, reason);
     lond_close(lond);
+}
+
+static void lose(struct lond *lond, enum reason reason)
+{
+    lose_saying(lond, reason, NULL);
 }
 
 static void on_connect_timeout(struct deadline *deadline)
@@ -183,6 +195,7 @@ static void finish_handshake(struct lond *lond)
 {
     memcpy(lond->key, lond->handshake->key, sizeof(lond->key));
     strlcpy(lond->version, lond->handshake->peer_version, sizeof(lond->version));
+    lond->mode = lond->handshake->mode;
     free_handshake(lond);
     buffer_free(&lond->out);
     lond->opened = true;
@@ -190,9 +203,74 @@ static void finish_handshake(struct lond *lond)
     lond->changed(lond, LOND_OPENED, REASON_NONE);
 }
 
-static enum reason reason_of(enum handshake_error error)
+static void lose_handshake(struct lond *lond, enum handshake_error error)
 {
-    return error == HANDSHAKE_REFUSED ? REASON_AUTHENTICATION : REASON_HANDSHAKE;
+    static const struct {
+        enum reason reason;
+        const char *detail;
+    } meanings[] = {
+        [HANDSHAKE_REFUSED] = {REASON_AUTHENTICATION, "lond does not accept this server"},
+        [HANDSHAKE_INSECURE_ONLY] = {REASON_AUTHENTICATION,
+                                     "lond speaks insecure only, and loncAllowInsecure is 0"},
+        [HANDSHAKE_UNEXPECTED] = {REASON_HANDSHAKE, NULL},
+    };
+    lose_saying(lond, meanings[error].reason, meanings[error].detail);
+}
+
+/* Our turn, and then the time that a state may take begins. */
+static void go_on(struct lond *lond)
+{
+    if (send_handshake_line(lond) < 0) {
+        lose(lond, REASON_HANDSHAKE);
+        return;
+    }
+    if (lond->state == LOND_IDLE)
+        finish_handshake(lond);
+    else
+        deadline_start(&lond->service->handshaking, &lond->deadline);
+}
+
+/* The step has one time-out, however often it goes on. */
+static void advance_tls(struct lond *lond)
+{
+    char digits[TLS_KEY_DIGITS];
+    enum handshake_error error;
+    switch (tls_advance(lond->tls, digits)) {
+    case TLS_WANTS_READ:
+        wait_for_room(lond, false);
+        break;
+    case TLS_WANTS_WRITE:
+        wait_for_room(lond, true);
+        break;
+    case TLS_FAILED:
+        lose_saying(lond, REASON_TLS, tls_failure(lond->tls));
+        break;
+    case TLS_DONE:
+        error = handshake_take_key(lond->handshake, digits, sizeof(digits));
+        explicit_bzero(digits, sizeof(digits));
+        if (error != HANDSHAKE_OK) {
+            lose_saying(lond, REASON_TLS, "the key's line has something else than hex digits");
+            break;
+        }
+        lond->tls_version = tls_version(lond->tls);
+        tls_free(lond->tls);
+        lond->tls = NULL;
+        wait_for_room(lond, false);
+        go_on(lond);
+        break;
+    }
+}
+
+static void start_tls(struct lond *lond)
+{
+    lond->tls = tls_new(lond->service->credentials->tls, lond->watch.fd,
+                        lond->handshake->identity->remote_name);
+    if (lond->tls == NULL) {
+        lose(lond, REASON_NO_MEMORY);
+        return;
+    }
+    deadline_start(&lond->service->handshaking, &lond->deadline);
+    advance_tls(lond);
 }
 
 /* One line of the dialogue has come. */
@@ -201,19 +279,18 @@ static void advance(struct lond *lond, size_t length)
     enum handshake_error error =
         handshake_input(lond->handshake, lond->in.data + lond->in.start, length - 1);
     if (error != HANDSHAKE_OK) {
-        lose(lond, reason_of(error));
+        lose_handshake(lond, error);
         return;
     }
     buffer_consume(&lond->in, length);
+    lond->state = lond->handshake->state;
     /* It answers what is asked and nothing more; whatever else this is, it is no lond. */
-    if (buffer_length(&lond->in) > 0 || send_handshake_line(lond) < 0) {
+    if (buffer_length(&lond->in) > 0)
         lose(lond, REASON_HANDSHAKE);
-        return;
-    }
-    if (lond->state == LOND_IDLE)
-        finish_handshake(lond);
+    else if (lond->state == LOND_EXCHANGING_KEY)
+        start_tls(lond);
     else
-        deadline_start(&lond->service->handshaking, &lond->deadline);
+        go_on(lond);
 }
 
 static void read_handshake(struct lond *lond)
@@ -383,6 +460,10 @@ static void on_ready(struct watch *watch, uint32_t events)
         connected(lond);
         return;
     }
+    if (lond->tls != NULL) {
+        advance_tls(lond);
+        return;
+    }
     if (events & EPOLLOUT) {
         if (flush(lond) < 0) {
             lose(lond, lond->opened ? REASON_LOST : REASON_HANDSHAKE);
@@ -441,6 +522,29 @@ static int start_connecting(struct lond *lond, const struct sockaddr_in *address
     return 0;
 }
 
+/* Chooses the mode, with what it needs. 0 or a negative errno, -ENOKEY where there is none. */
+static int begin_handshake(struct lond *lond, const struct handshake_identity *identity)
+{
+    const struct credentials *credentials = lond->service->credentials;
+    enum handshake_mode mode = credentials_mode(credentials, identity);
+    uint8_t key[CIPHER_KEY_SIZE] = {0};
+    if (mode == HANDSHAKE_INSECURE && !identity->allow_insecure)
+        return -ENOKEY;
+    if (mode == HANDSHAKE_LOCAL) {
+        int r = keyfile_create(credentials->directory, &lond->key_file, key);
+        if (r < 0) {
+            log_write(LOG_WARNING, &(struct log_about){.host = identity->remote_id},
+                      "cannot write a key file in %s: %s", credentials->directory, strerror(-r));
+            return -ENOKEY;
+        }
+    }
+    handshake_begin(lond->handshake, identity, mode, lond->key_file);
+    memcpy(lond->handshake->key, key, sizeof(key));
+    explicit_bzero(key, sizeof(key));
+    lond->state = lond->handshake->state;
+    return 0;
+}
+
 struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
                        const struct handshake_identity *identity)
 {
@@ -455,9 +559,11 @@ struct lond *lond_open(struct service *service, const struct sockaddr_in *addres
     lond->service = service;
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
     lond->handshake = handshake;
-    handshake_begin(handshake, identity);
-    lond->state = handshake->state;
-    int r = start_connecting(lond, address);
+    int r = begin_handshake(lond, identity);
+    struct sockaddr_in here = *address;
+    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (r == 0)
+        r = start_connecting(lond, lond->key_file != NULL ? &here : address);
     if (r < 0) {
         lond_close(lond);
         errno = -r;

@@ -50,7 +50,12 @@ struct lond {
     enum reason
         discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
     struct handshake *handshake; /* until it is over */
+    struct tls *tls;             /* while TLS is spoken */
+    char *key_file;              /* local mode, until the handshake is over */
+    const char *detail;          /* LOND_LOST: what there is to say beside the reason, or NULL */
     char version[32];            /* what lond said of itself, once opened */
+    enum handshake_mode mode;    /* once opened */
+    const char *tls_version;     /* ssl, once opened */
     uint8_t key[CIPHER_KEY_SIZE];
     struct cipher *cipher; /* made when first needed */
     struct deadline deadline;
@@ -60,8 +65,9 @@ struct lond {
 void lond_setup(struct service *service);
 
 /*
- * Starts to connect to `address`. The identity must outlive the connection. Returns NULL with errno
- * set when it fails at once; then `changed` is not called.
+ * Starts to connect to `address`, or to this machine where the peer is its own lond and local mode
+ * is possible. The identity must outlive the connection. Returns NULL with errno set when it fails
+ * at once, ENOKEY where there is no mode to authenticate in; then `changed` is not called.
  */
 struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
                        const struct handshake_identity *identity);

@@ -14,7 +14,8 @@ enum reason {
     REASON_TIMED_OUT,      /* connecting, or a handshake state, took too long */
     REASON_UNREACHABLE,    /* the network knows no way, or the host has no address */
     REASON_HANDSHAKE,      /* the peer closed, or said what no lond says */
-    REASON_AUTHENTICATION, /* the peer does not accept this server */
+    REASON_AUTHENTICATION, /* one side does not accept how the other would prove who it is */
+    REASON_TLS,            /* the TLS step failed */
 
     /* Why a request was answered con_lost. */
     REASON_UNKNOWN_HOST,    /* the socket's name is no host of the table */
