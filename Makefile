@@ -78,7 +78,7 @@ $(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lgcrypt
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lgcrypt -lssl -lcrypto
 
 $(BUILD)/lonnet-load: $(call object,$(LOAD))
 	$(if $(V),,@echo "  LINK  $@")
@@ -101,7 +101,7 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 # --- What the machine must have -------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev pkgconf
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus valgrind
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
