@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "keeper/host.h"
+#include "keeper/request.h"
 
 static void pump(struct host *host);
 
@@ -21,14 +22,15 @@ static void pump(struct host *host);
 /* Of a request, only its first word and its length may be in a log (DESIGN.md rule 10). */
 static void say_failed(const struct transaction *transaction, enum reason reason)
 {
-    const char *request = transaction->request;
+    struct request request = request_parse(transaction->request, transaction->length);
+    const char *command = request.encrypt ? "encrypt" : request.command;
+    size_t length = request.encrypt ? strlen(command) : request.length;
     int word = 0;
-    while (word < 24 && (size_t)word < transaction->length && request[word] >= 'a' &&
-           request[word] <= 'z')
+    while (word < 24 && (size_t)word < length && command[word] >= 'a' && command[word] <= 'z')
         word++;
     log_write(LOG_DEBUG,
               &(struct log_about){.host = transaction->host->id, .reason = reason_word(reason)},
-              "con_lost for %.*s (%zu bytes): %s", word, request, transaction->length,
+              "con_lost for %.*s (%zu bytes): %s", word, command, transaction->length,
               reason_text(reason));
 }
 

@@ -3,7 +3,7 @@
  * loncctl, the administrator's hand: it sends one line to the keeper's control socket and shows the
  * JSON value that comes back, as it is (--json) or for people.
  *
- *     loncctl [--socket PATH] [--json] status | reload | retry HOST|ALL
+ *     loncctl [--socket PATH] [--json] status | connections HOST | reload | retry HOST|ALL
  *
  * Exit codes: 0 done; 1 the keeper says no, and why; 2 wrong usage; 3 no keeper answers.
  */
@@ -32,6 +32,7 @@ static const char help_text[] =
     "usage: loncctl [--socket PATH] [--json] VERB\n"
     "\n"
     "  status           how the keeper and its hosts are\n"
+    "  connections HOST the host's connections, and how they are authenticated\n"
     "  reload           read settings and tables again; what is wrong is said and changes nothing\n"
     "  retry HOST|ALL   try a host that is in trouble now\n"
     "\n"
@@ -103,6 +104,8 @@ static void print_trouble(const json_t *trouble)
     printf("  %-24s %-8s %s", json_string_value(json_object_get(trouble, "id")),
            json_string_value(json_object_get(trouble, "state")),
            json_string_value(json_object_get(trouble, "reason")));
+    if (json_object_get(trouble, "detail") != NULL)
+        printf(" (%s)", json_string_value(json_object_get(trouble, "detail")));
     if (dead_for != NULL) {
         fputs(", for ", stdout);
         print_duration(json_real_value(dead_for));
@@ -146,6 +149,23 @@ static void print_status(const json_t *status)
         print_trouble(json_array_get(trouble, i));
 }
 
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value != NULL ? value : "-";
+}
+
+static void print_connections(const json_t *connections)
+{
+    printf("%-22s %-9s %-8s %s\n", "STATE", "MODE", "TLS", "IN USE");
+    for (size_t i = 0; i < json_array_size(connections); i++) {
+        const json_t *connection = json_array_get(connections, i);
+        printf("%-22s %-9s %-8s %s\n", text(connection, "state"), text(connection, "mode"),
+               text(connection, "tls"),
+               json_is_true(json_object_get(connection, "busy")) ? "yes" : "no");
+    }
+}
+
 /* The verdict of a verb that does something. */
 static enum loncctl_exit print_verdict(const json_t *verdict)
 {
@@ -159,14 +179,18 @@ static enum loncctl_exit show(const json_t *value, bool as_json)
 {
     bool is_verdict = json_object_get(value, "ok") != NULL;
     if (as_json) {
-        json_dumpf(value, stdout, JSON_INDENT(2));
+        json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
         return is_verdict && !json_is_true(json_object_get(value, "ok")) ? LONCCTL_NO
                                                                          : LONCCTL_DONE;
     }
     if (is_verdict)
         return print_verdict(value);
-    print_status(value);
+    const json_t *connections = json_object_get(value, "connections");
+    if (connections != NULL)
+        print_connections(connections);
+    else
+        print_status(value);
     return LONCCTL_DONE;
 }
 

@@ -15,6 +15,7 @@
 #include "keeper/credentials.h"
 #include "keeper/keyfile.h"
 #include "keeper/lond.h"
+#include "keeper/request.h"
 #include "keeper/tls.h"
 
 /* Reads in one turn, so that one course dump does not keep the others waiting. */
@@ -131,20 +132,18 @@ static int need_cipher(struct lond *lond)
     return lond->cipher != NULL ? 0 : cipher_new(&lond->cipher, lond->key);
 }
 
-static const char encrypt_prefix[] = "encrypt:";
-#define ENCRYPT_PREFIX_LENGTH (sizeof(encrypt_prefix) - 1)
-
-/* Puts the enciphered request into `out`. */
-static int encipher(struct lond *lond, const struct transaction *transaction)
+/* Puts the enciphered request into `out`, behind its prefix, which lond reads first. */
+static int encipher(struct lond *lond, const struct request *request, const char *prefix)
 {
-    const char *command = transaction->request + ENCRYPT_PREFIX_LENGTH;
-    size_t length = transaction->length - ENCRYPT_PREFIX_LENGTH - 1;
     int r = need_cipher(lond);
     if (r == 0)
-        r = buffer_reserve(&lond->out, cipher_encrypted_size(length));
+        r = buffer_reserve(&lond->out, request->prefix + cipher_encrypted_size(request->length));
+    if (r == 0)
+        r = buffer_append(&lond->out, prefix, request->prefix);
     if (r < 0)
         return r;
-    lond->out.end += cipher_encrypt(lond->cipher, command, length, lond->out.data + lond->out.end);
+    lond->out.end += cipher_encrypt(lond->cipher, request->command, request->length,
+                                    lond->out.data + lond->out.end);
     return 0;
 }
 
@@ -152,14 +151,17 @@ int lond_send(struct lond *lond, struct transaction *transaction)
 {
     const char *bytes = transaction->request;
     size_t length = transaction->length;
-    if (length > ENCRYPT_PREFIX_LENGTH &&
-        memcmp(bytes, encrypt_prefix, ENCRYPT_PREFIX_LENGTH) == 0) {
-        int r = encipher(lond, transaction);
+    struct request request = request_parse(bytes, length);
+    if (request.encrypt) {
+        int r = encipher(lond, &request, bytes);
         if (r < 0)
             return r == -ENOBUFS ? r : -ENOMEM;
         bytes = lond->out.data + lond->out.start;
         length = buffer_length(&lond->out);
     }
+    /* lond goes on as whom it was told to be, and the next request is not meant for that one. */
+    if (request_is_for_other(&request, lond->identity->remote_id))
+        lond->closing = true;
     lond->state = LOND_SENDING_REQUEST;
     int r = send_bytes(lond, bytes, length);
     if (r < 0 && !lond->sent_any)
@@ -263,8 +265,8 @@ static void advance_tls(struct lond *lond)
 
 static void start_tls(struct lond *lond)
 {
-    lond->tls = tls_new(lond->service->credentials->tls, lond->watch.fd,
-                        lond->handshake->identity->remote_name);
+    lond->tls =
+        tls_new(lond->service->credentials->tls, lond->watch.fd, lond->identity->remote_name);
     if (lond->tls == NULL) {
         lose(lond, REASON_NO_MEMORY);
         return;
@@ -559,6 +561,7 @@ struct lond *lond_open(struct service *service, const struct sockaddr_in *addres
     lond->service = service;
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
     lond->handshake = handshake;
+    lond->identity = identity;
     int r = begin_handshake(lond, identity);
     struct sockaddr_in here = *address;
     here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -37,6 +37,7 @@ struct lond {
     bool opened;       /* the handshake is over */
     LIST_ENTRY(lond) link;
 
+    const struct handshake_identity *identity;
     enum lond_state state;
     bool connecting;  /* TCP is not established yet */
     bool writing;     /* waiting until the kernel takes more */

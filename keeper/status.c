@@ -58,6 +58,8 @@ static json_t *trouble_json(const struct host *host)
                   "reason", reason_word(host->health.reason), "queued", (json_int_t)host->queued);
     if (trouble == NULL)
         return NULL;
+    if (host->detail != NULL)
+        json_object_set_new(trouble, "detail", json_string(host->detail));
     if (host->health.dead_since != 0)
         json_object_set_new(trouble, "dead_for", seconds(now - host->health.dead_since));
     json_object_set_new(trouble, "next_attempt_in", seconds(next > now ? next - now : 0));
@@ -100,6 +102,25 @@ json_t *status_json(const struct status *status)
         "queued", (json_int_t)service->queued, "deferred",
         (json_int_t)deferred_count(status->deferred), "descriptors",
         (json_int_t)service->descriptors, "handovers_cut", (json_int_t)service->handovers_cut);
+}
+
+json_t *status_connections_json(const struct host *host)
+{
+    json_t *connections = json_array();
+    for (unsigned list = 0; list < POOL_LISTS; list++) {
+        const struct lond *lond;
+        LIST_FOREACH (lond, &host->pool[list], link) {
+            json_t *connection = json_pack("{s:s, s:b}", "state", lond_state_name(lond->state),
+                                           "busy", lond->transaction != NULL);
+            if (lond->opened)
+                json_object_set_new(connection, "mode",
+                                    json_string(handshake_mode_word(lond->mode)));
+            if (lond->tls_version != NULL)
+                json_object_set_new(connection, "tls", json_string(lond->tls_version));
+            json_array_append_new(connections, connection);
+        }
+    }
+    return connections;
 }
 
 /* --- loncstatus.txt --------------------------------------------------------------------------- */
