@@ -32,8 +32,8 @@ endif
 HARDEN   = -fstack-protector-strong -fcf-protection -fPIE
 CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"' -DLONC_LIBDIR='"$(LIBDIR)"'
 OPTIMIZE = -O2 -D_FORTIFY_SOURCE=3
-CFLAGS   = -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
-LDFLAGS  = -Wl,-z,relro,-z,now $(EXTRA)
+CFLAGS   = -std=gnu17 -pthread -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
+LDFLAGS  = -pthread -Wl,-z,relro,-z,now $(EXTRA)
 
 # --- What is made of what -------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@
 #include "keeper/lonclog.h"
 #include "keeper/presence.h"
 #include "keeper/status.h"
+#include "keeper/tlswork.h"
 
 struct keeper {
     struct service service;
@@ -350,6 +351,9 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->presence = presence_new(service, &keeper->status);
     if (keeper->presence == NULL)
         return -ENOMEM;
+    service->tls_works = tls_works_new(service);
+    if (service->tls_works == NULL)
+        return -ENOMEM;
     count_descriptors(service);
     return open_sockets(keeper);
 }
@@ -372,6 +376,7 @@ static void finish(struct keeper *keeper)
     control_free(keeper->control);
     presence_free(keeper->presence);
     hosts_free(&keeper->hosts);
+    tls_works_free(keeper->service.tls_works);
     credentials_free(keeper->service.credentials);
     buffer_free(&keeper->service.reply);
     loop_close(&keeper->service.loop);

@@ -16,7 +16,7 @@
 #include "keeper/keyfile.h"
 #include "keeper/lond.h"
 #include "keeper/request.h"
-#include "keeper/tls.h"
+#include "keeper/tlswork.h"
 
 /* Reads in one turn, so that one course dump does not keep the others waiting. */
 #define READS_PER_TURN 8
@@ -29,8 +29,6 @@ static char dustbin[64 * 1024];
 static void free_handshake(struct lond *lond)
 {
     keyfile_remove(&lond->key_file);
-    tls_free(lond->tls);
-    lond->tls = NULL;
     if (lond->handshake != NULL)
         explicit_bzero(lond->handshake, sizeof(*lond->handshake));
     free(lond->handshake);
@@ -39,14 +37,16 @@ static void free_handshake(struct lond *lond)
 
 void lond_close(struct lond *lond)
 {
+    int fd = lond->watch.fd;
     deadline_stop(&lond->deadline);
-    free_handshake(lond);
-    if (lond->watch.fd >= 0) {
-        int fd = lond->watch.fd;
-        loop_unwatch(&lond->service->loop, &lond->watch);
+    loop_unwatch(&lond->service->loop, &lond->watch);
+    if (lond->tls != NULL) {
+        tls_work_close(lond->tls);
+    } else if (fd >= 0) {
         close(fd);
         service_closed(lond->service);
     }
+    free_handshake(lond);
     cipher_free(lond->cipher);
     explicit_bzero(lond->key, sizeof(lond->key));
     buffer_free(&lond->in);
@@ -232,45 +232,52 @@ static void go_on(struct lond *lond)
         deadline_start(&lond->service->handshaking, &lond->deadline);
 }
 
-/* The step has one time-out, however often it goes on. */
+/* The key is here, and TLS is over. */
+static void take_key(struct lond *lond)
+{
+    struct tls_work *work = lond->tls;
+    enum handshake_error error =
+        handshake_take_key(lond->handshake, work->digits, sizeof(work->digits));
+    if (error != HANDSHAKE_OK) {
+        lose_saying(lond, REASON_TLS, "the key's line has something else than hex digits");
+        return;
+    }
+    lond->tls_version = tls_version(work->tls);
+    lond->tls = NULL;
+    tls_work_free(work);
+    go_on(lond);
+}
+
+static void on_tls_advanced(struct tls_work *work)
+{
+    struct lond *lond = work->owner;
+    if (work->progress == TLS_FAILED)
+        lose_saying(lond, REASON_TLS, tls_failure(work->tls));
+    else if (loop_watch(&lond->service->loop, &lond->watch, work->fd,
+                        work->progress == TLS_WANTS_WRITE ? EPOLLOUT : READABLE) < 0)
+        lose(lond, REASON_NO_MEMORY);
+    else if (work->progress == TLS_DONE)
+        take_key(lond);
+}
+
+/* The thread has the descriptor to itself. The step has one time-out, however often it goes on. */
 static void advance_tls(struct lond *lond)
 {
-    char digits[TLS_KEY_DIGITS];
-    enum handshake_error error;
-    switch (tls_advance(lond->tls, digits)) {
-    case TLS_WANTS_READ:
-        wait_for_room(lond, false);
-        break;
-    case TLS_WANTS_WRITE:
-        wait_for_room(lond, true);
-        break;
-    case TLS_FAILED:
-        lose_saying(lond, REASON_TLS, tls_failure(lond->tls));
-        break;
-    case TLS_DONE:
-        error = handshake_take_key(lond->handshake, digits, sizeof(digits));
-        explicit_bzero(digits, sizeof(digits));
-        if (error != HANDSHAKE_OK) {
-            lose_saying(lond, REASON_TLS, "the key's line has something else than hex digits");
-            break;
-        }
-        lond->tls_version = tls_version(lond->tls);
-        tls_free(lond->tls);
-        lond->tls = NULL;
-        wait_for_room(lond, false);
-        go_on(lond);
-        break;
-    }
+    loop_unwatch(&lond->service->loop, &lond->watch);
+    if (tls_work_advance(lond->tls) < 0)
+        lose(lond, REASON_NO_MEMORY);
 }
 
 static void start_tls(struct lond *lond)
 {
-    lond->tls =
-        tls_new(lond->service->credentials->tls, lond->watch.fd, lond->identity->remote_name);
+    lond->tls = tls_work_new(lond->service->tls_works, lond->service->credentials->tls,
+                             lond->watch.fd, lond->identity->remote_name);
     if (lond->tls == NULL) {
         lose(lond, REASON_NO_MEMORY);
         return;
     }
+    lond->tls->advanced = on_tls_advanced;
+    lond->tls->owner = lond;
     deadline_start(&lond->service->handshaking, &lond->deadline);
     advance_tls(lond);
 }

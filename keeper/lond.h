@@ -51,7 +51,7 @@ struct lond {
     enum reason
         discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
     struct handshake *handshake; /* until it is over */
-    struct tls *tls;             /* while TLS is spoken */
+    struct tls_work *tls;        /* while TLS is spoken, and has the descriptor */
     char *key_file;              /* local mode, until the handshake is over */
     const char *detail;          /* LOND_LOST: what there is to say beside the reason, or NULL */
     char version[32];            /* what lond said of itself, once opened */
