@@ -55,6 +55,13 @@ static const char *const activations[] = {
     NULL,
 };
 
+static const char *const socket_names[] = {
+    [SOCKET_NAMES_ID] = "id",
+    [SOCKET_NAMES_DNS] = "dns",
+    [SOCKET_NAMES_BOTH] = "both",
+    NULL,
+};
+
 #define ROW(kind_, member, standard_, low_, high_, ...)                                            \
     {                                                                                              \
         .name = #member, .kind = SETTING_##kind_, .offset = offsetof(struct settings, member),     \
@@ -84,6 +91,10 @@ const struct setting settings_table[] = {
                    "all of a host's, which is faster for hosts that are asked all the time."),
     ROW(NAMES, activation_exceptions, "", 0, NAMES_MAX,
         .meaning = "The lonHostIDs of hosts that are served the other way, with blanks between."),
+    ROW(CHOICE, socket_names, "both", SOCKET_NAMES_ID, SOCKET_NAMES_BOTH, .words = socket_names,
+        .meaning =
+            "Under which name in lonSockDir systemd listens for a host, its lonHostID or its "
+            "DNS name; both, because older lonnets use the one and newer the other."),
 
     ROW(COUNT, connections_per_host, "10", 1, 100,
         .meaning = "Connections to one host at most: lond keeps a process for each of them."),

@@ -21,6 +21,9 @@
 /* How systemd serves a host's socket: by a shim for each connection, or by one for all. */
 enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
 
+/* Under which names in lonSockDir systemd listens for a host. */
+enum socket_names { SOCKET_NAMES_ID, SOCKET_NAMES_DNS, SOCKET_NAMES_BOTH };
+
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
     char *runtime_dir;
@@ -29,6 +32,7 @@ struct settings {
     uint64_t log_level;          /* syslog's 0 to 7 */
     uint64_t activation;         /* enum activation */
     char *activation_exceptions; /* host names, the other way */
+    uint64_t socket_names;       /* enum socket_names */
 
     /* How many. */
     uint64_t connections_per_host;

@@ -22,7 +22,7 @@ for my $host (@hosts) {
     is output("systemctl is-active lonc-host-$host.socket"), 'active', "the socket of $host is up";
 }
 my ($www) = (getpwnam 'www')[2];
-for my $path (map({"$sockets/$_"} @hosts), '/run/lonc/keeper.sock', '/run/lonc/control.sock') {
+for my $path (map({("$sockets/$_", "$sockets/$_.example.edu")} @hosts), '/run/lonc/keeper.sock', '/run/lonc/control.sock') {
     my ($mode, $uid) = (stat $path)[2, 4];
     ok -S $path && ($mode & 0777) == 0600 && $uid == $www, "$path is www's alone";
 }
