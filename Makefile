@@ -101,7 +101,8 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 # --- What the machine must have -------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev pkgconf
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
+	openbsd-inetd
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -158,9 +159,9 @@ coverage: ## line coverage of common/, shim/ and keeper/ by unit and scenario te
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
 
 # What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
-HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service
+HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared.socket
 UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
-SOCKETS     := lonc-host-.socket $(notdir $(filter %.socket,$(UNITS)))
+SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,$(UNITS)))
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \

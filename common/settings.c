@@ -65,6 +65,13 @@ static const char *const activations[] = {
     NULL,
 };
 
+static const char *const socket_names[] = {
+    [SOCKET_NAMES_ID] = "id",
+    [SOCKET_NAMES_DNS] = "dns",
+    [SOCKET_NAMES_BOTH] = "both",
+    NULL,
+};
+
 #define ROW(kind_, member, standard_, low_, high_, ...)                                            \
     {                                                                                              \
         .name = #member, .kind = SETTING_##kind_, .offset = offsetof(struct settings, member),     \
@@ -103,6 +110,10 @@ const struct setting settings_table[] = {
     ROW(TEXT, tls_revocations, "", 0, 4000,
         .meaning = "A file of certificates that the cluster's CA has revoked, in PEM; empty, "
                    "because not every cluster has one."),
+    ROW(CHOICE, socket_names, "both", SOCKET_NAMES_ID, SOCKET_NAMES_BOTH, .words = socket_names,
+        .meaning =
+            "Under which name in lonSockDir systemd listens for a host, its lonHostID or its "
+            "DNS name; both, because older lonnets use the one and newer the other."),
 
     ROW(COUNT, connections_per_host, "10", 1, 100,
         .meaning = "Connections to one host at most: lond keeps a process for each of them."),

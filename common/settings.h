@@ -23,6 +23,8 @@ enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
 
 /* The oldest version of TLS that is spoken. */
 enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+/* Under which names in lonSockDir systemd listens for a host. */
+enum socket_names { SOCKET_NAMES_ID, SOCKET_NAMES_DNS, SOCKET_NAMES_BOTH };
 
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
@@ -35,6 +37,7 @@ struct settings {
     uint64_t tls_min_version;    /* enum tls_version */
     uint64_t tls_verify_name;    /* 0 or 1 */
     char *tls_revocations;       /* "": none */
+    uint64_t socket_names;       /* enum socket_names */
 
     /* How many. */
     uint64_t connections_per_host;
