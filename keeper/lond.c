@@ -270,8 +270,13 @@ static void advance_tls(struct lond *lond)
 
 static void start_tls(struct lond *lond)
 {
-    lond->tls = tls_work_new(lond->service->tls_works, lond->service->credentials->tls,
-                             lond->watch.fd, lond->identity->remote_name);
+    struct tls_context *context = lond->service->credentials->tls;
+    if (context == NULL) {
+        lose_saying(lond, REASON_TLS, "a reload has turned ssl off meanwhile");
+        return;
+    }
+    lond->tls = tls_work_new(lond->service->tls_works, context, lond->watch.fd,
+                             lond->identity->remote_name);
     if (lond->tls == NULL) {
         lose(lond, REASON_NO_MEMORY);
         return;

@@ -47,10 +47,11 @@ struct loading {
     unsigned before; /* complaints */
 };
 
-/* OpenSSL's word for what has just failed there; its queue of errors is empty afterwards. */
-static const char *last_error(void)
+/* OpenSSL's word for what has just failed there; its queue of errors is empty afterwards. The first
+ * is the cause ("Permission denied"), those behind it say which of its parts heard of it. */
+static const char *first_error(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     const char *text =
         ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
     ERR_clear_error();
@@ -109,7 +110,7 @@ static bool load(const struct loading *loading, int which, int result, const cha
     if (result == 1)
         return true;
     complain(loading->complaints, file->path, 0, "%s: expected %s: %s", file->variable, expected,
-             last_error());
+             first_error());
     return false;
 }
 
@@ -189,7 +190,7 @@ static bool load_revocations(const struct loading *loading, const char *path)
     if (lookup == NULL || X509_load_crl_file(lookup, path, X509_FILETYPE_PEM) <= 0) {
         complain(loading->complaints, path, 0,
                  "tls_revocations: expected a list of revoked certificates in PEM: %s",
-                 last_error());
+                 first_error());
         return false;
     }
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
@@ -216,7 +217,7 @@ static bool set_rules(const struct loading *loading, const struct settings *sett
         (!old || SSL_CTX_set_cipher_list(ssl, "DEFAULT@SECLEVEL=0") == 1))
         return true;
     complain(loading->complaints, "tls_min_version", 0, "OpenSSL does not offer it: %s",
-             last_error());
+             first_error());
     return false;
 }
 
@@ -327,11 +328,11 @@ static enum tls_progress judge(struct tls *tls, int result)
     }
     long verified = SSL_get_verify_result(tls->ssl);
     if (!tls->connected && verified != X509_V_OK) {
-        snprintf(tls->failure, sizeof(tls->failure), "%s (%s)", last_error(),
+        snprintf(tls->failure, sizeof(tls->failure), "%s (%s)", first_error(),
                  X509_verify_cert_error_string(verified));
         return TLS_FAILED;
     }
-    return fail(tls, last_error());
+    return fail(tls, first_error());
 }
 
 /* Byte by byte, since what is behind the line must not be taken with it. */

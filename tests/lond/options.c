@@ -79,7 +79,7 @@ static const char manual[] =
     "  KIND@STATE      strikes when lond should give the answer that lonc awaits in STATE. STATE:\n"
     "                  accept, Initialized, ChallengeReplied, ReadingVersionString, HostSet,\n"
     "                  ReceivingKey, Idle (right after the handshake), ReceivingReply (each\n"
-    "                  request); of ssl also TLS (its own handshake, right after `ok:ssl`) and\n"
+    "                  request); of ssl also TLS (its own handshake, at lonc's first flight) and\n"
     "                  TLSKey (the key line through it). One KIND a STATE:\n"
     "    refuse        `refused`, then closes    silent     nothing, and hears nothing more\n"
     "    close         closes (FIN)              reset      closes (RST)\n"

@@ -133,22 +133,6 @@ const char *tls_last_client(void)
 
 /* --- TLS's handshake --- */
 
-static void start(struct connection *connection, enum manner fault)
-{
-    SSL *tls = SSL_new(context);
-
-    if (tls == NULL || !SSL_set_fd(tls, connection->watch.fd))
-        fail("SSL_new: %s", reason());
-    /* A first flight of which a half is wanted goes where it can be taken from. */
-    if (fault == MANNER_HALF || fault == MANNER_STALL)
-        SSL_set0_wbio(tls, BIO_new(BIO_s_mem()));
-    SSL_set_app_data(tls, connection);
-    SSL_set_accept_state(tls);
-    connection->tls = tls;
-    connection->tls_fault = fault;
-    connection->doing = DOING_TLS;
-}
-
 void tls_begin(struct connection *connection)
 {
     enum manner fault = fault_take(STAGE_TLS);
@@ -157,12 +141,17 @@ void tls_begin(struct connection *connection)
     if (connection->in_start < connection->in.length) { /* lonc did not wait for `ok:ssl` */
         counts[COUNT_WRONG_LINES]++;
         connection_drop(connection, false);
-    } else if (fault == MANNER_PLAIN || fault == MANNER_ALERT || fault == MANNER_HALF ||
-               fault == MANNER_STALL) {
-        start(connection, fault);
-    } else {
-        answer_impose(connection, fault, "", 0);
+        return;
     }
+    connection->tls = SSL_new(context);
+    if (connection->tls == NULL || !SSL_set_fd(connection->tls, connection->watch.fd))
+        fail("SSL_new: %s", reason());
+    /* A first flight of which a half is wanted goes where it can be taken from. */
+    if (fault == MANNER_HALF || fault == MANNER_STALL)
+        SSL_set0_wbio(connection->tls, BIO_new(BIO_s_mem()));
+    SSL_set_app_data(connection->tls, connection);
+    connection->tls_fault = fault;
+    connection->doing = DOING_TLS;
 }
 
 static void count(SSL *tls)
@@ -226,12 +215,10 @@ static void cut_flight(struct connection *connection)
     buffer_free(&flight);
 }
 
-void tls_continue(struct connection *connection)
+static void accept_some(struct connection *connection)
 {
-    int result, error;
+    int result = SSL_accept(connection->tls), error;
 
-    ERR_clear_error();
-    result = SSL_accept(connection->tls);
     if (result == 1) {
         SAY("%d %s", connection->watch.fd, SSL_get_version(connection->tls));
         count(connection->tls);
@@ -245,6 +232,22 @@ void tls_continue(struct connection *connection)
         give_up(connection);
     else
         cut_flight(connection);
+}
+
+/* Other faults wait for lonc's first flight, and then take the place of TLS. */
+void tls_continue(struct connection *connection)
+{
+    enum manner fault = connection->tls_fault;
+
+    ERR_clear_error();
+    if (fault == MANNER_PLAIN || fault == MANNER_ALERT || fault == MANNER_HALF ||
+        fault == MANNER_STALL) {
+        accept_some(connection);
+        return;
+    }
+    tls_end(connection);
+    drop_unread(connection);
+    answer_impose(connection, fault, "", 0);
 }
 
 uint32_t tls_interest(const struct connection *connection)
