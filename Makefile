@@ -101,7 +101,8 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 # --- What the machine must have -------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev pkgconf
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl \
+	valgrind libio-socket-ssl-perl python3-botan
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
