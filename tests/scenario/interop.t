@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use IO::Socket::SSL;
 use POSIX ();
@@ -40,21 +41,31 @@ sub pleased {
 
 # --- Certificates ---------------------------------------------------------------------------------
 
-# What lond.pl needs to be able to ssl.
-sub ssl_options { my ($ca, $certificate, $key) = @_; return ('--ca', $ca, '--certificate', $certificate, '--key', $key) }
+# Authorities and the names that they vouch for: NAME.pem with the certificate, NAME.key with the key.
+my $certificates = tempdir('lonc-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+{
+    my %vouched = (cluster => [qw(annarborl1 msul1 msul2)], strangers => ['stranger']);
+    my $openssl = sub {
+        my ($name, @how) = @_;
+        my $said = `openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=$name -keyout $certificates/$name.key -out $certificates/$name.pem @how 2>&1`;
+        die "openssl: $said" if $?;
+    };
+    for my $authority (sort keys %vouched) {
+        $openssl->($authority);
+        $openssl->($_, "-CA $certificates/$authority.pem -CAkey $certificates/$authority.key") for @{$vouched{$authority}};
+    }
+}
 
-# An authority in `<name>.ca.pem` and its certificate for <name> in `<name>.pem`, both with `.key` files,
-# below the world's folder.
-sub make_certificates {
-    my ($world, @names) = @_;
-    my $commands = join ' && ', map {
-        my $file = $world->path($_);
-        my $new = 'openssl req -x509 -newkey rsa:2048 -nodes -days 30';
-        ("$new -subj /CN=authority-of-$_ -keyout $file.ca.key -out $file.ca.pem",
-            "$new -subj /CN=$_ -CA $file.ca.pem -CAkey $file.ca.key -keyout $file.key -out $file.pem")
-    } @names;
-    my $said = `($commands) 2>&1`;
-    die "openssl: $said" if $?;
+# What loncapa.conf says of them, by names in lonCertificateDirectory, and lond.pl's options for the same.
+sub ssl_variables {
+    my ($name) = @_;
+    return (lonCertificateDirectory => $certificates, lonnetCertificateAuthority => 'cluster.pem',
+        lonnetCertificate => "$name.pem", lonnetPrivateKey => "$name.key");
+}
+
+sub ssl_options {
+    my ($name) = @_;
+    return ('--ca', "$certificates/cluster.pem", '--certificate', "$certificates/$name.pem", '--key', "$certificates/$name.key");
 }
 
 # --- IDEA and keys, by the others -----------------------------------------------------------------
@@ -124,15 +135,12 @@ sub make_certificates {
     }
 }
 
-my @tls_versions = qw(TLSv1_2 TLSv1_3);
-
 {
     my $world = Lonc->new;
-    make_certificates($world, qw(msul1 stranger));
-    my @files = map { $world->path("msul1$_") } qw(.ca.pem .pem .key);
-    my $lond = perl_lond($world, 'msul1', listen => '127.0.0.1:0', options => ['--local', $world->{dir}, ssl_options(@files)]);
-    my @with_tls = (SSL_ca_file => $files[0], SSL_verifycn_scheme => 'none');
-    my @certificate = (SSL_cert_file => $files[1], SSL_key_file => $files[2]);
+    my $lond = perl_lond($world, 'msul1', listen => '127.0.0.1:0',
+        options => ['--local', $world->{dir}, ssl_options('msul1')]);
+    my @with_tls = (SSL_ca_file => "$certificates/cluster.pem", SSL_verifycn_scheme => 'none');
+    my $certificate = sub { return (SSL_cert_file => "$certificates/$_[0].pem", SSL_key_file => "$certificates/$_[0].key") };
 
     my $works = sub {
         my ($client, $what) = @_;
@@ -142,8 +150,9 @@ my @tls_versions = qw(TLSv1_2 TLSv1_3);
     };
 
     $works->(Client->new($lond->{port}, $_), "insecure by $_") for 'init', 'init::3.1';
-    for my $version (@tls_versions) {
-        my $client = Client->new($lond->{port}, 'init:ssl', tls => [@with_tls, @certificate, SSL_version => $version]);
+    for my $version (qw(TLSv1_2 TLSv1_3)) {
+        my $client = Client->new($lond->{port}, 'init:ssl',
+            tls => [@with_tls, $certificate->('annarborl1'), SSL_version => $version]);
         is $client->{tls}, $version, "TLS is of the version that was asked for, $version";
         $works->($client, "ssl by $version");
     }
@@ -158,8 +167,7 @@ my @tls_versions = qw(TLSv1_2 TLSv1_3);
     # What it must not accept, each by a connection that ends.
     ok !eval { Client->new($lond->{port}, 'init:ssl', tls => [@with_tls]) }, 'no certificate: the lond does not go on';
     $lond->await(qr/TLS failed: .*certificate/);
-    my @stranger = (SSL_cert_file => $world->path('stranger.pem'), SSL_key_file => $world->path('stranger.key'));
-    ok !eval { Client->new($lond->{port}, 'init:ssl', tls => [@with_tls, @stranger]) }, 'nor with that of another authority';
+    ok !eval { Client->new($lond->{port}, 'init:ssl', tls => [@with_tls, $certificate->('stranger')]) }, 'nor with that of another authority';
     $lond->await(qr/TLS failed: .*certificate/);
     $world->write_file('lonc-key-2', "$digits\n");
     chmod 0644, $world->path('lonc-key-2');
@@ -190,9 +198,9 @@ sub random_requests {
 }
 
 # Asks them in turn, with new connections and so with new keys every 10 requests; the answers, and
-# how each request came to lond, are all as they must be.
+# how each request came to lond, are all as they must be; so is the mode that was spoken.
 sub property {
-    my ($world, $londs, $count, $what) = @_;
+    my ($world, $londs, $count, $mode, $what) = @_;
     my @hosts = sort keys %$londs;
     my @requests = random_requests($count);
     my $said = sub { my $n = 0; $n += $_->said($_[0]) for values %$londs; return $n };
@@ -211,6 +219,7 @@ sub property {
     is $said->(qr/: enciphered,/) - $enciphered, $secret, '... lond got those that start encrypt: enciphered';
     is $said->(qr/: in clear,/) - $clear, $count - $secret, '... and all others in clear';
     cmp_ok $said->(qr/: idle by/) - $keys, '>=', $count / 10, '... over connections with a key of its own each';
+    is $said->(qr/: idle by (?!$mode)/), 0, "... which all speak $mode and nothing else";
     pleased($what, values %$londs);
 }
 
@@ -238,11 +247,95 @@ sub everyday {
 
 {
     my @hosts = map { random_name() } 1 .. 6;
-    my $world = Lonc->new(hosts => \@hosts, variables => {lonHostID => random_name()});
+    my $world = Lonc->new(hosts => \@hosts, variables => {lonHostID => random_name(), lonVersion => '2.11.4'});
     my %londs = map { ($_ => perl_lond($world, $_)) } @hosts;
     $world->keeper;
     $world->activate($_) for @hosts;
-    property($world, \%londs, 300, 'insecure, with random lonHostIDs');
+    property($world, \%londs, 300, 'insecure', 'insecure, with random lonHostIDs');
+    like $londs{$hosts[0]}->log, qr/: asked by init::2\.11\.4\n/, '... and lond is told the version of LON-CAPA';
 }
+
+{
+    my %tls = (msul1 => 'TLSv1_2', msul2 => 'TLSv1_3');
+    my $world = Lonc->new(hosts => [sort keys %tls], variables => {ssl_variables('annarborl1'), lonVersion => '2.11.4'});
+    my %londs = map {
+        ($_ => perl_lond($world, $_, options => [ssl_options($_), '--tls', $tls{$_}]))
+    } sort keys %tls;
+    $world->keeper;
+    $world->activate($_) for keys %tls;
+    for my $host (sort keys %tls) {
+        everyday($world, $host, "ssl by $tls{$host}");
+        like $londs{$host}->log, qr/: asked by init:ssl:2\.11\.4\n/, '... the version of LON-CAPA is told to lond';
+        like $londs{$host}->log, qr/: ssl with $tls{$host} and annarborl1/, '... and lond knows who asks';
+        my $version = $tls{$host} =~ tr/_/./r;
+        like $world->{keeper}->log, qr/$host: connected to lond [^\n]*, ssl by $version/, '... and the log says how they speak';
+    }
+    property($world, \%londs, 300, 'ssl', 'ssl');
+}
+
+# This server's own lond, at 127.0.0.1 wherever hosts.tab says that it is.
+sub local_world {
+    my (%with) = @_;
+    my $world = Lonc->new(hosts => ['annarborl1'], variables => {lonHostID => 'annarborl1'});
+    my $lond = perl_lond($world, 'annarborl1', listen => '127.0.0.1:0', options => $with{can} ? ['--local', $world->{dir}] : []);
+    $world->{variables}{londPort} = $lond->{port};
+    $world->write_config;
+    $world->keeper;
+    $world->activate('annarborl1');
+    return ($world, $lond);
+}
+
+# Connections that nobody waits for any more may still be in their handshake.
+sub no_key_file_left {
+    my ($world) = @_;
+    my $none = sub { my @files = glob $world->path('lonc-key-*'); return !@files };
+    ok Lonc::within($Lonc::PATIENCE, $none), '... and no key file is left';
+}
+
+{
+    my ($world, $lond) = local_world(can => 1);
+    everyday($world, 'annarborl1', 'local');
+    property($world, {annarborl1 => $lond}, 300, 'local', 'local');
+    no_key_file_left($world);
+}
+
+# --- What lond cannot, or does not believe --------------------------------------------------------
+
+{
+    my $world = Lonc->new(variables => {ssl_variables('annarborl1')});
+    my $lond = perl_lond($world, 'msul1');
+    $world->keeper;
+    $world->activate('msul1');
+    everyday($world, 'msul1', 'insecure with a lond that cannot ssl');
+    like $lond->log, qr/: asked by init:ssl\n.*: idle by insecure/s, '... which was asked for ssl first';
+    pleased('it cannot ssl', $lond);
+}
+
+{
+    my ($world, $lond) = local_world();
+    everyday($world, 'annarborl1', 'insecure with a lond that cannot local');
+    like $lond->log, qr/: asked by init:local:.*: idle by insecure/s, '... which was asked for local first';
+    no_key_file_left($world);
+    pleased('it cannot local', $lond);
+}
+
+# A host that cannot be authenticated: con_lost, for a reason that the log has.
+sub refusal {
+    my ($what, $said, %with) = @_;
+    my $world = Lonc->new(settings => {retry_delay => '20ms'},
+        variables => {ssl_variables($with{ours} // 'annarborl1'), %{$with{variables} || {}}});
+    my $lond = perl_lond($world, 'msul1', options => [$with{theirs} ? ssl_options($with{theirs}) : ()]);
+    $world->keeper;
+    $world->activate('msul1');
+    is $world->ask('msul1', 'ping'), 'con_lost', "$what: con_lost";
+    like $world->{keeper}->log, $said, '... and the log says why';
+    unlike $lond->log, qr/: idle by/, '... and lond has let nobody in';
+    pleased($what, $lond);
+}
+
+refusal('it cannot ssl, and loncAllowInsecure is 0', qr/speaks insecure only/, variables => {loncAllowInsecure => 0});
+refusal('its certificate is of another authority', qr/certificate verify failed/, theirs => 'stranger');
+# Its alert may be lost when it closes, since not all that it was sent has been read.
+refusal('ours is of another authority', qr/TLS failed: \w/, theirs => 'msul1', ours => 'stranger');
 
 done_testing;

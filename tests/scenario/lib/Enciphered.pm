@@ -9,7 +9,6 @@
 package Enciphered;
 use strict;
 use warnings;
-use FindBin;
 use File::Basename qw(dirname);
 use IPC::Open2;
 

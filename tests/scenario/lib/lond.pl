@@ -107,6 +107,7 @@ sub challenge {
 sub authenticate {
     my ($client) = @_;
     my $init = hear($client);
+    event('asked by', shown($init));
     my ($mode, $rest) = $init =~ /^init(?::(ssl|local|)(?::([^:]+))?)?\z/ or breach('not init but', shown($init));
     return ssl_key($client) if ($mode // '') eq 'ssl' && $with{ca};
     return local_key($client, $rest // '') if ($mode // '') eq 'local' && $with{local};
