@@ -6,11 +6,11 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use IO::Socket::SSL;
 use POSIX ();
 use Test::More;
+use Certificates;
 use Enciphered;
 use Lonc;
 
@@ -41,31 +41,20 @@ sub pleased {
 
 # --- Certificates ---------------------------------------------------------------------------------
 
-# Authorities and the names that they vouch for: NAME.pem with the certificate, NAME.key with the key.
-my $certificates = tempdir('lonc-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-{
-    my %vouched = (cluster => [qw(annarborl1 msul1 msul2)], strangers => ['stranger']);
-    my $openssl = sub {
-        my ($name, @how) = @_;
-        my $said = `openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=$name -keyout $certificates/$name.key -out $certificates/$name.pem @how 2>&1`;
-        die "openssl: $said" if $?;
-    };
-    for my $authority (sort keys %vouched) {
-        $openssl->($authority);
-        $openssl->($_, "-CA $certificates/$authority.pem -CAkey $certificates/$authority.key") for @{$vouched{$authority}};
-    }
-}
+my ($cluster, $strangers) = map { Certificates->new } 1 .. 2;
+my %issued = ((map { ($_ => $cluster->issue($_, key => 'rsa')) } qw(annarborl1 msul1 msul2)), stranger => $strangers->issue('stranger'));
 
-# What loncapa.conf says of them, by names in lonCertificateDirectory, and lond.pl's options for the same.
+# What loncapa.conf says of a certificate of ours, by names in lonCertificateDirectory as LON-CAPA does.
 sub ssl_variables {
     my ($name) = @_;
-    return (lonCertificateDirectory => $certificates, lonnetCertificateAuthority => 'cluster.pem',
-        lonnetCertificate => "$name.pem", lonnetPrivateKey => "$name.key");
+    my %files = $cluster->variables($issued{$name});
+    return (lonCertificateDirectory => $cluster->{dir}, map { ($_ => $files{$_} =~ s{^\Q$cluster->{dir}\E/}{}r) } keys %files);
 }
 
+# What lond.pl needs to ssl with one.
 sub ssl_options {
     my ($name) = @_;
-    return ('--ca', "$certificates/cluster.pem", '--certificate', "$certificates/$name.pem", '--key', "$certificates/$name.key");
+    return ('--ca', $cluster->file, '--certificate', $issued{$name}{certificate}, '--key', $issued{$name}{key});
 }
 
 # --- IDEA and keys, by the others -----------------------------------------------------------------
@@ -139,8 +128,8 @@ sub ssl_options {
     my $world = Lonc->new;
     my $lond = perl_lond($world, 'msul1', listen => '127.0.0.1:0',
         options => ['--local', $world->{dir}, ssl_options('msul1')]);
-    my @with_tls = (SSL_ca_file => "$certificates/cluster.pem", SSL_verifycn_scheme => 'none');
-    my $certificate = sub { return (SSL_cert_file => "$certificates/$_[0].pem", SSL_key_file => "$certificates/$_[0].key") };
+    my @with_tls = (SSL_ca_file => $cluster->file, SSL_verifycn_scheme => 'none');
+    my $certificate = sub { return (SSL_cert_file => $issued{$_[0]}{certificate}, SSL_key_file => $issued{$_[0]}{key}) };
 
     my $works = sub {
         my ($client, $what) = @_;
