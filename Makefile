@@ -102,7 +102,7 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd
+	openbsd-inetd libio-socket-ssl-perl python3-botan
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages

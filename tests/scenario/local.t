@@ -145,7 +145,7 @@ my @faults = (
             $world->ask('annarborl1', 'reset_retries');
             my $next = enciphered($world);
             my $now = -1;
-            my $same = $lond->has(1, 'connections') && Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) == $descriptors });
+            my $same = $lond->has(1, 'connections') && Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
             ok(($next eq 'the quick brown fox' && $same), "$what: mended, it works, and nothing is left over")
                 || diag "answer $next, $now descriptors instead of $descriptors";
         }

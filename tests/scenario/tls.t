@@ -58,7 +58,7 @@ sub recovers {
     my $answer = enciphered($world);
     my $alone = $lond->has(1, 'connections');
     my $now = 'unknown';
-    my $same = Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) == $descriptors });
+    my $same = Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
     return ok(($answer eq 'the quick brown fox' && $alone && $same), "$what: mended, it works, and nothing is left over")
         || diag "answer $answer, $now descriptors instead of $descriptors, " . $lond->connections . ' connections';
 }
