@@ -107,6 +107,10 @@ const struct setting settings_table[] = {
     ROW(CHOICE, tls_verify_name, "no", 0, 1, .words = no_yes,
         .meaning = "Whether a lond's certificate must have its DNS name of hosts.tab; no, because "
                    "the cluster's CA vouches for its servers, and not all its certificates do."),
+    ROW(COUNT, tls_security_level, "2", 0, 5,
+        .meaning = "OpenSSL's security level for ssl; 2, its default on Debian, takes no RSA key "
+                   "below 2048 bits and no SHA-1, which a cluster's old certificates may need 0 "
+                   "for; TLS before 1.2 always has 0."),
     ROW(TEXT, tls_revocations, "", 0, 4000,
         .meaning = "A file of certificates that the cluster's CA has revoked, in PEM; empty, "
                    "because not every cluster has one."),

@@ -36,6 +36,7 @@ struct settings {
     char *activation_exceptions; /* host names, the other way */
     uint64_t tls_min_version;    /* enum tls_version */
     uint64_t tls_verify_name;    /* 0 or 1 */
+    uint64_t tls_security_level; /* OpenSSL's */
     char *tls_revocations;       /* "": none */
     uint64_t socket_names;       /* enum socket_names */
 

@@ -110,7 +110,7 @@ static json_t *reload(void *argument)
         credentials_free(credentials);
         config_free(config);
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "reload failed with %u complaints; the old configuration stays in force",
+                  "reload failed, complaints: %u; the old configuration stays in force",
                   complaints.count);
     }
     presence_ready(keeper->presence);

@@ -359,7 +359,7 @@ for my $version ('1.2', '1.3') {
         ['an expired certificate', {map { $_ => $expired->{$_} } qw(certificate key)},
             qr/certificate\.pem: lonnetCertificate: expected a certificate that is valid, but it expired at 20/],
         ['a certificate that is none', {certificate => $world->path('nonsense')},
-            qr/certificate\.pem: lonnetCertificate: expected a certificate in PEM: no start line/],
+            qr/certificate\.pem: lonnetCertificate: expected a certificate in PEM that OpenSSL accepts: no start line/],
         ['a key that is none', {key => $world->path('nonsense')}, qr/key\.pem: lonnetPrivateKey: expected .*private key/],
         ['a CA that is none', {authority => $world->path('nonsense')},
             qr/authority\.pem: lonnetCertificateAuthority: expected a CA's certificate/],
