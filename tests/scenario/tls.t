@@ -367,6 +367,9 @@ for my $version ('1.2', '1.3') {
         ['a missing key', {key => undef}, qr/key\.pem: lonnetPrivateKey: does not exist/],
         ['a missing CA', {authority => undef}, qr/authority\.pem: lonnetCertificateAuthority: does not exist/],
     );
+    my $short = $ca->issue('annarborl1', key => 'rsa1024');
+    push @bad, ['a certificate with a short key', {certificate => $short->{certificate}, key => $short->{key}},
+        qr/lonnetCertificate: expected a certificate in PEM that OpenSSL accepts: ee key too small/];
     for (@bad) {
         my ($what, $files, $why) = @$_;
         $place->(%$files);
@@ -380,6 +383,13 @@ for my $version ('1.2', '1.3') {
     }
     is $lond->control('tls-client'), 'annarborl1 renewed', '... to the last';
     is $lond->counts->{insecure}, 0, '... and none of it led to less than ssl';
+
+    $place->(certificate => $short->{certificate}, key => $short->{key});
+    $world->{settings}{tls_security_level} = 0;
+    $world->write_config;
+    like $check->(), qr/^1 hosts, as annarborl1: all is well$/m, 'a short key is taken where tls_security_level says so';
+    delete $world->{settings}{tls_security_level};
+    $world->write_config;
 
     $place->(certificate => undef, key => undef, authority => undef);
     is reload($world), 'hosts in force', 'without any of the files ssl is off, which is no mistake';
