@@ -72,7 +72,7 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
-$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)))
+$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson
 
@@ -154,9 +154,9 @@ check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a co
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
 
-coverage: ## line coverage of common/, shim/ and keeper/ by unit and scenario tests
+coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and scenario tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario
-	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
+	gcovr --root . --filter common/ --filter shim/ --filter keeper/ --filter units/ build/coverage
 
 # What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
 HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared.socket

@@ -47,6 +47,8 @@ static bool is_served(const struct host *host)
     return host->socket[host->kind] == UNIT_ACTIVE && host->paths_alive && !host->moved[host->kind];
 }
 
+static const char moved[] = "its paths have changed";
+
 static const char *why_not_served(const struct host *host)
 {
     static const char *const others[] = {
@@ -56,7 +58,7 @@ static const char *why_not_served(const struct host *host)
     if (host->socket[host->kind] == UNIT_FAILED)
         return "it had failed";
     if (host->moved[host->kind])
-        return "its paths have changed";
+        return moved;
     if (host->socket[host->kind] == UNIT_ACTIVE)
         return "its path was gone";
     return host->socket[!host->kind] == UNIT_ACTIVE ? others[host->kind] : "";
@@ -90,7 +92,8 @@ void work_make_way(struct work *work, const struct hosts *hosts)
             bool anew =
                 kind == ACTIVATION_SHARED && host->kind == ACTIVATION_SHARED && !is_served(host);
             if (host->socket[kind] == UNIT_ACTIVE && (host->moved[kind] || anew))
-                act_on_socket(work, "StopUnit", host, (enum activation)kind, why_not_served(host));
+                act_on_socket(work, "StopUnit", host, (enum activation)kind,
+                              host->moved[kind] ? moved : why_not_served(host));
         }
     }
     await(work);
