@@ -21,6 +21,9 @@
 /* How systemd serves a host's socket: by a shim for each connection, or by one for all. */
 enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
 
+/* Where the address of a host comes from that has one in hosts.tab. */
+enum resolve { RESOLVE_TABLE, RESOLVE_DNS };
+
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
     char *runtime_dir;
@@ -29,6 +32,8 @@ struct settings {
     uint64_t log_level;          /* syslog's 0 to 7 */
     uint64_t activation;         /* enum activation */
     char *activation_exceptions; /* host names, the other way */
+    uint64_t resolve;            /* enum resolve */
+    char *resolve_servers;       /* as ares_set_servers_ports_csv takes them; "": the system's */
 
     /* How many. */
     uint64_t connections_per_host;
@@ -41,6 +46,8 @@ struct settings {
     uint64_t deferred_arrivals;
     uint64_t deferred_attempts;
     uint64_t keepalive_count;
+    uint64_t resolve_addresses;
+    uint64_t resolve_queries;
 
     /* Bytes. */
     uint64_t line_limit;
@@ -48,6 +55,9 @@ struct settings {
 
     /* Microseconds, on the monotonic clock. */
     uint64_t connect_timeout;
+    uint64_t resolve_timeout;
+    uint64_t resolve_cache;
+    uint64_t resolve_failure_cache;
     uint64_t handshake_timeout;
     uint64_t reply_timeout;
     uint64_t queue_timeout;
@@ -72,12 +82,13 @@ struct settings {
 };
 
 enum setting_kind {
-    SETTING_TEXT,   /* char *, an absolute path; low and high bound its length, low 0 allows "" */
-    SETTING_NAMES,  /* char *, names of hosts with blanks between; bounds as of a text */
-    SETTING_COUNT,  /* uint64_t */
-    SETTING_BYTES,  /* uint64_t */
-    SETTING_TIME,   /* uint64_t, microseconds */
-    SETTING_CHOICE, /* uint64_t, index into the NULL-terminated list of words */
+    SETTING_TEXT,    /* char *, an absolute path; low and high bound its length, low 0 allows "" */
+    SETTING_NAMES,   /* char *, names of hosts with blanks between; bounds as of a text */
+    SETTING_SERVERS, /* char *, ADDRESS[:PORT] with commas between, IPv6 with a port in brackets */
+    SETTING_COUNT,   /* uint64_t */
+    SETTING_BYTES,   /* uint64_t */
+    SETTING_TIME,    /* uint64_t, microseconds */
+    SETTING_CHOICE,  /* uint64_t, index into the NULL-terminated list of words */
 };
 
 struct setting {

@@ -7,10 +7,10 @@
 #define LONC_KEEPER_LOND_H
 
 #include <bsd/sys/queue.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "keeper/address.h"
 #include "keeper/handshake.h"
 #include "keeper/service.h"
 #include "keeper/transaction.h"
@@ -37,6 +37,9 @@ struct lond {
     bool opened;       /* the handshake is over */
     LIST_ENTRY(lond) link;
 
+    union address address;         /* connecting or connected to it */
+    struct candidates *candidates; /* while connecting: the addresses that are left to try */
+
     enum lond_state state;
     bool connecting;  /* TCP is not established yet */
     bool writing;     /* waiting until the kernel takes more */
@@ -60,10 +63,13 @@ struct lond {
 void lond_setup(struct service *service);
 
 /*
- * Starts to connect to `address`. The identity must outlive the connection. Returns NULL with errno
- * set when it fails at once; then `changed` is not called.
+ * Starts to connect to the first of `addresses`, of which there is one at least, at `port`. Where
+ * that fails the next is tried, each within connect_timeout; what is told is how the last failed.
+ * Once TCP is established the others are not tried any more. The addresses are copied; the identity
+ * must outlive the connection. Returns NULL with errno set when all fail at once; then `changed` is
+ * not called.
  */
-struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
+struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity);
 
 /*

@@ -101,7 +101,7 @@ Test(settings, both_bounds_of_every_number_can_be_written_and_read_back)
 {
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *row = &settings_table[i];
-        if (row->kind == SETTING_TEXT || row->kind == SETTING_NAMES)
+        if (row->kind == SETTING_TEXT || row->kind == SETTING_NAMES || row->kind == SETTING_SERVERS)
             continue;
         for (int high = 0; high < 2; high++) {
             uint64_t bound = high ? row->high : row->low;
