@@ -52,17 +52,6 @@ bool addresses_contain(const struct addresses *addresses, const union address *w
     return find(addresses, wanted) < addresses->count;
 }
 
-/* None stands in a list twice, so as many of which each is there are the same. */
-bool addresses_equal(const struct addresses *one, const struct addresses *other)
-{
-    if (one->count != other->count)
-        return false;
-    for (unsigned i = 0; i < one->count; i++)
-        if (!addresses_contain(other, &one->at[i]))
-            return false;
-    return true;
-}
-
 void addresses_add(struct addresses *addresses, const union address *address, unsigned most)
 {
     if (addresses->count < most && addresses->count < ADDRESSES_MAX &&

@@ -38,9 +38,6 @@ const char *address_text(const union address *address, char text[ADDRESS_TEXT_SI
 
 bool addresses_contain(const struct addresses *addresses, const union address *wanted);
 
-/* The same addresses, in whatever order: a name server may turn them with each answer. */
-bool addresses_equal(const struct addresses *one, const struct addresses *other);
-
 /* Appends it, if it is not there yet and there are less than `most`. */
 void addresses_add(struct addresses *addresses, const union address *address, unsigned most);
 

@@ -109,10 +109,9 @@ static void say_change(struct name *name)
 static void note_answered(struct name *name)
 {
     struct resolver *resolver = name->resolver;
-    if (!name_is_asked(&name->record)) {
+    if (!name_is_asked(&name->record))
         deadline_stop(&name->deadline);
-        say_change(name);
-    }
+    say_change(name);
     if (!name->is_answered)
         TAILQ_INSERT_TAIL(&resolver->answered, name, answered);
     name->is_answered = true;
