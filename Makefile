@@ -57,7 +57,7 @@ all: $(PROGRAMS) ## build the programs (the default)
 
 $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
 $(BUILD)/loncctl: $(call object,keeper/loncctl.c common/unix.c)
 	$(if $(V),,@echo "  LINK  $@")
@@ -74,7 +74,7 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 
 $(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
 	$(if $(V),,@echo "  LINK  $@")
@@ -100,9 +100,9 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev pkgconf
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd libio-socket-ssl-perl python3-botan
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages

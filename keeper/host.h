@@ -9,13 +9,13 @@
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 
 #include "common/hosttab.h"
 #include "keeper/handshake.h"
 #include "keeper/health.h"
 #include "keeper/lond.h"
+#include "keeper/resolver.h"
 #include "keeper/service.h"
 #include "keeper/transaction.h"
 
@@ -46,10 +46,13 @@ struct host {
     unsigned users; /* that hold it, see hosts_release */
     struct service *service;
 
-    bool has_address;
-    struct sockaddr_in address;
+    struct name_user naming; /* of its DNS name; of none where `address` is known */
+    unsigned naming_round;   /* of its health: when it last asked for its addresses */
+    union address address;   /* from the table */
+    uint16_t port;
     struct handshake_identity identity;
     char version[32];         /* of its lond; empty until the first handshake */
+    union address peer;       /* the address of that lond */
     enum handshake_mode mode; /* of its newest connection */
     char *detail;             /* of the last failed attempt, beside health's reason; or NULL */
 

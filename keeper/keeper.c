@@ -26,6 +26,7 @@
 #include "keeper/keeper.h"
 #include "keeper/lonclog.h"
 #include "keeper/presence.h"
+#include "keeper/resolver.h"
 #include "keeper/status.h"
 #include "keeper/tlswork.h"
 
@@ -72,6 +73,7 @@ static void put_into_force(struct keeper *keeper, struct config *config,
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
     lonclog_open(config->settings.log_file);
+    resolver_reload(service->resolver);
     if (config->valid)
         credentials_apply(credentials, service);
     if (config->valid && hosts_apply(&keeper->hosts) < 0)
@@ -334,6 +336,9 @@ static int start(struct keeper *keeper, struct config *config)
     lond_setup(service);
     host_setup(service);
     hosts_setup(&keeper->hosts, service);
+    service->resolver = resolver_new(service);
+    if (service->resolver == NULL)
+        return -ENOMEM;
     keeper->deferred = deferred_new(service);
     if (keeper->deferred == NULL)
         return -ENOMEM;
@@ -378,6 +383,7 @@ static void finish(struct keeper *keeper)
     hosts_free(&keeper->hosts);
     tls_works_free(keeper->service.tls_works);
     credentials_free(keeper->service.credentials);
+    resolver_free(keeper->service.resolver);
     buffer_free(&keeper->service.reply);
     loop_close(&keeper->service.loop);
     config_free(keeper->service.config);

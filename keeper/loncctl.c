@@ -101,6 +101,8 @@ static void print_duration(double seconds)
 static void print_trouble(const json_t *trouble)
 {
     const json_t *dead_for = json_object_get(trouble, "dead_for");
+    const json_t *address;
+    size_t i;
     printf("  %-24s %-8s %s", json_string_value(json_object_get(trouble, "id")),
            json_string_value(json_object_get(trouble, "state")),
            json_string_value(json_object_get(trouble, "reason")));
@@ -112,6 +114,8 @@ static void print_trouble(const json_t *trouble)
     }
     fputs(", next attempt in ", stdout);
     print_duration(json_real_value(json_object_get(trouble, "next_attempt_in")));
+    json_array_foreach(json_object_get(trouble, "addresses"), i, address)
+        printf("%s %s", i == 0 ? ", at" : "", json_string_value(address));
     putchar('\n');
 }
 

@@ -52,6 +52,7 @@ struct service {
     bool starved; /* there are too few: nothing is taken, and nothing kept idle */
     void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
     struct intake *intake;
+    struct resolver *resolver;
 
     struct deadline changed; /* runs once something has that presence.c shows */
     struct deadline_queue changing;

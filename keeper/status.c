@@ -48,6 +48,20 @@ static json_t *seconds(uint64_t microseconds)
     return json_real((double)microseconds / 1e6);
 }
 
+/* Where the host is looked for: empty while its name is not resolved. */
+static json_t *addresses_json(const struct host *host)
+{
+    const struct addresses own = {.count = 1, .at = {host->address}};
+    const struct addresses *known =
+        host->naming.name != NULL ? resolver_addresses(&host->naming) : &own;
+    json_t *list = json_array();
+    for (unsigned i = 0; i < known->count; i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        json_array_append_new(list, json_string(address_text(&known->at[i], text)));
+    }
+    return list;
+}
+
 /* A host that wants attention: why, since when, and when it is tried next. */
 static json_t *trouble_json(const struct host *host)
 {
@@ -60,6 +74,7 @@ static json_t *trouble_json(const struct host *host)
         return NULL;
     if (host->detail != NULL)
         json_object_set_new(trouble, "detail", json_string(host->detail));
+    json_object_set_new(trouble, "addresses", addresses_json(host));
     if (host->health.dead_since != 0)
         json_object_set_new(trouble, "dead_for", seconds(now - host->health.dead_since));
     json_object_set_new(trouble, "next_attempt_in", seconds(next > now ? next - now : 0));
@@ -134,6 +149,7 @@ static unsigned retries_remaining(const struct host *host)
 
 static void write_host(FILE *file, const struct host *host, const char *date)
 {
+    char peer[ADDRESS_TEXT_SIZE];
     unsigned connections = 0, number = 0;
     for (unsigned list = 0; list < POOL_LISTS; list++)
         connections += host->pool_count[list];
@@ -147,7 +163,8 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     if (host->health.state != HEALTH_HEALTHY)
         fprintf(file, "%s\n", reason_text(host->health.reason));
     else if (host->version[0] != '\0')
-        fprintf(file, "connected to lond %s\n", host->version);
+        fprintf(file, "connected to lond %s at %s\n", host->version,
+                address_text(&host->peer, peer));
     else
         fputs("no connection yet\n", file);
     fputs("Active connection statuses: \n", file);

@@ -229,7 +229,7 @@ sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
 {
     my @hosts = qw(refused timedout unreachable handshake authentication noaddress);
-    my $world = Lonc->new(settings => {%by_signal, connect_timeout => '200ms'}, hosts => \@hosts);
+    my $world = Lonc->new(settings => {%by_signal, connect_timeout => '200ms', resolve_servers => '127.0.0.1:1'}, hosts => \@hosts);
     my %lond = (handshake => $world->lond('handshake', '--fault', 'garbage@Initialized'),
         authentication => $world->lond('authentication', '--fault', 'refuse@Initialized'));
     my $full = IO::Socket::INET->new(LocalAddr => $world->{address}{timedout}, LocalPort => 5663, Listen => 1) or die "listen: $!";
@@ -243,7 +243,7 @@ sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
     my $keeper = $world->keeper;
     $world->activate($_) for @hosts;
     my %says = (refused => ['connection refused', 'refused'], timedout => ['timed out', 'timed-out'],
-        unreachable => ['unreachable', 'unreachable'], noaddress => ['unreachable', 'unreachable'],
+        unreachable => ['unreachable', 'unreachable'], noaddress => ['name not resolved', 'name'],
         handshake => ['the handshake failed', 'handshake'], authentication => ['authentication failed: lond does not accept this server', 'authentication']);
     for my $host (@hosts) {
         is $world->ask($host, 'ping'), 'con_lost', "$host: con_lost";

@@ -387,7 +387,7 @@ for my $version ('1.2', '1.3') {
     $place->(certificate => $short->{certificate}, key => $short->{key});
     $world->{settings}{tls_security_level} = 0;
     $world->write_config;
-    like $check->(), qr/^1 hosts, as annarborl1: all is well$/m, 'a short key is taken where tls_security_level says so';
+    like $check->(), qr/^all is well/, 'a short key is taken where tls_security_level says so';
     delete $world->{settings}{tls_security_level};
     $world->write_config;
 

@@ -39,7 +39,7 @@ sub new {
     my $self = bless {
         dir => tempdir('lonc-XXXXXX', TMPDIR => 1, CLEANUP => 0),
         net => sprintf('127.%d.%d', 1 + ($$ >> 8) % 250, $$ % 250),
-        owner => $$, processes => [], settings => $with{settings} || {}, variables => $with{variables} || {},
+        owner => $$, processes => [], by_name => $with{by_name}, settings => $with{settings} || {}, variables => $with{variables} || {},
     }, $class;
     # Two worlds of one test must not share addresses either.
     $self->{first} = 1 + 40 * ($worlds++ % 6); # the last octet goes no further; the seventh finds the first gone
@@ -89,7 +89,8 @@ sub read_file {
     return scalar <$file>;
 }
 
-# Writes keeper.conf, loncapa.conf and hosts.tab as they stand in $self->{settings}, {variables}, {address}.
+# Writes keeper.conf, loncapa.conf and hosts.tab as they stand in $self->{settings}, {variables}, {address};
+# with {by_name}, hosts.tab has no addresses.
 sub write_config {
     my ($self) = @_;
     my $dir = $self->{dir};
@@ -101,7 +102,8 @@ sub write_config {
     $self->write_file('keeper.conf', join '', map {"$_ = $settings{$_}\n"} sort keys %settings);
     $self->write_file('loncapa.conf', join '', map {"PerlSetVar $_ $variables{$_}\n"} sort keys %variables);
     $self->write_file('tabs/hosts.tab', join '',
-        map {"$_:msu:library:$_.example.edu:$self->{address}{$_}\n"} sort keys %{$self->{address}});
+        map {"$_:msu:library:$_.example.edu" . ($self->{by_name} ? '' : ":$self->{address}{$_}") . "\n"}
+            sort keys %{$self->{address}});
 }
 
 # --- Processes ------------------------------------------------------------------------------------
