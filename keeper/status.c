@@ -163,8 +163,8 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     if (host->health.state != HEALTH_HEALTHY)
         fprintf(file, "%s\n", reason_text(host->health.reason));
     else if (host->version[0] != '\0')
-        fprintf(file, "connected to lond %s at %s\n", host->version,
-                address_text(&host->peer, peer));
+        fprintf(file, "connected to lond %s at %s, %s\n", host->version,
+                address_text(&host->peer, peer), handshake_mode_word(host->mode));
     else
         fputs("no connection yet\n", file);
     fputs("Active connection statuses: \n", file);
