@@ -38,7 +38,8 @@ LDFLAGS  = -pthread -Wl,-z,relro,-z,now $(EXTRA)
 # --- What is made of what -------------------------------------------------------------------------
 
 COMMON := $(wildcard common/*.c)
-KEEPER := $(filter-out keeper/loncctl.c,$(wildcard keeper/*.c))
+KEEPER := $(wildcard keeper/*.c)
+LONCCTL := $(wildcard keeper/loncctl/*.c)
 UNIT   := $(wildcard tests/unit/*.c)
 LOND   := $(wildcard tests/lond/*.c)
 LOAD   := $(wildcard tests/bench/load*.c)
@@ -59,7 +60,7 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,keeper/loncctl.c common/unix.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) common/unix.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
 
@@ -96,7 +97,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
 
 # --- What the machine must have -------------------------------------------------------------------
 
