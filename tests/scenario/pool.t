@@ -41,16 +41,16 @@ use Lonc;
 # --- Which one ------------------------------------------------------------------------------------
 
 {
-    my ($world, $lond) = Lonc->up(settings => {connection_idle_timeout => '600ms'});
+    my ($world, $lond) = Lonc->up(settings => {connection_idle_timeout => '2s'});
     $world->ask_at_once('msul1', map {"sleep:200:$_"} 1 .. 4);
     is $lond->connections, 4, '(four connections are idle)';
     my $start = time;
     my $client = $world->client('msul1');
-    my $left = Lonc::within(5, sub { $client->ask('ping'); $lond->connections == 1 ? time - $start : 0 });
+    my $left = Lonc::within($Lonc::PATIENCE, sub { $client->ask('ping'); $lond->connections == 1 ? time - $start : 0 });
     ok $left, 'the connection used last is used next: with one client, three grow old and are pruned';
-    cmp_ok $left, '>', 0.3, '... not before their time';
+    cmp_ok $left, '>', 1.5, '... not before their time';
     is $lond->counts->{accepted}, 4, '... and the one that is used stays';
-    ok $lond->has(0, 'connections', 5), '... until it is idle itself: then it is pruned too';
+    ok $lond->has(0, 'connections'), '... until it is idle itself: then it is pruned too';
     is $world->ask('msul1', 'ping'), 'pong:msul1', '... and the next request opens another';
     is $lond->counts->{accepted}, 5, '... a single one';
     is $world->{keeper}->said(qr/dead|reason=/), 0, '... and pruning is no failure';

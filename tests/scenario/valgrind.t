@@ -182,8 +182,8 @@ sub world_at_work {
 {
     my ($world, $keeper, @clients) = world_at_work();
     $keeper->signal('TERM');
-    is $clients[0]->line(20), 'con_lost', 'when the drain ends: a request in flight';
-    is $clients[1]->line(20), 'con_lost', 'when the drain ends: one of a host that was removed';
+    is $clients[0]->line($Lonc::PATIENCE), 'con_lost', 'when the drain ends: a request in flight';
+    is $clients[1]->line($Lonc::PATIENCE), 'con_lost', 'when the drain ends: one of a host that was removed';
     verdict($world, 'keeper', $keeper, 'a life that ends with its drain');
 }
 
