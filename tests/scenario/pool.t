@@ -15,7 +15,7 @@ use Lonc;
 {
     my ($world, $lond) = Lonc->up;
     my @wanted = map {"client $_"} 1 .. 50;
-    is_deeply [$world->ask_at_once('msul1', map {"sleep:100:$_"} @wanted)], \@wanted,
+    is_deeply [$world->ask_at_once('msul1', map {"sleep:300:$_"} @wanted)], \@wanted,
         '50 clients of slow requests are answered, each with its own';
     is $lond->peak, 10, '... by 10 connections, never more';
     is $lond->counts->{accepted}, 10, '... and the same 10 all the time';
@@ -26,7 +26,7 @@ use Lonc;
     is_deeply [map { $world->ask('msul1', "echo:$_") } 1 .. 200], [1 .. 200], '200 requests, one after the other,';
     is $lond->counts->{accepted}, 1, '... open a single connection';
 
-    is_deeply [$world->ask_at_once('msul1', map {"sleep:200:$_"} 1 .. 3)], [1 .. 3], '3 requests at once';
+    is_deeply [$world->ask_at_once('msul1', map {"sleep:1500:$_"} 1 .. 3)], [1 .. 3], '3 requests at once';
     is $lond->counts->{accepted}, 3, '... open one more connection for each of the two that had none';
     $world->ask_at_once('msul1', map {"sleep:50:$_"} 1 .. 3) for 1 .. 5;
     is $lond->counts->{accepted}, 3, '... and 3 at once need no other, as often as they come';
@@ -42,7 +42,7 @@ use Lonc;
 
 {
     my ($world, $lond) = Lonc->up(settings => {connection_idle_timeout => '2s'});
-    $world->ask_at_once('msul1', map {"sleep:200:$_"} 1 .. 4);
+    $world->ask_at_once('msul1', map {"sleep:1000:$_"} 1 .. 4);
     is $lond->connections, 4, '(four connections are idle)';
     my $start = time;
     my $client = $world->client('msul1');
@@ -58,7 +58,7 @@ use Lonc;
 
 {
     my ($world, $lond) = Lonc->up(settings => {connections_per_host => 1}, lond => ['--verbose', '--count-texts']);
-    my ($first) = $world->asking('msul1', 'sleep:300:first');
+    my ($first) = $world->asking('msul1', 'sleep:3000:first');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     my $witness = $world->client('msul1');
     my @waiting = map {
@@ -109,7 +109,7 @@ use Lonc;
         'a peer that closes after each reply: each request is answered';
     is $lond->counts->{accepted}, 20, '... by a connection of its own';
 
-    my ($last) = $world->asking('msul1', 'sleep:200:farewell');
+    my ($last) = $world->asking('msul1', 'sleep:2000:farewell');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     my ($queued) = $world->asking('msul1', 'count:queued');
     $world->client('msul1')->ask('reset_retries') for 1 .. 2; # from here on it is in the queue
@@ -146,7 +146,7 @@ use Lonc;
     # What fits into a buffer exactly leaves the second line in the socket.
     for my $length (4, 100, 1023, 16383, 32767, 65535, 200_000) {
         my $text = 'poison' x ($length / 6) . 'x' x ($length % 6);
-        my ($holder) = $world->asking('msul1', 'sleep:100:');
+        my ($holder) = $world->asking('msul1', 'sleep:300:');
         $lond->has(1, 'busy');
         my @clients = $world->asking('msul1', "two:$text", map {"echo:$_"} 1 .. 3);
         my $first = $clients[0]->line;

@@ -59,7 +59,7 @@ for my $signal (qw(HUP USR2)) {
     is $world->ask('msul1', 'ping'), 'pong:msul1', "SIG$signal: a host of the first table";
     my $early = $world->client('msul2');
     is $early->ask('ping'), 'con_lost', "SIG$signal: a host that no table has yet";
-    my $flying = in_flight($world, $londs{msul1}, 'msul1', 'sleep:400:flown');
+    my $flying = in_flight($world, $londs{msul1}, 'msul1', 'sleep:2000:flown');
     my $queued = $world->client('msul1');
     $queued->send("echo:queued\n");
 
@@ -181,7 +181,7 @@ for my $signal (qw(HUP USR2)) {
     $world->{settings}{connections_per_host} = 4;
     $world->write_config;
     reload($world);
-    is_deeply [$world->ask_at_once('msul1', map {"sleep:200:$_"} 1 .. 4)], [1 .. 4], 'a reload allows four';
+    is_deeply [$world->ask_at_once('msul1', map {"sleep:1500:$_"} 1 .. 4)], [1 .. 4], 'a reload allows four';
     is $world->{londs}{msul1}->peak, 4, 'and four there are';
 }
 
