@@ -79,7 +79,7 @@ ok !-e $world->path('run/reloaded'), 'a reload by loncctl leaves it to its calle
 $world->write_config;
 $keeper->signal('USR2');
 $keeper->await(qr/2 hosts in force/);
-ok Lonc::within(5, sub { -s $world->path('run/reloaded') }), 'a reload by signal leaves a sign for the unit that does';
+ok Lonc::within($Lonc::PATIENCE, sub { -s $world->path('run/reloaded') }), 'a reload by signal leaves a sign for the unit that does';
 
 # --- Who may, and how much ------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ is $world->read_file('logs/lonc.pid'), "$keeper->{pid}\n", 'lonc.pid holds the p
 ok !-e $world->path("sockets/$_.lock"), "the lock of an old daemon for $_ is swept" for 'msul1', 'msul2.example.edu';
 ok -e $world->path('sockets/somebody-else.lock'), '... and that of nobody known is left alone';
 $keeper->signal('USR1');
-ok Lonc::within(5, sub { -s $world->path('html/lon-status/loncstatus.txt') }), 'SIGUSR1 writes loncstatus.txt';
+ok Lonc::within($Lonc::PATIENCE, sub { -s $world->path('html/lon-status/loncstatus.txt') }), 'SIGUSR1 writes loncstatus.txt';
 my $text = $world->read_file('html/lon-status/loncstatus.txt');
 like $text, qr/^LONC status \w{3} \w{3} [ \d]\d [\d:]{8} \d{4} - parent $keeper->{pid} \n\n/, '... with its heading';
 like $text, qr/^$keeper->{pid}\tmsul1\t[^\t]*msul1 Connection count: 1 Retries remaining: 2\t.*1\.421.*$/m, '... a line for each host';
@@ -130,7 +130,7 @@ unlink $world->path('html/lon-status/loncstatus.txt');
 $keeper->signal('STOP');
 $keeper->signal('CONT');
 $keeper->signal('USR1');
-ok Lonc::within(5, sub { ($world->read_file('html/lon-status/loncstatus.txt') // '') =~ /msul2\t/ }), 'a host in trouble is in it too';
+ok Lonc::within($Lonc::PATIENCE, sub { ($world->read_file('html/lon-status/loncstatus.txt') // '') =~ /msul2\t/ }), 'a host in trouble is in it too';
 like $world->read_file('logs/lonc.log'), qr/^\w{3} .* \($keeper->{pid}\) \[msul2\] \[\] WARNING: host is dead/m,
     'log_file gets the messages in the form of the old lonc.log';
 $keeper->signal('TERM');
