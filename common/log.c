@@ -34,6 +34,7 @@ static const char *const event_ids[] = {
     [LOG_EVENT_LIMIT_LEFT] = "80f03d1aedc341c0ad6ada517918fa01",
     [LOG_EVENT_HANDOVER_REFUSED] = "696120d016584e2fac49261b13962e26",
     [LOG_EVENT_KEEPER_MISSING] = "1e1a65d2ea2a4253a36715c51baef3f1",
+    [LOG_EVENT_CERTIFICATE] = "8209498bdda04aa69111b4231e9735b6",
     [LOG_EVENT_DEFERRED] = "d1c10d3480bb4fd3a6e34379fd7194a1",
 };
 _Static_assert(sizeof(event_ids) / sizeof(*event_ids) == LOG_EVENT_COUNT, "an event lacks its id");

@@ -30,6 +30,7 @@ enum log_event {
     LOG_EVENT_LIMIT_LEFT,       /* no longer */
     LOG_EVENT_HANDOVER_REFUSED, /* a stranger or a malformed message on the private channel */
     LOG_EVENT_KEEPER_MISSING,   /* a shim found no keeper and answered con_lost itself */
+    LOG_EVENT_CERTIFICATE,      /* one for ssl expires, or has expired */
     LOG_EVENT_DEFERRED,         /* a deferred file, or their folder, wants looking at */
     LOG_EVENT_COUNT
 };

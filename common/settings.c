@@ -51,9 +51,26 @@ static const char *const log_levels[] = {
     [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",     NULL,
 };
 
+static const char *const tls_versions[] = {
+    [TLS_VERSION_1_0] = "1.0",
+    [TLS_VERSION_1_1] = "1.1",
+    [TLS_VERSION_1_2] = "1.2",
+    [TLS_VERSION_1_3] = "1.3",
+    NULL,
+};
+
+static const char *const no_yes[] = {"no", "yes", NULL};
+
 static const char *const activations[] = {
     [ACTIVATION_PER_CONNECTION] = "per-connection",
     [ACTIVATION_SHARED] = "shared",
+    NULL,
+};
+
+static const char *const socket_names[] = {
+    [SOCKET_NAMES_ID] = "id",
+    [SOCKET_NAMES_DNS] = "dns",
+    [SOCKET_NAMES_BOTH] = "both",
     NULL,
 };
 
@@ -92,6 +109,23 @@ const struct setting settings_table[] = {
                    "all of a host's, which is faster for hosts that are asked all the time."),
     ROW(NAMES, activation_exceptions, "", 0, NAMES_MAX,
         .meaning = "The lonHostIDs of hosts that are served the other way, with blanks between."),
+    ROW(CHOICE, tls_min_version, "1.2", TLS_VERSION_1_0, TLS_VERSION_1_3, .words = tls_versions,
+        .meaning = "The oldest version of TLS to speak with londs; those before 1.2 are broken, so "
+                   "whoever needs them says so here."),
+    ROW(CHOICE, tls_verify_name, "no", 0, 1, .words = no_yes,
+        .meaning = "Whether a lond's certificate must have its DNS name of hosts.tab; no, because "
+                   "the cluster's CA vouches for its servers, and not all its certificates do."),
+    ROW(COUNT, tls_security_level, "2", 0, 5,
+        .meaning = "OpenSSL's security level for ssl; 2, its default on Debian, takes no RSA key "
+                   "below 2048 bits and no SHA-1, which a cluster's old certificates may need 0 "
+                   "for; TLS before 1.2 always has 0."),
+    ROW(TEXT, tls_revocations, "", 0, 4000,
+        .meaning = "A file of certificates that the cluster's CA has revoked, in PEM; empty, "
+                   "because not every cluster has one."),
+    ROW(CHOICE, socket_names, "both", SOCKET_NAMES_ID, SOCKET_NAMES_BOTH, .words = socket_names,
+        .meaning =
+            "Under which name in lonSockDir systemd listens for a host, its lonHostID or its "
+            "DNS name; both, because older lonnets use the one and newer the other."),
     ROW(CHOICE, resolve, "table", RESOLVE_TABLE, RESOLVE_DNS, .words = resolves,
         .meaning = "Where the address of a host is taken from that has one in hosts.tab: from "
                    "there, which needs no DNS, or from its DNS name."),
@@ -191,6 +225,9 @@ const struct setting settings_table[] = {
     ROW(TIME, dead_reminder, "1h", 10 * MS, 24 * HOUR,
         .meaning = "How often the log says again that a host is dead, so that nobody has to look "
                    "back for it and nobody's log is full of it."),
+    ROW(TIME, certificate_warning, "336h", HOUR, 8760 * HOUR,
+        .meaning = "How long before a certificate for ssl expires the log says so, daily; a new "
+                   "one takes the cluster's CA some days."),
     ROW(TIME, deferred_hold, "3s", 10 * MS, HOUR,
         .meaning = "How long a new deferred file is left alone, since lonnet reads it back to be "
                    "sure that it was written."),
@@ -224,7 +261,7 @@ const struct setting settings_table[] = {
 };
 
 #define SETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
-#define TEXTS    5
+#define TEXTS    6
 
 /* With the unit test that no two rows share an offset: every member has its row. */
 _Static_assert(TEXTS * sizeof(char *) + (SETTINGS - TEXTS) * sizeof(uint64_t) ==

@@ -21,6 +21,10 @@
 /* How systemd serves a host's socket: by a shim for each connection, or by one for all. */
 enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
 
+/* The oldest version of TLS that is spoken. */
+enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+/* Under which names in lonSockDir systemd listens for a host. */
+enum socket_names { SOCKET_NAMES_ID, SOCKET_NAMES_DNS, SOCKET_NAMES_BOTH };
 /* Where the address of a host comes from that has one in hosts.tab. */
 enum resolve { RESOLVE_TABLE, RESOLVE_DNS };
 
@@ -32,6 +36,11 @@ struct settings {
     uint64_t log_level;          /* syslog's 0 to 7 */
     uint64_t activation;         /* enum activation */
     char *activation_exceptions; /* host names, the other way */
+    uint64_t tls_min_version;    /* enum tls_version */
+    uint64_t tls_verify_name;    /* 0 or 1 */
+    uint64_t tls_security_level; /* OpenSSL's */
+    char *tls_revocations;       /* "": none */
+    uint64_t socket_names;       /* enum socket_names */
     uint64_t resolve;            /* enum resolve */
     char *resolve_servers;       /* as ares_set_servers_ports_csv takes them; "": the system's */
 
@@ -70,6 +79,7 @@ struct settings {
     uint64_t probe_min;
     uint64_t probe_max;
     uint64_t dead_reminder;
+    uint64_t certificate_warning;
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;
     uint64_t deferred_retry;

@@ -19,6 +19,7 @@
 #include "common/names.h"
 #include "keeper/client.h"
 #include "keeper/hosts.h"
+#include "keeper/request.h"
 
 #define STANDING_EVENTS ((uint32_t)EPOLLIN | EPOLLRDHUP | EPOLLET)
 
@@ -46,7 +47,8 @@ enum client_state {
 struct client {
     struct watch watch;
     struct clients *clients;
-    struct host *host; /* held; NULL until its first line */
+    struct host *host;   /* held; NULL until its first line */
+    struct host *target; /* held; whom its request is meant for: mostly the same */
     enum client_state state;
     int fd;
     bool readable;      /* there may be something to read */
@@ -84,6 +86,8 @@ static void store(struct client *client);
 static void release(struct client *client)
 {
     struct clients *clients = client->clients;
+    if (client->target != NULL)
+        hosts_release(client->target);
     if (client->host != NULL)
         hosts_release(client->host);
     buffer_consume(&client->in, buffer_length(&client->in));
@@ -233,7 +237,7 @@ static void store(struct client *client)
     client->storing = true;
     if (client->state != CLIENT_ENDED)
         client->state = CLIENT_WAITING;
-    deferred_store(client->clients->deferred, client->host->id, client->transaction.request,
+    deferred_store(client->clients->deferred, client->target->id, client->transaction.request,
                    client->transaction.length, on_stored, client);
 }
 
@@ -289,6 +293,30 @@ static enum reason find_host(struct client *client)
     return client->host != NULL ? REASON_NONE : REASON_UNKNOWN_HOST;
 }
 
+/*
+ * Several lonHostIDs may share a DNS name, and so one socket, whose requests say by `sethost:`
+ * which of them they mean. Each has connections of its own, where a request meets no other id.
+ */
+static void aim(struct client *client)
+{
+    struct hosts *hosts = client->clients->service->hosts;
+    struct request request = request_parse(client->transaction.request, client->transaction.length);
+    struct host *target = NULL;
+    char id[NAME_MAX_LENGTH + 1];
+    if (request_is_for_other(&request, client->host->id) && request.id_length < sizeof(id)) {
+        memcpy(id, request.id, request.id_length);
+        id[request.id_length] = '\0';
+        target = hosts_hold_alias(hosts, client->host, id);
+    }
+    if (target == NULL) {
+        target = client->host;
+        target->users++;
+    }
+    if (client->target != NULL)
+        hosts_release(client->target);
+    client->target = target;
+}
+
 static bool is_line(const struct transaction *transaction, const char *text)
 {
     size_t length = strlen(text);
@@ -318,11 +346,12 @@ static void strip_prefix(struct client *client)
 /* For its host. One that is in trouble is not waited for where the request can be stored. */
 static void submit(struct client *client)
 {
-    if (client->deferrable && client->host->health.state != HEALTH_HEALTHY) {
+    aim(client);
+    if (client->deferrable && client->target->health.state != HEALTH_HEALTHY) {
         store(client);
     } else {
         client->state = CLIENT_WAITING;
-        host_submit(client->host, &client->transaction);
+        host_submit(client->target, &client->transaction);
     }
 }
 

@@ -65,6 +65,27 @@ static json_t *verb_reload(struct control *control, const char *argument)
                      (json_int_t)control->service->hosts->count, "errors", errors);
 }
 
+/* Holds the host; NULL, with the failure in *answer, when there is none of that name. */
+static struct host *hold_host(struct control *control, const char *name, json_t **answer)
+{
+    struct host *host = hosts_hold(control->service->hosts, name);
+    if (host == NULL)
+        *answer = failure("no such host in hosts.tab; expected a lonHostID or a DNS name");
+    return host;
+}
+
+static json_t *verb_connections(struct control *control, const char *argument)
+{
+    json_t *answer;
+    struct host *host = hold_host(control, argument, &answer);
+    if (host == NULL)
+        return answer;
+    answer =
+        json_pack("{s:s, s:o}", "host", host->id, "connections", status_connections_json(host));
+    hosts_release(host);
+    return answer;
+}
+
 static json_t *verb_retry(struct control *control, const char *argument)
 {
     struct hosts *hosts = control->service->hosts;
@@ -72,9 +93,10 @@ static json_t *verb_retry(struct control *control, const char *argument)
         hosts_forgive(hosts);
         return json_pack("{s:b}", "ok", true);
     }
-    struct host *host = hosts_hold(hosts, argument);
+    json_t *answer;
+    struct host *host = hold_host(control, argument, &answer);
     if (host == NULL)
-        return failure("no such host in hosts.tab; expected a lonHostID, a DNS name or ALL");
+        return answer;
     host_forgive(host);
     hosts_release(host);
     return json_pack("{s:b}", "ok", true);
@@ -87,6 +109,7 @@ static const struct verb {
     json_t *(*run)(struct control *control, const char *argument);
 } verbs[] = {
     {"status", false, false, verb_status},
+    {"connections", false, true, verb_connections},
     {"reload", true, false, verb_reload},
     {"retry", true, true, verb_retry},
 };
@@ -115,9 +138,9 @@ static json_t *answer_to(struct control_client *client, char *line)
     const char *name = strsep(&argument, " ");
     const struct verb *verb = find_verb(name);
     if (verb == NULL)
-        return failure("unknown verb; expected status, reload or retry");
+        return failure("unknown verb; expected status, connections, reload or retry");
     if (verb->takes_argument != (argument != NULL && *argument != '\0'))
-        return failure(verb->takes_argument ? "the verb wants one argument: a host, or ALL"
+        return failure(verb->takes_argument ? "the verb wants one argument: a host"
                                             : "the verb takes no argument");
     if (!may(client, verb))
         return failure("only root and the keeper's own user may ask for this");
@@ -175,7 +198,7 @@ static void answer(struct control_client *client, size_t length)
     char *line = client->in.data + client->in.start;
     line[length - 1] = '\0';
     json_t *value = answer_to(client, line);
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(value);
     client->answering = true;
     if (text == NULL || buffer_append(&client->out, text, strlen(text)) < 0 ||

@@ -23,7 +23,8 @@ enum turn {
 
 /*
  * One row of the dialogue. The line of a turn is `text`, to the byte; where that is NULL, `say`
- * composes ours, or `hear` judges lond's and keeps what is wanted of it.
+ * composes ours, or `hear` judges lond's and keeps what is wanted of it. `hear` may choose another
+ * next state than the row's: what lond answers to `init` decides how the dialogue goes on.
  */
 struct step {
     const char *name;
@@ -61,9 +62,17 @@ static size_t say_init(const struct handshake *handshake, char *line)
 {
     const char *version = handshake->identity->lonc_version;
 
-    return version != NULL ? compose(line, "init::%s", version) : compose(line, "init");
+    switch (handshake->mode) {
+    case HANDSHAKE_SSL:
+        return version != NULL ? compose(line, "init:ssl:%s", version) : compose(line, "init:ssl");
+    case HANDSHAKE_LOCAL:
+        return compose(line, "init:local:%s", handshake->key_file);
+    default:
+        return version != NULL ? compose(line, "init::%s", version) : compose(line, "init");
+    }
 }
 
+/* A challenge, whatever was asked for, says that this lond speaks insecure only. */
 static enum handshake_error hear_challenge(struct handshake *handshake, const char *line,
                                            size_t length)
 {
@@ -73,9 +82,26 @@ static enum handshake_error hear_challenge(struct handshake *handshake, const ch
         if (line[i] < '0' || line[i] > '9')
             return HANDSHAKE_UNEXPECTED;
 
+    if (!handshake->identity->allow_insecure)
+        return HANDSHAKE_INSECURE_ONLY;
+    handshake->mode = HANDSHAKE_INSECURE;
     memcpy(handshake->challenge, line, length);
     handshake->challenge[length] = '\0';
     return HANDSHAKE_OK;
+}
+
+static enum handshake_error hear_init_answer(struct handshake *handshake, const char *line,
+                                             size_t length)
+{
+    if (handshake->mode == HANDSHAKE_SSL && line_is(line, length, "ok:ssl")) {
+        handshake->next = LOND_EXCHANGING_KEY;
+        return HANDSHAKE_OK;
+    }
+    if (handshake->mode == HANDSHAKE_LOCAL && line_is(line, length, "ok:local")) {
+        handshake->next = LOND_REQUESTING_VERSION;
+        return HANDSHAKE_OK;
+    }
+    return hear_challenge(handshake, line, length);
 }
 
 static size_t say_challenge(const struct handshake *handshake, char *line)
@@ -107,6 +133,15 @@ static size_t say_sethost(const struct handshake *handshake, char *line)
     return compose(line, "sethost:%s", handshake->identity->remote_id);
 }
 
+/* Only insecure mode has no key yet. */
+static enum handshake_error hear_host_set(struct handshake *handshake, const char *line,
+                                          size_t length)
+{
+    if (handshake->mode != HANDSHAKE_INSECURE)
+        handshake->next = LOND_IDLE;
+    return line_is(line, length, "ok") ? HANDSHAKE_OK : HANDSHAKE_UNEXPECTED;
+}
+
 static enum handshake_error hear_build_key(struct handshake *handshake, const char *line,
                                            size_t length)
 {
@@ -124,8 +159,9 @@ static const struct step dialogue[] = {
                         .next = LOND_INITIALIZED},
     [LOND_INITIALIZED] = {.name = "Initialized",
                           .turn = TURN_LONDS,
-                          .hear = hear_challenge,
+                          .hear = hear_init_answer,
                           .next = LOND_CHALLENGE_RECEIVED},
+    [LOND_EXCHANGING_KEY] = {.name = "ExchangingKey", .next = LOND_REQUESTING_VERSION},
     [LOND_CHALLENGE_RECEIVED] = {.name = "ChallengeReceived",
                                  .turn = TURN_OURS,
                                  .say = say_challenge,
@@ -148,7 +184,7 @@ static const struct step dialogue[] = {
                        .next = LOND_HOST_SET},
     [LOND_HOST_SET] = {.name = "HostSet",
                        .turn = TURN_LONDS,
-                       .text = "ok",
+                       .hear = hear_host_set,
                        .next = LOND_REQUESTING_KEY},
     [LOND_REQUESTING_KEY] = {.name = "RequestingKey",
                              .turn = TURN_OURS,
@@ -177,12 +213,26 @@ const char *lond_state_name(enum lond_state state)
     return step_of(state)->name;
 }
 
-void handshake_begin(struct handshake *handshake, const struct handshake_identity *identity)
+const char *handshake_mode_word(enum handshake_mode mode)
+{
+    static const char *const words[] = {
+        [HANDSHAKE_INSECURE] = "insecure",
+        [HANDSHAKE_SSL] = "ssl",
+        [HANDSHAKE_LOCAL] = "local",
+    };
+
+    return words[mode];
+}
+
+void handshake_begin(struct handshake *handshake, const struct handshake_identity *identity,
+                     enum handshake_mode mode, const char *key_file)
 {
     /* The structure may have served another connection: nothing of that, its key above all, stays.
      */
     explicit_bzero(handshake, sizeof(*handshake));
     handshake->identity = identity;
+    handshake->mode = mode;
+    handshake->key_file = key_file;
     handshake->state = LOND_CONNECTED;
 }
 
@@ -226,8 +276,20 @@ enum handshake_error handshake_input(struct handshake *handshake, const char *li
     if (step->turn != TURN_LONDS)
         return HANDSHAKE_UNEXPECTED;
 
+    handshake->next = step->next;
     error = judge(handshake, step, line, length);
     if (error == HANDSHAKE_OK)
-        handshake->state = step->next;
+        handshake->state = handshake->next;
     return error;
+}
+
+enum handshake_error handshake_take_key(struct handshake *handshake, const char *digits,
+                                        size_t length)
+{
+    if (handshake->state != LOND_EXCHANGING_KEY ||
+        cipher_parse_key(digits, length, handshake->key) < 0)
+        return HANDSHAKE_UNEXPECTED;
+
+    handshake->state = step_of(handshake->state)->next;
+    return HANDSHAKE_OK;
 }

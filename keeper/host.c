@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "keeper/credentials.h"
 #include "keeper/host.h"
+#include "keeper/request.h"
 
 static void pump(struct host *host);
 
@@ -21,14 +23,15 @@ static void pump(struct host *host);
 /* Of a request, only its first word and its length may be in a log (DESIGN.md rule 10). */
 static void say_failed(const struct transaction *transaction, enum reason reason)
 {
-    const char *request = transaction->request;
+    struct request request = request_parse(transaction->request, transaction->length);
+    const char *command = request.encrypt ? "encrypt" : request.command;
+    size_t length = request.encrypt ? strlen(command) : request.length;
     int word = 0;
-    while (word < 24 && (size_t)word < transaction->length && request[word] >= 'a' &&
-           request[word] <= 'z')
+    while (word < 24 && (size_t)word < length && command[word] >= 'a' && command[word] <= 'z')
         word++;
     log_write(LOG_DEBUG,
               &(struct log_about){.host = transaction->host->id, .reason = reason_word(reason)},
-              "con_lost for %.*s (%zu bytes): %s", word, request, transaction->length,
+              "con_lost for %.*s (%zu bytes): %s", word, command, transaction->length,
               reason_text(reason));
 }
 
@@ -281,6 +284,23 @@ static void set_alarm(struct host *host, uint64_t when)
                   strerror(-r));
 }
 
+/* ": certificate verify failed", behind a reason's text; or nothing. */
+static const char *separator(const struct host *host)
+{
+    return host->detail != NULL ? ": " : "";
+}
+
+static const char *detail(const struct host *host)
+{
+    return host->detail != NULL ? host->detail : "";
+}
+
+static void set_detail(struct host *host, const char *text)
+{
+    free(host->detail);
+    host->detail = text != NULL ? strdup(text) : NULL; /* without memory, the reason must do */
+}
+
 static struct log_about about_death(struct host *host)
 {
     host->said_dead = host->service->loop.now;
@@ -296,8 +316,8 @@ static void host_died(struct host *host, enum health_change change)
     if (change == HEALTH_DIED) {
         struct log_about about = about_death(host);
         log_write(LOG_WARNING, &about,
-                  "host is dead: %s; %zu queued requests are answered con_lost",
-                  reason_text(host->health.reason), host->queued);
+                  "host is dead: %s%s%s; %zu queued requests are answered con_lost",
+                  reason_text(host->health.reason), separator(host), detail(host), host->queued);
     }
     /* They are as dead as the host: nothing may be sent into them, and nothing would be. */
     pool_close_list(host, POOL_IDLE);
@@ -312,18 +332,21 @@ static void remind(struct host *host)
         now - host->said_dead < host->service->settings.dead_reminder)
         return;
     struct log_about about = about_death(host);
-    log_write(LOG_WARNING, &about, "host is still dead, for %.0f s now: %s",
-              (double)(now - host->health.dead_since) / 1e6, reason_text(host->health.reason));
+    log_write(LOG_WARNING, &about, "host is still dead, for %.0f s now: %s%s%s",
+              (double)(now - host->health.dead_since) / 1e6, reason_text(host->health.reason),
+              separator(host), detail(host));
 }
 
-static void attempt_failed(struct host *host, unsigned round, enum reason reason)
+static void attempt_failed(struct host *host, unsigned round, enum reason reason, const char *why)
 {
+    set_detail(host, why);
     struct health_rules rules = rules_of(host->service);
     enum health_change change =
         health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
     service_changed(host->service);
     log_write(LOG_DEBUG, &(struct log_about){.host = host->id, .reason = reason_word(reason)},
-              "an attempt to connect failed: %s", reason_text(reason));
+              "an attempt to connect failed: %s%s%s", reason_text(reason), separator(host),
+              detail(host));
     if (change != HEALTH_UNCHANGED)
         host_died(host, change);
     else
@@ -334,6 +357,7 @@ static void attempt_succeeded(struct host *host, bool opened)
 {
     uint64_t dead_since = host->health.dead_since;
     unsigned most = (unsigned)host->service->settings.connections_per_host;
+    set_detail(host, NULL);
     if (health_success(&host->health, most, opened) != HEALTH_RETURNED)
         return;
     service_changed(host->service);
@@ -356,6 +380,7 @@ static bool open_one(struct host *host)
     const struct addresses own = {.count = 1, .at = {host->address}};
     const struct addresses *addresses = &own;
     enum reason reason = REASON_NAME;
+    const char *why = NULL;
     if (host->naming.name != NULL) {
         addresses = resolver_ask(&host->naming);
         host->naming_round = host->health.round;
@@ -372,6 +397,9 @@ static bool open_one(struct host *host)
             return true;
         }
         reason = reason_from_errno(errno);
+        why = reason == REASON_AUTHENTICATION
+                  ? "there is nothing to show, and loncAllowInsecure is 0"
+                  : NULL;
     }
     if (is_local(reason)) {
         limit_reached(reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit
@@ -379,7 +407,7 @@ static bool open_one(struct host *host)
                       host->id);
         host->not_before = service->loop.now + service->settings.retry_delay;
     } else {
-        attempt_failed(host, host->health.round, reason);
+        attempt_failed(host, host->health.round, reason, why);
     }
     return false;
 }
@@ -462,7 +490,7 @@ static void on_name_told(struct name_user *user, bool waited)
     leave_old_addresses(host);
     if (waited && resolver_addresses(user)->count == 0) {
         host->probing = false;
-        attempt_failed(host, host->naming_round, REASON_NAME);
+        attempt_failed(host, host->naming_round, REASON_NAME, NULL);
     }
     pump(host);
 }
@@ -486,12 +514,16 @@ static void note_peer(struct host *host, const struct lond *lond)
     char text[ADDRESS_TEXT_SIZE];
     if (host->naming.name != NULL)
         resolver_prefer(&host->naming, &lond->address);
-    if (strcmp(host->version, lond->version) == 0 && address_equal(&host->peer, &lond->address))
+    if (strcmp(host->version, lond->version) == 0 && host->mode == lond->mode &&
+        address_equal(&host->peer, &lond->address))
         return;
     strlcpy(host->version, lond->version, sizeof(host->version));
+    host->mode = lond->mode;
     host->peer = lond->address;
-    log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s at %s",
-              host->version, address_text(&host->peer, text));
+    log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s at %s, %s%s%s",
+              host->version, address_text(&host->peer, text), handshake_mode_word(lond->mode),
+              lond->tls_version != NULL ? " by " : "",
+              lond->tls_version != NULL ? lond->tls_version : "");
 }
 
 static void opened(struct lond *lond)
@@ -543,7 +575,7 @@ static void lost(struct lond *lond, enum reason reason)
         host->not_before = host->service->loop.now + host->service->settings.retry_delay;
     } else if (!lond->opened) {
         host->probing = false;
-        attempt_failed(host, lond->round, reason);
+        attempt_failed(host, lond->round, reason, lond->detail);
     }
     pump(host);
     if (transaction != NULL)
@@ -672,6 +704,7 @@ void host_free(struct host *host)
     resolver_use(host->service->resolver, &host->naming, NULL);
     free(host->id);
     free(host->name);
+    free(host->detail);
     free(host);
 }
 
@@ -690,9 +723,18 @@ static void recycle(struct host *host)
     host->version[0] = '\0';
 }
 
+/* Local mode wants 127.0.0.1, whatever others call this server. */
+static bool is_here(const struct host *host)
+{
+    const struct service *service = host->service;
+    return service->credentials->local && strcmp(host->id, service->config->loncapa.host_id) == 0;
+}
+
 /* Whether its addresses are asked of DNS, and not read in the table. */
 static bool is_resolved(const struct host *host, const struct hosttab_entry *entry)
 {
+    if (is_here(host))
+        return false;
     return !entry->has_address ||
            (host->service->settings.resolve == RESOLVE_DNS && !entry->name_is_address);
 }
@@ -701,7 +743,9 @@ static bool is_resolved(const struct host *host, const struct hosttab_entry *ent
 static bool configure_address(struct host *host, const struct hosttab_entry *entry, bool *changed)
 {
     bool resolved = is_resolved(host, entry);
-    union address address = resolved ? (union address){0} : address_ipv4(entry->address);
+    struct in_addr listed =
+        is_here(host) ? (struct in_addr){htonl(INADDR_LOOPBACK)} : entry->address;
+    union address address = resolved ? (union address){0} : address_ipv4(listed);
     const struct name *before = host->naming.name;
     char *name = strdup(entry->name);
     if (name == NULL ||
@@ -725,7 +769,8 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
         return false;
     changed |= host->port != loncapa->lond_port ||
                !same_text(host->identity.own_id, loncapa->host_id) ||
-               !same_text(host->identity.lonc_version, loncapa->version);
+               !same_text(host->identity.lonc_version, loncapa->version) ||
+               host->identity.allow_insecure != loncapa->allow_insecure;
     if (changed && host->listed)
         recycle(host);
     host->port = loncapa->lond_port;
@@ -733,7 +778,9 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
     host->identity = (struct handshake_identity){
         .own_id = loncapa->host_id,
         .remote_id = host->id,
+        .remote_name = host->name,
         .lonc_version = loncapa->version,
+        .allow_insecure = loncapa->allow_insecure,
     };
     host->listed = true;
     pump(host);

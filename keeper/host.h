@@ -51,8 +51,10 @@ struct host {
     union address address;   /* from the table */
     uint16_t port;
     struct handshake_identity identity;
-    char version[32];   /* of its lond; empty until the first handshake */
-    union address peer; /* the address of that lond */
+    char version[32];         /* of its lond; empty until the first handshake */
+    union address peer;       /* the address of that lond */
+    enum handshake_mode mode; /* of its newest connection */
+    char *detail;             /* of the last failed attempt, beside health's reason; or NULL */
 
     struct health health;
     bool probing;           /* an attempt is wanted though no request waits for it */

@@ -52,6 +52,16 @@ struct host *hosts_hold(struct hosts *hosts, const char *name)
     return host;
 }
 
+struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, const char *id)
+{
+    struct host *alias = find_id(hosts, id);
+    if (alias == NULL || !alias->listed ||
+        compare_names(alias, (struct host *)(uintptr_t)host) != 0)
+        return NULL;
+    alias->users++;
+    return alias;
+}
+
 static void remove_if_unused(struct hosts *hosts, struct host *host)
 {
     if (!host_is_unused(host))

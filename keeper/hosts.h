@@ -40,6 +40,9 @@ int hosts_apply(struct hosts *hosts);
 struct host *hosts_hold(struct hosts *hosts, const char *name);
 void hosts_release(struct host *host);
 
+/* The same for another lonHostID of the same DNS name; NULL when `id` is none. */
+struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, const char *id);
+
 /* SIGUSR1: each host that is not healthy is tried now. */
 void hosts_forgive(struct hosts *hosts);
 

@@ -20,6 +20,7 @@
 #include "common/unix.h"
 #include "keeper/client.h"
 #include "keeper/control.h"
+#include "keeper/credentials.h"
 #include "keeper/hosts.h"
 #include "keeper/intake.h"
 #include "keeper/keeper.h"
@@ -27,6 +28,7 @@
 #include "keeper/presence.h"
 #include "keeper/resolver.h"
 #include "keeper/status.h"
+#include "keeper/tlswork.h"
 
 struct keeper {
     struct service service;
@@ -42,16 +44,25 @@ struct keeper {
     char *bound[2]; /* paths of sockets that were bound here, and not by systemd */
 };
 
-/* Each complaint goes to the log, and to whoever asked for the reload. */
+/* A complaint goes to the log, */
+void keeper_say_in_log(void *argument, const char *text)
+{
+    (void)argument;
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
+}
+
+/* and to whoever asked for the reload. */
 static void say(void *argument, const char *text)
 {
     json_array_append_new(argument, json_string(text));
-    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
+    keeper_say_in_log(NULL, text);
 }
 
 /* --- Configuration ---------------------------------------------------------------------------- */
 
-static void put_into_force(struct keeper *keeper, struct config *config)
+/* Both become the keeper's; credentials belong to a valid configuration. */
+static void put_into_force(struct keeper *keeper, struct config *config,
+                           struct credentials *credentials)
 {
     struct service *service = &keeper->service;
     struct config *old = service->config;
@@ -63,6 +74,8 @@ static void put_into_force(struct keeper *keeper, struct config *config)
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
     lonclog_open(config->settings.log_file);
     resolver_reload(service->resolver);
+    if (config->valid)
+        credentials_apply(credentials, service);
     if (config->valid && hosts_apply(&keeper->hosts) < 0)
         log_write(LOG_CRIT, NULL, "no memory for all hosts of the table");
     if (config->valid) {
@@ -89,13 +102,17 @@ static json_t *reload(void *argument)
     struct complaints complaints = {.say = say, .argument = said};
     presence_reloading(keeper->presence);
     struct config *config = config_load(keeper->config_path, &complaints);
-    if (config != NULL && config->valid) {
-        put_into_force(keeper, config);
+    struct credentials *credentials = NULL;
+    if (config != NULL && config->valid)
+        credentials = credentials_load(config, &complaints);
+    if (credentials != NULL && complaints.count == 0) {
+        put_into_force(keeper, config, credentials);
         hosts_forgive(&keeper->hosts);
     } else {
+        credentials_free(credentials);
         config_free(config);
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "reload failed with %u complaints; the old configuration stays in force",
+                  "reload failed, complaints: %u; the old configuration stays in force",
                   complaints.count);
     }
     presence_ready(keeper->presence);
@@ -339,6 +356,9 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->presence = presence_new(service, &keeper->status);
     if (keeper->presence == NULL)
         return -ENOMEM;
+    service->tls_works = tls_works_new(service);
+    if (service->tls_works == NULL)
+        return -ENOMEM;
     count_descriptors(service);
     return open_sockets(keeper);
 }
@@ -361,10 +381,32 @@ static void finish(struct keeper *keeper)
     control_free(keeper->control);
     presence_free(keeper->presence);
     hosts_free(&keeper->hosts);
+    tls_works_free(keeper->service.tls_works);
+    credentials_free(keeper->service.credentials);
     resolver_free(keeper->service.resolver);
     buffer_free(&keeper->service.reply);
     loop_close(&keeper->service.loop);
     config_free(keeper->service.config);
+}
+
+/*
+ * What is wrong with a certificate does not keep a keeper that starts from serving those who need
+ * none; the rest are told apart as `authentication`, and the log says why.
+ */
+static int put_first_into_force(struct keeper *keeper, struct config *config)
+{
+    struct complaints complaints = {.say = keeper_say_in_log};
+    struct credentials *credentials = NULL;
+    if (config->valid)
+        credentials = credentials_load(config, &complaints);
+    if (config->valid && credentials == NULL)
+        return -ENOMEM;
+    keeper->service.config = NULL; /* put_into_force frees the one before */
+    put_into_force(keeper, config, credentials);
+    if (complaints.count > 0)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
+                  "ssl is off until a reload");
+    return 0;
 }
 
 int keeper_run(struct config *config, const char *config_path)
@@ -373,9 +415,9 @@ int keeper_run(struct config *config, const char *config_path)
     keeper.config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
     int r = start(&keeper, config);
+    if (r >= 0)
+        r = put_first_into_force(&keeper, config);
     if (r >= 0) {
-        keeper.service.config = NULL; /* put_into_force frees the one before */
-        put_into_force(&keeper, config);
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STARTED},
                   "lonc-keeper " LONC_VERSION " is ready");
         presence_ready(keeper.presence);

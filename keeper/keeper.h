@@ -14,4 +14,7 @@
  */
 int keeper_run(struct config *config, const char *config_path);
 
+/* A complaint about a configuration, as the log has it; for struct complaints. */
+void keeper_say_in_log(void *argument, const char *text);
+
 #endif

@@ -12,7 +12,11 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "keeper/credentials.h"
+#include "keeper/keyfile.h"
 #include "keeper/lond.h"
+#include "keeper/request.h"
+#include "keeper/tlswork.h"
 
 /* Reads in one turn, so that one course dump does not keep the others waiting. */
 #define READS_PER_TURN 8
@@ -24,40 +28,51 @@ static char dustbin[64 * 1024];
 
 static void free_handshake(struct lond *lond)
 {
+    keyfile_remove(&lond->key_file);
     if (lond->handshake != NULL)
         explicit_bzero(lond->handshake, sizeof(*lond->handshake));
     free(lond->handshake);
     lond->handshake = NULL;
 }
 
+/* While TLS is spoken the socket is not the connection's to close. */
 static void close_socket(struct lond *lond)
 {
     int fd = lond->watch.fd;
-    if (fd < 0)
-        return;
     loop_unwatch(&lond->service->loop, &lond->watch);
-    close(fd);
-    service_closed(lond->service);
+    if (lond->tls != NULL) {
+        tls_work_close(lond->tls);
+        lond->tls = NULL;
+    } else if (fd >= 0) {
+        close(fd);
+        service_closed(lond->service);
+    }
 }
 
 void lond_close(struct lond *lond)
 {
     deadline_stop(&lond->deadline);
     close_socket(lond);
+    free_handshake(lond);
     free(lond->candidates);
     cipher_free(lond->cipher);
     explicit_bzero(lond->key, sizeof(lond->key));
-    free_handshake(lond);
     buffer_free(&lond->in);
     buffer_free(&lond->out);
     free(lond);
 }
 
-static void lose(struct lond *lond, enum reason reason)
+static void lose_saying(struct lond *lond, enum reason reason, const char *detail)
 {
+    lond->detail = detail;
     lond->state = LOND_DISCONNECTED;
     lond->changed(lond, LOND_LOST, reason);
     lond_close(lond);
+}
+
+static void lose(struct lond *lond, enum reason reason)
+{
+    lose_saying(lond, reason, NULL);
 }
 
 static void on_handshake_timeout(struct deadline *deadline)
@@ -125,20 +140,18 @@ static int need_cipher(struct lond *lond)
     return lond->cipher != NULL ? 0 : cipher_new(&lond->cipher, lond->key);
 }
 
-static const char encrypt_prefix[] = "encrypt:";
-#define ENCRYPT_PREFIX_LENGTH (sizeof(encrypt_prefix) - 1)
-
-/* Puts the enciphered request into `out`. */
-static int encipher(struct lond *lond, const struct transaction *transaction)
+/* Puts the enciphered request into `out`, behind its prefix, which lond reads first. */
+static int encipher(struct lond *lond, const struct request *request, const char *prefix)
 {
-    const char *command = transaction->request + ENCRYPT_PREFIX_LENGTH;
-    size_t length = transaction->length - ENCRYPT_PREFIX_LENGTH - 1;
     int r = need_cipher(lond);
     if (r == 0)
-        r = buffer_reserve(&lond->out, cipher_encrypted_size(length));
+        r = buffer_reserve(&lond->out, request->prefix + cipher_encrypted_size(request->length));
+    if (r == 0)
+        r = buffer_append(&lond->out, prefix, request->prefix);
     if (r < 0)
         return r;
-    lond->out.end += cipher_encrypt(lond->cipher, command, length, lond->out.data + lond->out.end);
+    lond->out.end += cipher_encrypt(lond->cipher, request->command, request->length,
+                                    lond->out.data + lond->out.end);
     return 0;
 }
 
@@ -146,14 +159,17 @@ int lond_send(struct lond *lond, struct transaction *transaction)
 {
     const char *bytes = transaction->request;
     size_t length = transaction->length;
-    if (length > ENCRYPT_PREFIX_LENGTH &&
-        memcmp(bytes, encrypt_prefix, ENCRYPT_PREFIX_LENGTH) == 0) {
-        int r = encipher(lond, transaction);
+    struct request request = request_parse(bytes, length);
+    if (request.encrypt) {
+        int r = encipher(lond, &request, bytes);
         if (r < 0)
             return r == -ENOBUFS ? r : -ENOMEM;
         bytes = lond->out.data + lond->out.start;
         length = buffer_length(&lond->out);
     }
+    /* lond goes on as whom it was told to be, and the next request is not meant for that one. */
+    if (request_is_for_other(&request, lond->identity->remote_id))
+        lond->closing = true;
     lond->state = LOND_SENDING_REQUEST;
     int r = send_bytes(lond, bytes, length);
     if (r < 0 && !lond->sent_any)
@@ -189,6 +205,7 @@ static void finish_handshake(struct lond *lond)
 {
     memcpy(lond->key, lond->handshake->key, sizeof(lond->key));
     strlcpy(lond->version, lond->handshake->peer_version, sizeof(lond->version));
+    lond->mode = lond->handshake->mode;
     free_handshake(lond);
     buffer_free(&lond->out);
     lond->opened = true;
@@ -196,9 +213,86 @@ static void finish_handshake(struct lond *lond)
     lond->changed(lond, LOND_OPENED, REASON_NONE);
 }
 
-static enum reason reason_of(enum handshake_error error)
+static void lose_handshake(struct lond *lond, enum handshake_error error)
 {
-    return error == HANDSHAKE_REFUSED ? REASON_AUTHENTICATION : REASON_HANDSHAKE;
+    static const struct {
+        enum reason reason;
+        const char *detail;
+    } meanings[] = {
+        [HANDSHAKE_REFUSED] = {REASON_AUTHENTICATION, "lond does not accept this server"},
+        [HANDSHAKE_INSECURE_ONLY] = {REASON_AUTHENTICATION,
+                                     "lond speaks insecure only, and loncAllowInsecure is 0"},
+        [HANDSHAKE_UNEXPECTED] = {REASON_HANDSHAKE, NULL},
+    };
+    lose_saying(lond, meanings[error].reason, meanings[error].detail);
+}
+
+/* Our turn, and then the time that a state may take begins. */
+static void go_on(struct lond *lond)
+{
+    if (send_handshake_line(lond) < 0) {
+        lose(lond, REASON_HANDSHAKE);
+        return;
+    }
+    if (lond->state == LOND_IDLE)
+        finish_handshake(lond);
+    else
+        deadline_start(&lond->service->handshaking, &lond->deadline);
+}
+
+/* The key is here, and TLS is over. */
+static void take_key(struct lond *lond)
+{
+    struct tls_work *work = lond->tls;
+    enum handshake_error error =
+        handshake_take_key(lond->handshake, work->digits, sizeof(work->digits));
+    if (error != HANDSHAKE_OK) {
+        lose_saying(lond, REASON_TLS, "the key's line has something else than hex digits");
+        return;
+    }
+    lond->tls_version = tls_version(work->tls);
+    lond->tls = NULL;
+    tls_work_free(work);
+    go_on(lond);
+}
+
+static void on_tls_advanced(struct tls_work *work)
+{
+    struct lond *lond = work->owner;
+    if (work->progress == TLS_FAILED)
+        lose_saying(lond, REASON_TLS, tls_failure(work->tls));
+    else if (loop_watch(&lond->service->loop, &lond->watch, work->fd,
+                        work->progress == TLS_WANTS_WRITE ? EPOLLOUT : READABLE) < 0)
+        lose(lond, REASON_NO_MEMORY);
+    else if (work->progress == TLS_DONE)
+        take_key(lond);
+}
+
+/* The thread has the descriptor to itself. The step has one time-out, however often it goes on. */
+static void advance_tls(struct lond *lond)
+{
+    loop_unwatch(&lond->service->loop, &lond->watch);
+    if (tls_work_advance(lond->tls) < 0)
+        lose(lond, REASON_NO_MEMORY);
+}
+
+static void start_tls(struct lond *lond)
+{
+    struct tls_context *context = lond->service->credentials->tls;
+    if (context == NULL) {
+        lose_saying(lond, REASON_TLS, "a reload has turned ssl off meanwhile");
+        return;
+    }
+    lond->tls = tls_work_new(lond->service->tls_works, context, lond->watch.fd,
+                             lond->identity->remote_name);
+    if (lond->tls == NULL) {
+        lose(lond, REASON_NO_MEMORY);
+        return;
+    }
+    lond->tls->advanced = on_tls_advanced;
+    lond->tls->owner = lond;
+    deadline_start(&lond->service->handshaking, &lond->deadline);
+    advance_tls(lond);
 }
 
 /* One line of the dialogue has come. */
@@ -207,19 +301,18 @@ static void advance(struct lond *lond, size_t length)
     enum handshake_error error =
         handshake_input(lond->handshake, lond->in.data + lond->in.start, length - 1);
     if (error != HANDSHAKE_OK) {
-        lose(lond, reason_of(error));
+        lose_handshake(lond, error);
         return;
     }
     buffer_consume(&lond->in, length);
+    lond->state = lond->handshake->state;
     /* It answers what is asked and nothing more; whatever else this is, it is no lond. */
-    if (buffer_length(&lond->in) > 0 || send_handshake_line(lond) < 0) {
+    if (buffer_length(&lond->in) > 0)
         lose(lond, REASON_HANDSHAKE);
-        return;
-    }
-    if (lond->state == LOND_IDLE)
-        finish_handshake(lond);
+    else if (lond->state == LOND_EXCHANGING_KEY)
+        start_tls(lond);
     else
-        deadline_start(&lond->service->handshaking, &lond->deadline);
+        go_on(lond);
 }
 
 static void read_handshake(struct lond *lond)
@@ -393,6 +486,10 @@ static void on_ready(struct watch *watch, uint32_t events)
         connected(lond);
         return;
     }
+    if (lond->tls != NULL) {
+        advance_tls(lond);
+        return;
+    }
     if (events & EPOLLOUT) {
         if (flush(lond) < 0) {
             lose(lond, lond->opened ? REASON_LOST : REASON_HANDSHAKE);
@@ -458,6 +555,29 @@ static int start_connecting(struct lond *lond, uint16_t port)
     return 0;
 }
 
+/* Chooses the mode, with what it needs. 0 or a negative errno, -ENOKEY where there is none. */
+static int begin_handshake(struct lond *lond, const struct handshake_identity *identity)
+{
+    const struct credentials *credentials = lond->service->credentials;
+    enum handshake_mode mode = credentials_mode(credentials, identity);
+    uint8_t key[CIPHER_KEY_SIZE] = {0};
+    if (mode == HANDSHAKE_INSECURE && !identity->allow_insecure)
+        return -ENOKEY;
+    if (mode == HANDSHAKE_LOCAL) {
+        int r = keyfile_create(credentials->directory, &lond->key_file, key);
+        if (r < 0) {
+            log_write(LOG_WARNING, &(struct log_about){.host = identity->remote_id},
+                      "cannot write a key file in %s: %s", credentials->directory, strerror(-r));
+            return -ENOKEY;
+        }
+    }
+    handshake_begin(lond->handshake, identity, mode, lond->key_file);
+    memcpy(lond->handshake->key, key, sizeof(key));
+    explicit_bzero(key, sizeof(key));
+    lond->state = lond->handshake->state;
+    return 0;
+}
+
 /* On its way to the first address left where that does not fail at once. 0 or a negative errno. */
 static int connect_next(struct lond *lond)
 {
@@ -510,11 +630,12 @@ struct lond *lond_open(struct service *service, const struct addresses *addresse
     lond->service = service;
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
     lond->handshake = handshake;
-    handshake_begin(handshake, identity);
-    lond->state = handshake->state;
-    *candidates = (struct candidates){.addresses = *addresses, .port = port};
+    lond->identity = identity;
     lond->candidates = candidates;
-    int r = connect_next(lond);
+    *candidates = (struct candidates){.addresses = *addresses, .port = port};
+    int r = begin_handshake(lond, identity);
+    if (r == 0)
+        r = connect_next(lond);
     if (r < 0) {
         lond_close(lond);
         errno = -r;

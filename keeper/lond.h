@@ -37,6 +37,7 @@ struct lond {
     bool opened;       /* the handshake is over */
     LIST_ENTRY(lond) link;
 
+    const struct handshake_identity *identity;
     union address address;         /* connecting or connected to it */
     struct candidates *candidates; /* while connecting: the addresses that are left to try */
 
@@ -53,7 +54,12 @@ struct lond {
     enum reason
         discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
     struct handshake *handshake; /* until it is over */
+    struct tls_work *tls;        /* while TLS is spoken, and has the descriptor */
+    char *key_file;              /* local mode, until the handshake is over */
+    const char *detail;          /* LOND_LOST: what there is to say beside the reason, or NULL */
     char version[32];            /* what lond said of itself, once opened */
+    enum handshake_mode mode;    /* once opened */
+    const char *tls_version;     /* ssl, once opened */
     uint8_t key[CIPHER_KEY_SIZE];
     struct cipher *cipher; /* made when first needed */
     struct deadline deadline;
@@ -66,8 +72,8 @@ void lond_setup(struct service *service);
  * Starts to connect to the first of `addresses`, of which there is one at least, at `port`. Where
  * that fails the next is tried, each within connect_timeout; what is told is how the last failed.
  * Once TCP is established the others are not tried any more. The addresses are copied; the identity
- * must outlive the connection. Returns NULL with errno set when all fail at once; then `changed` is
- * not called.
+ * must outlive the connection. Returns NULL with errno set when all fail at once, ENOKEY where there
+ * is no mode to authenticate in; then `changed` is not called.
  */
 struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity);

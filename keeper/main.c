@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/config.h"
 #include "common/log.h"
 #include "keeper/cipher.h"
+#include "keeper/credentials.h"
 #include "keeper/keeper.h"
 
 static const char help_text[] =
@@ -76,29 +78,30 @@ static void say_on_standard_error(void *argument, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-static void say_in_log(void *argument, const char *text)
-{
-    (void)argument;
-    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
-}
-
 static int check(const struct options *options)
 {
     struct complaints complaints = {.say = say_on_standard_error};
     struct config *config = config_load(options->config, &complaints);
-    bool valid = config != NULL && config->valid;
+    struct credentials *credentials = NULL;
+    if (config != NULL && config->valid)
+        credentials = credentials_load(config, &complaints);
+    bool valid = credentials != NULL && complaints.count == 0;
     if (valid)
         printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
     else
-        fprintf(stderr, "%u complaints\n", complaints.count);
+        fprintf(stderr, "complaints: %u\n", complaints.count);
+    credentials_free(credentials);
     config_free(config);
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int run(const struct options *options)
 {
-    struct complaints complaints = {.say = say_in_log};
+    struct complaints complaints = {.say = keeper_say_in_log};
     log_open("lonc-keeper", LOG_TARGET_AUTO, LOG_INFO, LOG_JOURNAL_SOCKET);
+    /* Keys are in this process's memory: nobody of the same user may look, and no core is written.
+     */
+    prctl(PR_SET_DUMPABLE, 0);
     int r = cipher_initialize();
     if (r < 0) {
         log_write(LOG_CRIT, NULL, "libgcrypt cannot be used: %s", strerror(-r));

@@ -15,7 +15,8 @@ static const struct {
     [REASON_UNREACHABLE] = {"unreachable", "unreachable"},
     [REASON_NAME] = {"name", "name not resolved"},
     [REASON_HANDSHAKE] = {"handshake", "the handshake failed"},
-    [REASON_AUTHENTICATION] = {"authentication", "lond does not accept this server"},
+    [REASON_AUTHENTICATION] = {"authentication", "authentication failed"},
+    [REASON_TLS] = {"tls", "TLS failed"},
     [REASON_UNKNOWN_HOST] = {"unknown-host", "no such host in hosts.tab"},
     [REASON_WRONG_DIRECTORY] = {"wrong-directory", "the socket is not in lonSockDir"},
     [REASON_NO_TABLE] = {"no-table", "no valid host table has been read"},
@@ -53,6 +54,8 @@ enum reason reason_from_errno(int error)
         return REASON_REFUSED;
     case ETIMEDOUT:
         return REASON_TIMED_OUT;
+    case ENOKEY:
+        return REASON_AUTHENTICATION;
     case EMFILE:
     case ENFILE:
         return REASON_NO_DESCRIPTOR;

@@ -15,7 +15,8 @@ enum reason {
     REASON_UNREACHABLE,    /* the network knows no way */
     REASON_NAME,           /* DNS has no address for it, or does not answer */
     REASON_HANDSHAKE,      /* the peer closed, or said what no lond says */
-    REASON_AUTHENTICATION, /* the peer does not accept this server */
+    REASON_AUTHENTICATION, /* one side does not accept how the other would prove who it is */
+    REASON_TLS,            /* the TLS step failed */
 
     /* Why a request was answered con_lost. */
     REASON_UNKNOWN_HOST,    /* the socket's name is no host of the table */

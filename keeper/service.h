@@ -27,7 +27,9 @@ struct service {
     struct config *config;    /* in force; never NULL */
     struct settings settings; /* of it; here, so that deadlines can point at them for good */
     struct hosts *hosts;
-    bool stopping; /* no new work: what is under way is finished */
+    struct tls_works *tls_works;
+    struct credentials *credentials; /* in force; NULL until there is a valid configuration */
+    bool stopping;                   /* no new work: what is under way is finished */
 
     /* One queue for each time-out of the settings that many objects share. */
     struct deadline_queue connecting, handshaking, replying, pruning; /* lond.c */

@@ -72,6 +72,8 @@ static json_t *trouble_json(const struct host *host)
                   "reason", reason_word(host->health.reason), "queued", (json_int_t)host->queued);
     if (trouble == NULL)
         return NULL;
+    if (host->detail != NULL)
+        json_object_set_new(trouble, "detail", json_string(host->detail));
     json_object_set_new(trouble, "addresses", addresses_json(host));
     if (host->health.dead_since != 0)
         json_object_set_new(trouble, "dead_for", seconds(now - host->health.dead_since));
@@ -117,6 +119,25 @@ json_t *status_json(const struct status *status)
         (json_int_t)service->descriptors, "handovers_cut", (json_int_t)service->handovers_cut);
 }
 
+json_t *status_connections_json(const struct host *host)
+{
+    json_t *connections = json_array();
+    for (unsigned list = 0; list < POOL_LISTS; list++) {
+        const struct lond *lond;
+        LIST_FOREACH (lond, &host->pool[list], link) {
+            json_t *connection = json_pack("{s:s, s:b}", "state", lond_state_name(lond->state),
+                                           "busy", lond->transaction != NULL);
+            if (lond->opened)
+                json_object_set_new(connection, "mode",
+                                    json_string(handshake_mode_word(lond->mode)));
+            if (lond->tls_version != NULL)
+                json_object_set_new(connection, "tls", json_string(lond->tls_version));
+            json_array_append_new(connections, connection);
+        }
+    }
+    return connections;
+}
+
 /* --- loncstatus.txt --------------------------------------------------------------------------- */
 
 /* What the old daemon counted: how many failures are left before the host is dead. */
@@ -142,8 +163,8 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     if (host->health.state != HEALTH_HEALTHY)
         fprintf(file, "%s\n", reason_text(host->health.reason));
     else if (host->version[0] != '\0')
-        fprintf(file, "connected to lond %s at %s\n", host->version,
-                address_text(&host->peer, peer));
+        fprintf(file, "connected to lond %s at %s, %s\n", host->version,
+                address_text(&host->peer, peer), handshake_mode_word(host->mode));
     else
         fputs("no connection yet\n", file);
     fputs("Active connection statuses: \n", file);

@@ -24,6 +24,9 @@ void status_line(const struct status *status, char *line, size_t size);
 /* All of it, as an object that the caller owns; NULL without memory. */
 json_t *status_json(const struct status *status);
 
+/* The connections of one host, as an array that the caller owns; NULL without memory. */
+json_t *status_connections_json(const struct host *host);
+
 /*
  * Writes `<lonDocRoot>/lon-status/loncstatus.txt` (PROTOCOL.md section 6), whole or not at all. 0
  * or a negative errno.

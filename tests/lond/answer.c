@@ -27,10 +27,15 @@
 static char pattern[PATTERN_SIZE];
 
 static const enum after after_manner[MANNER_COUNT] = {
-    [MANNER_PLAIN] = AFTER_READ,     [MANNER_REFUSE] = AFTER_CLOSE, [MANNER_SILENT] = AFTER_NOTHING,
-    [MANNER_CLOSE] = AFTER_CLOSE,    [MANNER_RESET] = AFTER_RESET,  [MANNER_GARBAGE] = AFTER_READ,
-    [MANNER_NOLINE] = AFTER_NOTHING, [MANNER_DRIP] = AFTER_READ,    [MANNER_HALF] = AFTER_CLOSE,
-    [MANNER_STALL] = AFTER_NOTHING,  [MANNER_TWO] = AFTER_READ,     [MANNER_LAST] = AFTER_CLOSE,
+    [MANNER_PLAIN] = AFTER_READ,        [MANNER_REFUSE] = AFTER_CLOSE,
+    [MANNER_SILENT] = AFTER_NOTHING,    [MANNER_CLOSE] = AFTER_CLOSE,
+    [MANNER_RESET] = AFTER_RESET,       [MANNER_GARBAGE] = AFTER_READ,
+    [MANNER_NOLINE] = AFTER_NOTHING,    [MANNER_DRIP] = AFTER_READ,
+    [MANNER_HALF] = AFTER_CLOSE,        [MANNER_STALL] = AFTER_NOTHING,
+    [MANNER_TWO] = AFTER_READ,          [MANNER_LAST] = AFTER_CLOSE,
+    [MANNER_SHORT] = AFTER_READ,        [MANNER_LONG] = AFTER_READ,
+    [MANNER_BARE] = AFTER_READ,         [MANNER_NOTIFY] = AFTER_NOTIFY,
+    [MANNER_FAREWELL] = AFTER_FAREWELL, [MANNER_TICKET] = AFTER_TICKET,
 };
 
 void answer_initialize(void)
@@ -45,20 +50,23 @@ static void finish(struct connection *connection)
     buffer_clear(&connection->out);
     connection->sent = 0;
     connection->pause = connection->pace = 0;
-    if (connection->after == AFTER_CLOSE || connection->after == AFTER_RESET) {
+    if (connection->after == AFTER_NOTIFY || connection->after == AFTER_FAREWELL)
+        tls_notify(connection);
+    else if (connection->after == AFTER_TICKET)
+        tls_ticket(connection);
+    if (connection->after == AFTER_CLOSE || connection->after == AFTER_RESET ||
+        connection->after == AFTER_FAREWELL) {
         connection_drop(connection, connection->after == AFTER_RESET);
         return;
     }
-    connection->doing = connection->after == AFTER_READ ? DOING_READ : DOING_NOTHING;
+    connection->doing = connection->after == AFTER_NOTHING ? DOING_NOTHING : DOING_READ;
     if (connection->doing == DOING_NOTHING)
         return;
     if (connection->stage == STAGE_RECEIVING_REPLY) {
         connection->stage = STAGE_IDLE;
         counts[COUNT_ANSWERS]++;
-    } else if (connection->stage == STAGE_RECEIVING_KEY) {
-        connection->stage = STAGE_IDLE;
-        counts[COUNT_HANDSHAKES]++;
-        answer_strike(connection, STAGE_IDLE);
+    } else {
+        handshake_answered(connection);
     }
 }
 
@@ -81,7 +89,7 @@ static ssize_t write_piece(struct connection *connection)
     if (connection->pattern_left > 0) {
         if (size > connection->pattern_left)
             size = (size_t)connection->pattern_left;
-        sent = send(connection->watch.fd, pattern + connection->pattern_at, size, MSG_NOSIGNAL);
+        sent = tls_send(connection, pattern + connection->pattern_at, size);
         if (!sent_some(connection, sent))
             return -1;
         connection->pattern_left -= (uint64_t)sent;
@@ -91,7 +99,7 @@ static ssize_t write_piece(struct connection *connection)
     size = connection->out.length - connection->sent;
     if (size == 0)
         return 0;
-    sent = send(connection->watch.fd, connection->out.data + connection->sent, size, MSG_NOSIGNAL);
+    sent = tls_send(connection, connection->out.data + connection->sent, size);
     if (!sent_some(connection, sent))
         return -1;
     connection->sent += (size_t)sent;
@@ -116,8 +124,7 @@ static void drip(struct connection *connection)
         finish(connection);
         return;
     }
-    if (!sent_some(connection, send(connection->watch.fd, connection->out.data + connection->sent,
-                                    1, MSG_NOSIGNAL)))
+    if (!sent_some(connection, tls_send(connection, connection->out.data + connection->sent, 1)))
         return; /* a peer that does not even take one byte: RDHUP will tell, or it waits */
     connection->sent++;
     connection_start_timer(connection, connection->pace);
@@ -171,8 +178,21 @@ static void compose(struct connection *connection, enum manner manner, const cha
     case MANNER_PLAIN:
     case MANNER_DRIP:
     case MANNER_LAST:
+    case MANNER_NOTIFY:
+    case MANNER_TICKET:
         buffer_append(out, text, length);
         buffer_append(out, "\n", 1);
+        break;
+    case MANNER_SHORT:
+        buffer_append(out, text, length > 0 ? length - 1 : 0);
+        buffer_append(out, "\n", 1);
+        break;
+    case MANNER_LONG:
+        buffer_append(out, text, length);
+        buffer_append(out, "0\n", 2);
+        break;
+    case MANNER_BARE:
+        buffer_append(out, text, length);
         break;
     case MANNER_HALF:
     case MANNER_STALL:
@@ -193,24 +213,25 @@ static void compose(struct connection *connection, enum manner manner, const cha
     }
 }
 
-/* One call either way; a short answer is cheaper copied than gathered. */
-static ssize_t send_line(int fd, const char *text, size_t length)
+/* One call either way; a short answer is cheaper copied than gathered, and no long one goes
+ * through TLS. */
+static ssize_t send_line(struct connection *connection, const char *text, size_t length)
 {
     struct iovec parts[2] = {{(char *)text, length}, {(char *)"\n", 1}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     char line[SHORT_LINE];
 
     if (length >= sizeof(line))
-        return sendmsg(fd, &message, MSG_NOSIGNAL);
+        return sendmsg(connection->watch.fd, &message, MSG_NOSIGNAL);
     memcpy(line, text, length);
     line[length] = '\n';
-    return send(fd, line, length + 1, MSG_NOSIGNAL);
+    return tls_send(connection, line, length + 1);
 }
 
 /* The usual answer, without a buffer. */
 static void write_at_once(struct connection *connection, const char *text, size_t length)
 {
-    ssize_t sent = send_line(connection->watch.fd, text, length);
+    ssize_t sent = send_line(connection, text, length);
 
     connection->after = AFTER_READ;
     if (sent == (ssize_t)length + 1) {
@@ -255,6 +276,12 @@ void answer_give(struct connection *connection, enum manner manner, const char *
 
     SAY("%d <- %.*s", connection->watch.fd, (int)(length < 200 ? length : 200), text);
     give(connection, fault != MANNER_PLAIN ? fault : manner, text, length);
+}
+
+void answer_impose(struct connection *connection, enum manner manner, const char *text,
+                   size_t length)
+{
+    give(connection, manner, text, length);
 }
 
 void answer_strike(struct connection *connection, enum stage stage)

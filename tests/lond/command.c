@@ -15,7 +15,6 @@ static const char no_key[] = "error:no --peer, so no key";
 
 struct request {
     struct connection *connection;
-    const char *id;   /* the host it is for */
     const char *text; /* what follows the command's name */
     size_t length;
 };
@@ -24,7 +23,7 @@ static void run_ping(struct request *request)
 {
     char answer[300];
 
-    snprintf(answer, sizeof(answer), "pong:%s", request->id);
+    snprintf(answer, sizeof(answer), "pong:%s", request->connection->id);
     answer_text(request->connection, MANNER_PLAIN, answer);
 }
 
@@ -184,26 +183,47 @@ static void execute(struct request *request, const char *whole, size_t whole_len
     commands[i].run(request);
 }
 
-/* A request may name its host: `sethost:<id>:<request>`. */
+/*
+ * A request may name its host, `sethost:<id>:<request>`, and so may a line of its own. The
+ * connection is that host's from then on, as with the real lond. Moves past it; false when that was
+ * all, or an error, and the answer has been given.
+ */
+static bool take_sethost(struct connection *connection, const char **line, size_t *length)
+{
+    const char *id = *line + strlen("sethost:"), *end = *line + *length, *colon;
+
+    if (*length <= strlen("sethost:") || memcmp(*line, "sethost:", strlen("sethost:")) != 0)
+        return true;
+    colon = memchr(id, ':', (size_t)(end - id));
+    if (colon == NULL)
+        colon = end;
+    if ((size_t)(colon - id) >= sizeof(connection->id) ||
+        !handshake_knows(id, (size_t)(colon - id))) {
+        answer_text(connection, MANNER_PLAIN, "error:no such host");
+        return false;
+    }
+    snprintf(connection->id, sizeof(connection->id), "%.*s", (int)(colon - id), id);
+    if (colon == end) {
+        answer_text(connection, MANNER_PLAIN, "ok");
+        return false;
+    }
+    *line = colon + 1;
+    *length = (size_t)(end - *line);
+    return true;
+}
+
 static void execute_for_host(struct connection *connection, const char *line, size_t length)
 {
-    struct request request = {connection, connection->id, line, length};
-    const char *id = line + strlen("sethost:"), *colon;
-    char name[256];
+    const char *text = line;
+    size_t rest = length;
 
-    if (length > strlen("sethost:") && memcmp(line, "sethost:", strlen("sethost:")) == 0) {
-        colon = memchr(id, ':', length - strlen("sethost:"));
-        if (colon == NULL || (size_t)(colon - id) >= sizeof(name) ||
-            !handshake_knows(id, (size_t)(colon - id))) {
-            answer_text(connection, MANNER_PLAIN, "error:no such host");
-            return;
-        }
-        snprintf(name, sizeof(name), "%.*s", (int)(colon - id), id);
-        request.id = name;
-        request.text = colon + 1;
-        request.length = (size_t)(line + length - request.text);
-    }
-    execute(&request, line, length);
+    if (take_sethost(connection, &text, &rest))
+        execute(&(struct request){connection, text, rest}, line, length);
+}
+
+static bool is_enciphered(const char *line, size_t length)
+{
+    return length >= strlen("enc:") && memcmp(line, "enc:", strlen("enc:")) == 0;
 }
 
 static void execute_enciphered(struct connection *connection, const char *line, size_t length)
@@ -228,12 +248,17 @@ static void execute_enciphered(struct connection *connection, const char *line, 
 
 void command_line(struct connection *connection, const char *line, size_t length)
 {
+    const char *text = line;
+    size_t rest = length;
+
     counts[COUNT_REQUESTS]++;
     connection->stage = STAGE_RECEIVING_REPLY;
-    if (length >= strlen("enc:") && memcmp(line, "enc:", strlen("enc:")) == 0)
-        execute_enciphered(connection, line, length);
+    if (!take_sethost(connection, &text, &rest))
+        return;
+    if (is_enciphered(text, rest))
+        execute_enciphered(connection, text, rest);
     else
-        execute_for_host(connection, line, length);
+        execute(&(struct request){connection, text, rest}, line, length);
 }
 
 bool command_is_counted(const char *text)

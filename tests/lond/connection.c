@@ -57,6 +57,7 @@ void connection_bury(void)
     while ((connection = LIST_FIRST(&gone)) != NULL) {
         LIST_REMOVE(connection, all);
         idea_close(connection);
+        tls_end(connection);
         buffer_free(&connection->in);
         buffer_free(&connection->out);
         free(connection);
@@ -164,6 +165,8 @@ static void settle(struct connection *connection)
         return;
     if (connection->doing == DOING_READ)
         interest |= EPOLLIN;
+    else if (connection->doing == DOING_TLS)
+        interest |= tls_interest(connection);
     else if (connection->doing == DOING_WRITE)
         interest |= EPOLLOUT;
     if (interest != connection->interest)
@@ -179,8 +182,12 @@ static void on_ready(struct watch *watch, uint32_t events)
         return;
     if (connection->doing == DOING_READ)
         read_some(connection);
+    else if (connection->doing == DOING_TLS && (events & EPOLLIN))
+        tls_continue(connection);
     else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         connection_lost(connection);
+    else if (connection->doing == DOING_TLS)
+        tls_continue(connection);
     else if (connection->doing == DOING_WRITE)
         answer_write(connection);
     settle(connection);
@@ -248,9 +255,9 @@ void connection_accept(int fd)
     counts[COUNT_ACCEPTED]++;
     if (++connection_count > counts[COUNT_PEAK])
         counts[COUNT_PEAK] = connection_count;
-    connection->surplus = lond.max_connections > 0 && connection_count > lond.max_connections;
-    counts[COUNT_SURPLUS] += connection->surplus;
-    SAY("%d accepted%s", fd, connection->surplus ? ", one too many" : "");
+    connection->unwelcome = lond.max_connections > 0 && connection_count > lond.max_connections;
+    counts[COUNT_SURPLUS] += connection->unwelcome;
+    SAY("%d accepted%s", fd, connection->unwelcome ? ", one too many" : "");
     answer_strike(connection, STAGE_ACCEPT);
     settle(connection);
 }

@@ -193,10 +193,25 @@ static void do_set(const char *text, struct buffer *out)
     char name[32] = "";
     int after = 0;
 
+    const char *error = "no such setting or value";
+
     sscanf(text, "%31s %n", name, &after);
-    buffer_print(out, "%s",
-                 after > 0 && options_set(name, text + after) ? "ok"
-                                                              : "error: no such setting or value");
+    if (after > 0 && options_set(name, text + after) && tls_prepare(&error))
+        buffer_print(out, "ok");
+    else
+        buffer_print(out, "error: %s", error);
+}
+
+static void do_tls_failure(const char *text, struct buffer *out)
+{
+    (void)text;
+    buffer_print(out, "%s", tls_last_failure());
+}
+
+static void do_tls_client(const char *text, struct buffer *out)
+{
+    (void)text;
+    buffer_print(out, "%s", tls_last_client());
 }
 
 static void do_reset(const char *text, struct buffer *out)
@@ -229,6 +244,8 @@ static const struct {
     {"listen", do_listen},
     {"addresses", do_addresses},
     {"set", do_set},
+    {"tls-failure", do_tls_failure},
+    {"tls-client", do_tls_client},
     {"reset", do_reset},
 };
 

@@ -20,6 +20,8 @@ static struct fault *latest; /* whom `times=N` means */
 static const char *const stage_names[] = {
     [STAGE_ACCEPT] = "accept",
     [STAGE_INITIALIZED] = "Initialized",
+    [STAGE_TLS] = "TLS",
+    [STAGE_TLS_KEY] = "TLSKey",
     [STAGE_CHALLENGE_REPLIED] = "ChallengeReplied",
     [STAGE_READING_VERSION] = "ReadingVersionString",
     [STAGE_HOST_SET] = "HostSet",
@@ -29,18 +31,55 @@ static const char *const stage_names[] = {
 };
 _Static_assert(sizeof(stage_names) / sizeof(stage_names[0]) == STAGE_COUNT, "a name for each");
 
+/* What lond would say in a stage, and so which faults make sense there. */
+enum {
+    SAYS_NOTHING = 1, /* accept and Idle */
+    SAYS_LINE = 2,
+    SAYS_KEY = 4, /* a line, through TLS */
+    SAYS_TLS = 8, /* TLS's own handshake */
+    SAYS_ANYTHING = SAYS_NOTHING | SAYS_LINE | SAYS_KEY | SAYS_TLS
+};
+
 static const struct {
     const char *name;
-    bool needs_answer; /* makes no sense where lond has nothing to say: accept and Idle */
+    unsigned where;
 } manners[] = {
-    [MANNER_PLAIN] = {"none", false},    [MANNER_REFUSE] = {"refuse", false},
-    [MANNER_SILENT] = {"silent", false}, [MANNER_CLOSE] = {"close", false},
-    [MANNER_RESET] = {"reset", false},   [MANNER_GARBAGE] = {"garbage", false},
-    [MANNER_NOLINE] = {"noline", false}, [MANNER_DRIP] = {"drip", true},
-    [MANNER_HALF] = {"half", true},      [MANNER_STALL] = {"stall", true},
-    [MANNER_TWO] = {"two", true},        [MANNER_LAST] = {"last", true},
+    [MANNER_PLAIN] = {"none", SAYS_ANYTHING},
+    [MANNER_REFUSE] = {"refuse", SAYS_ANYTHING},
+    [MANNER_SILENT] = {"silent", SAYS_ANYTHING},
+    [MANNER_CLOSE] = {"close", SAYS_ANYTHING},
+    [MANNER_RESET] = {"reset", SAYS_ANYTHING},
+    [MANNER_GARBAGE] = {"garbage", SAYS_ANYTHING},
+    [MANNER_NOLINE] = {"noline", SAYS_ANYTHING},
+    [MANNER_DRIP] = {"drip", SAYS_LINE | SAYS_KEY},
+    [MANNER_HALF] = {"half", SAYS_LINE | SAYS_KEY | SAYS_TLS},
+    [MANNER_STALL] = {"stall", SAYS_LINE | SAYS_KEY | SAYS_TLS},
+    [MANNER_TWO] = {"two", SAYS_LINE | SAYS_KEY},
+    [MANNER_LAST] = {"last", SAYS_LINE | SAYS_KEY},
+    [MANNER_SHORT] = {"short", SAYS_LINE | SAYS_KEY},
+    [MANNER_LONG] = {"long", SAYS_LINE | SAYS_KEY},
+    [MANNER_BARE] = {"bare", SAYS_LINE | SAYS_KEY},
+    [MANNER_ALERT] = {"alert", SAYS_TLS},
+    [MANNER_NOTIFY] = {"notify", SAYS_KEY},
+    [MANNER_FAREWELL] = {"farewell", SAYS_KEY},
+    [MANNER_TICKET] = {"ticket", SAYS_KEY},
 };
 _Static_assert(sizeof(manners) / sizeof(manners[0]) == MANNER_COUNT, "a row for each");
+
+static unsigned said_in(size_t stage)
+{
+    switch (stage) {
+    case STAGE_ACCEPT:
+    case STAGE_IDLE:
+        return SAYS_NOTHING;
+    case STAGE_TLS:
+        return SAYS_TLS;
+    case STAGE_TLS_KEY:
+        return SAYS_KEY;
+    default:
+        return SAYS_LINE;
+    }
+}
 
 const char *fault_stage_name(enum stage stage)
 {
@@ -64,9 +103,8 @@ static bool change_state(const char *word, size_t length)
         manner++;
     while (stage < STAGE_COUNT && !same(stage_names[stage], at + 1, length - kind - 1))
         stage++;
-    if (manner == MANNER_COUNT || stage == STAGE_COUNT)
-        return false;
-    if (manners[manner].needs_answer && (stage == STAGE_ACCEPT || stage == STAGE_IDLE))
+    if (manner == MANNER_COUNT || stage == STAGE_COUNT ||
+        (manners[manner].where & said_in(stage)) == 0)
         return false;
     latest = &faults[stage];
     *latest = (struct fault){(enum manner)manner, ALWAYS};
@@ -85,6 +123,7 @@ static void heal_all(void)
     latest = NULL;
     lond.no_accept = false;
     lond.no_extra_block = false;
+    lond.keep_key_file = false;
 }
 
 static bool change(const char *word, size_t length)
@@ -97,6 +136,8 @@ static bool change(const char *word, size_t length)
         return lond.no_accept = true;
     if (same("no-extra-block", word, length))
         return lond.no_extra_block = true;
+    if (same("keep-key-file", word, length))
+        return lond.keep_key_file = true;
     return change_times(word, length) || change_state(word, length);
 }
 
@@ -139,8 +180,9 @@ void fault_list(struct buffer *out)
         if (fault->left != ALWAYS)
             buffer_print(out, "times=%lu,", fault->left);
     }
-    buffer_print(out, "%s%s", lond.no_accept ? "no-accept," : "",
-                 lond.no_extra_block ? "no-extra-block," : "");
+    buffer_print(out, "%s%s%s", lond.no_accept ? "no-accept," : "",
+                 lond.no_extra_block ? "no-extra-block," : "",
+                 lond.keep_key_file ? "keep-key-file," : "");
     if (out->length > before)
         out->length--; /* the last comma */
     else

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lond's side of the handshake in insecure mode (PROTOCOL.md section 2), one row a state.
- * `init:ssl` and `init:local` are answered with a challenge, as a lond does that speaks insecure
- * only.
+ * lond's side of the handshake (PROTOCOL.md section 2), one row a state. `init:ssl` and
+ * `init:local` are answered with a challenge where only insecure mode is offered; the TLS inside
+ * ssl is tls.c's, the key file of local keyfile.c's.
  */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/lond/lond.h"
 
@@ -26,17 +28,62 @@ static bool starts(const char *line, size_t length, const char *text)
     return length >= strlen(text) && memcmp(line, text, strlen(text)) == 0;
 }
 
+/* What lonc asks for; MODE_COUNT if this is no `init`. */
+static enum mode wanted_mode(const char *line, size_t length)
+{
+    if (is(line, length, "init") || starts(line, length, "init::"))
+        return MODE_INSECURE;
+    if (is(line, length, "init:ssl") || starts(line, length, "init:ssl:"))
+        return MODE_SSL;
+    return starts(line, length, "init:local:") ? MODE_LOCAL : MODE_COUNT;
+}
+
+static bool comes_from_this_host(const struct connection *connection)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+
+    return getpeername(connection->watch.fd, (struct sockaddr *)&address, &size) == 0 &&
+           address.sin_family == AF_INET && address.sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+}
+
+/* The key is in the file whose path follows `init:local:`. */
+static bool take_local(struct connection *connection, const char *line, size_t length, char *answer)
+{
+    char path[1024];
+
+    line += strlen("init:local:");
+    length -= strlen("init:local:");
+    if (length >= sizeof(path) || memchr(line, '\0', length) != NULL)
+        return false;
+    memcpy(path, line, length);
+    path[length] = '\0';
+    snprintf(answer, ANSWER_MAX, "ok:local");
+    return comes_from_this_host(connection) && keyfile_take(path, connection->key);
+}
+
 static bool take_init(struct connection *connection, const char *line, size_t length, char *answer)
 {
-    bool right = is(line, length, "init") || starts(line, length, "init::") ||
-                 is(line, length, "init:ssl") || starts(line, length, "init:ssl:") ||
-                 starts(line, length, "init:local:");
+    enum mode wanted = wanted_mode(line, length);
+    bool right = wanted != MODE_COUNT;
 
-    snprintf(connection->challenge, sizeof(connection->challenge), "%u%05u",
-             1 + (unsigned)rand() % 99999, (unsigned)rand() % 100000);
-    snprintf(answer, ANSWER_MAX, "%s",
-             right && !connection->surplus ? connection->challenge : "refused");
-    return right && !connection->surplus;
+    connection->mode = right && lond.offers[wanted] ? wanted : MODE_INSECURE;
+    if (right && !lond.offers[connection->mode])
+        connection->unwelcome = true;
+    if (right && !connection->unwelcome) {
+        if (connection->mode == MODE_LOCAL) {
+            right = take_local(connection, line, length, answer);
+        } else if (connection->mode == MODE_SSL) {
+            snprintf(answer, ANSWER_MAX, "ok:ssl");
+        } else {
+            snprintf(connection->challenge, sizeof(connection->challenge), "%u%05u",
+                     1 + (unsigned)rand() % 99999, (unsigned)rand() % 100000);
+            snprintf(answer, ANSWER_MAX, "%s", connection->challenge);
+        }
+    }
+    if (!right || connection->unwelcome)
+        snprintf(answer, ANSWER_MAX, "refused");
+    return right && !connection->unwelcome;
 }
 
 static bool take_challenge(struct connection *connection, const char *line, size_t length,
@@ -116,8 +163,45 @@ void handshake_line(struct connection *connection, const char *line, size_t leng
     char answer[ANSWER_MAX];
     bool right = steps[connection->stage].take(connection, line, length, answer);
 
-    if (!right && !connection->surplus)
+    if (!right && !connection->unwelcome)
         counts[COUNT_WRONG_LINES]++;
     connection->stage = steps[connection->stage].next;
     answer_text(connection, right ? MANNER_PLAIN : MANNER_LAST, answer);
+}
+
+/* The handshake is over. */
+static void open_up(struct connection *connection)
+{
+    connection->stage = STAGE_IDLE;
+    counts[COUNT_HANDSHAKES]++;
+    counts[COUNT_INSECURE + connection->mode]++;
+    answer_strike(connection, STAGE_IDLE);
+}
+
+void handshake_answered(struct connection *connection)
+{
+    switch (connection->stage) {
+    case STAGE_INITIALIZED:
+        if (connection->mode == MODE_SSL)
+            tls_begin(connection);
+        else if (connection->mode == MODE_LOCAL)
+            connection->stage = STAGE_CHALLENGE_REPLIED; /* `version` is next */
+        break;
+    case STAGE_TLS: /* a fault took TLS's place, and nothing comes after it */
+        connection->doing = DOING_NOTHING;
+        break;
+    case STAGE_TLS_KEY:
+        tls_end(connection);
+        connection->stage = STAGE_CHALLENGE_REPLIED;
+        break;
+    case STAGE_HOST_SET:
+        if (connection->mode != MODE_INSECURE)
+            open_up(connection); /* both sides have the key */
+        break;
+    case STAGE_RECEIVING_KEY:
+        open_up(connection);
+        break;
+    default:
+        break;
+    }
 }

@@ -43,6 +43,12 @@ static unsigned char pack(char c)
     return (unsigned char)((letter ? c + 9 : c) & 15);
 }
 
+static void pack_digits(const char *digits, unsigned char key[KEY_DIGITS / 2])
+{
+    for (size_t i = 0; i < KEY_DIGITS / 2; i++)
+        key[i] = (unsigned char)(pack(digits[2 * i]) << 4 | pack(digits[2 * i + 1]));
+}
+
 static void derive_key(const struct connection *connection, unsigned char key[KEY_DIGITS / 2])
 {
     char digits[3 * (sizeof(connection->id) * 2 + sizeof(connection->build)) + 1];
@@ -54,8 +60,7 @@ static void derive_key(const struct connection *connection, unsigned char key[KE
     memset(digits, 0, sizeof(digits)); /* too short a key ends in zeros, as pack makes it */
     snprintf(digits, sizeof(digits), "%s%s%s%s%s%s", ids, connection->build, ids, connection->build,
              ids, connection->build);
-    for (size_t i = 0; i < KEY_DIGITS / 2; i++)
-        key[i] = (unsigned char)(pack(digits[2 * i]) << 4 | pack(digits[2 * i + 1]));
+    pack_digits(digits, key);
 }
 
 static struct gcry_cipher_handle *cipher_of(struct connection *connection)
@@ -64,7 +69,10 @@ static struct gcry_cipher_handle *cipher_of(struct connection *connection)
 
     if (connection->cipher != NULL)
         return connection->cipher;
-    derive_key(connection, key);
+    if (connection->mode == MODE_INSECURE)
+        derive_key(connection, key);
+    else
+        pack_digits(connection->key, key);
     if (gcry_cipher_open(&connection->cipher, GCRY_CIPHER_IDEA, GCRY_CIPHER_MODE_ECB, 0) != 0 ||
         gcry_cipher_setkey(connection->cipher, key, sizeof(key)) != 0)
         fail("IDEA takes no key");

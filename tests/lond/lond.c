@@ -2,12 +2,12 @@
 /*
  * stand-in-lond: a peer for tests and benches that plays LON-CAPA's remote daemon lond, with faults
  * on demand. It is written from PROTOCOL.md alone and shares no code with the keeper, so that one
- * misreading does not hide another. It is no lond: it executes nothing, keeps nothing, and speaks
- * insecure mode only. `stand-in-lond --help` describes its options, requests, faults and control
+ * misreading does not hide another. It is no lond: it executes nothing and keeps nothing.
+ * `stand-in-lond --help` describes its options, requests, faults and control
  * socket in full (options.c).
  *
  * This file is the loop: one epoll, one thread. The others: listener, connection, answer (how it is
- * given), handshake, command and idea (what it is), fault, counts, control.
+ * given), handshake, tls, keyfile, command and idea (what it is), fault, counts, control.
  */
 #include <errno.h>
 #include <signal.h>
@@ -127,6 +127,7 @@ static void watch_signals(void)
     if (watch.fd < 0)
         fail("signalfd: %s", strerror(errno));
     loop_add(&watch, EPOLLIN);
+    signal(SIGPIPE, SIG_IGN); /* TLS writes without MSG_NOSIGNAL */
     alarm(lond.lifetime);
 }
 
@@ -183,12 +184,16 @@ static void turn(void)
 
 int main(int argc, char **argv)
 {
+    const char *error;
+
     started = monotonic();
     srand((unsigned)(started ^ (uint64_t)getpid() << 16));
     options_read(argc, argv);
     raise_limits();
     idea_initialize();
     answer_initialize();
+    if (!tls_prepare(&error))
+        fail("ssl: %s", error);
     loop = epoll_create1(EPOLL_CLOEXEC);
     if (loop < 0)
         fail("epoll_create1: %s", strerror(errno));

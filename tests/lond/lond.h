@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 /* --- The loop (lond.c) --- */
 
@@ -54,11 +55,17 @@ bool parse_number(const char *text, size_t length, uint64_t most, uint64_t *numb
 
 #define IDS_MAX 64
 
+/* How lonc and lond authenticate each other (PROTOCOL.md section 2). */
+enum mode { MODE_INSECURE, MODE_SSL, MODE_LOCAL, MODE_COUNT };
+
 struct settings {
     bool verbose, count_texts;
-    bool no_accept, no_extra_block; /* faults that belong to no state */
-    uint64_t delay, drip;           /* milliseconds */
-    uint64_t max_connections;       /* 0: no limit */
+    bool no_accept, no_extra_block, keep_key_file; /* faults that belong to no state */
+    bool offers[MODE_COUNT];
+    char certificate[1024], authority[1024]; /* PEM files; empty: none */
+    int tls_least, tls_most;                 /* versions, as OpenSSL numbers them */
+    uint64_t delay, drip;                    /* milliseconds */
+    uint64_t max_connections;                /* 0: no limit */
     uint64_t backlog;
     const char *ids[IDS_MAX]; /* none: any */
     size_t id_count;
@@ -82,6 +89,8 @@ bool options_set(const char *name, const char *value);
 enum stage {
     STAGE_ACCEPT,
     STAGE_INITIALIZED,
+    STAGE_TLS,     /* ssl: TLS's own handshake */
+    STAGE_TLS_KEY, /* ssl: the key line inside TLS */
     STAGE_CHALLENGE_REPLIED,
     STAGE_READING_VERSION,
     STAGE_HOST_SET,
@@ -105,6 +114,14 @@ enum manner {
     MANNER_STALL,   /* the first half, then nothing, ever */
     MANNER_TWO,     /* the answer twice, at once */
     MANNER_LAST,    /* the answer, then close */
+    MANNER_SHORT,   /* without its last character */
+    MANNER_LONG,    /* with one more */
+    MANNER_BARE,    /* without LF */
+    /* The rest is for what TLS says. */
+    MANNER_ALERT,    /* a fatal alert */
+    MANNER_NOTIFY,   /* the answer and close_notify */
+    MANNER_FAREWELL, /* close_notify, then close */
+    MANNER_TICKET,   /* the answer and a session ticket behind it */
     MANNER_COUNT
 };
 
@@ -121,6 +138,15 @@ enum count {
     COUNT_PEAK,
     COUNT_SURPLUS,
     COUNT_HANDSHAKES,
+    COUNT_INSECURE, /* handshakes by mode, in the order of enum mode */
+    COUNT_SSL,
+    COUNT_LOCAL,
+    COUNT_TLS_1_0, /* TLS handshakes by version */
+    COUNT_TLS_1_1,
+    COUNT_TLS_1_2,
+    COUNT_TLS_1_3,
+    COUNT_TLS_FAILED,
+    COUNT_CLIENTS_VERIFIED, /* TLS handshakes with a client certificate of the CA */
     COUNT_WRONG_LINES,
     COUNT_REQUESTS,
     COUNT_ANSWERS,
@@ -149,6 +175,7 @@ void counts_reset(void);
 
 enum doing {
     DOING_READ,    /* waits for a line */
+    DOING_TLS,     /* TLS's own handshake */
     DOING_WAIT,    /* has an answer, which is not due yet */
     DOING_WRITE,   /* writes it, as fast as the peer takes it */
     DOING_DRIP,    /* writes it byte by byte */
@@ -156,7 +183,15 @@ enum doing {
     DOING_GONE     /* closed; freed when the loop comes round */
 };
 
-enum after { AFTER_READ, AFTER_CLOSE, AFTER_RESET, AFTER_NOTHING };
+enum after {
+    AFTER_READ,
+    AFTER_CLOSE,
+    AFTER_RESET,
+    AFTER_NOTHING,
+    AFTER_NOTIFY,   /* close_notify, then read in clear text */
+    AFTER_FAREWELL, /* close_notify, then close */
+    AFTER_TICKET    /* a session ticket, then read in clear text */
+};
 
 struct connection {
     struct watch watch;
@@ -167,14 +202,18 @@ struct connection {
     enum doing doing;
     enum after after;
     uint32_t interest;
-    bool surplus;         /* one more than --max-connections */
+    bool unwelcome;       /* one too many, or in a mode that is not offered: `refused` */
     bool enciphered;      /* the answer in the making goes out as `enc:` */
     uint64_t pause, pace; /* milliseconds before the answer, and between its bytes */
     struct buffer in, out;
     size_t in_start, in_scanned, sent;
     uint64_t pattern_left; /* goes out before `out` */
     size_t pattern_at;
+    enum mode mode;
+    struct ssl_st *tls;    /* while all that passes goes through TLS */
+    enum manner tls_fault; /* of TLS's own handshake */
     char challenge[24], id[256], build[256];
+    char key[33];                      /* the session's, in modes that hand one over as it is */
     struct gcry_cipher_handle *cipher; /* made when first needed */
 };
 
@@ -199,14 +238,36 @@ void answer_give(struct connection *connection, enum manner manner, const char *
                  size_t length);
 void answer_text(struct connection *connection, enum manner manner, const char *text);
 void answer_pattern(struct connection *connection, uint64_t length); /* `size:` */
+/* Nothing but this, whatever else is wished for. */
+void answer_impose(struct connection *connection, enum manner manner, const char *text,
+                   size_t length);
 /* Where lond has nothing to say: only what a fault wants. */
 void answer_strike(struct connection *connection, enum stage stage);
 void answer_write(struct connection *connection); /* the peer takes more */
 void answer_due(struct connection *connection);   /* the pause, or the one between bytes, is over */
 
-/* --- What lonc says (handshake.c, command.c, idea.c) --- */
+/* --- TLS (tls.c) --- */
+
+/* Reads the files anew; false, with the reason, if that cannot be. */
+bool tls_prepare(const char **error);
+bool tls_parse_versions(const char *text, int *least, int *most); /* 1.2 or 1.0-1.3 */
+void tls_begin(struct connection *connection);
+void tls_continue(struct connection *connection); /* DOING_TLS, and the peer is ready */
+uint32_t tls_interest(const struct connection *connection);
+/* As send(2), whether through TLS or not. */
+ssize_t tls_send(struct connection *connection, const char *data, size_t length);
+void tls_notify(struct connection *connection); /* sends close_notify */
+void tls_ticket(struct connection *connection); /* sends a session ticket, where TLS is 1.3 */
+void tls_end(struct connection *connection);    /* drops TLS, unannounced; the descriptor stays */
+const char *tls_last_failure(void);
+const char *tls_last_client(void); /* the common name of its certificate */
+
+/* --- What lonc says (handshake.c, command.c, keyfile.c, idea.c) --- */
 
 void handshake_line(struct connection *connection, const char *line, size_t length);
+void handshake_answered(struct connection *connection); /* the answer is out: what is next? */
+/* Reads lonc's key file and removes it; false unless it is exactly what lond asks for. */
+bool keyfile_take(const char *path, char key[33]);
 bool handshake_knows(const char *id, size_t length);
 void command_line(struct connection *connection, const char *line, size_t length);
 bool command_is_counted(const char *text); /* by text */

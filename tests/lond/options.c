@@ -4,6 +4,7 @@
  * a test may change at run time.
  */
 #include <getopt.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +14,33 @@
 #define DAY 86400
 
 struct settings lond = {
-    .drip = 3, .backlog = 4096, .version = "1.421", .ready_fd = -1, .lifetime = 3600};
+    .drip = 3,
+    .backlog = 4096,
+    .version = "1.421",
+    .ready_fd = -1,
+    .lifetime = 3600,
+    .offers = {[MODE_INSECURE] = true},
+    .tls_least = TLS1_VERSION,
+    .tls_most = TLS1_3_VERSION,
+};
 
 static const char manual[] =
-    "stand-in-lond: a stand-in for LON-CAPA's lond (insecure mode), for tests\n"
+    "stand-in-lond: a stand-in for LON-CAPA's lond, for tests\n"
     "\n"
     "  --listen ADDRESS:PORT   repeatable; port 0: any, see --ready\n"
     "  --ready FILE            gets one ADDRESS:PORT line for each --listen, once it listens\n"
     "  --ready-fd N            the same lines to descriptor N, which is then closed\n"
     "  --id LONHOSTID          whom `sethost:` may name; repeatable; none: anybody\n"
     "  --peer LONHOSTID        the lonHostID of the lonc server; without it there is no `enc:`\n"
+    "  --auth MODES            which of insecure,ssl,local it offers; default insecure. A mode "
+    "that\n"
+    "                          is not offered is answered as insecure, or else with `refused`\n"
+    "  --ca FILE               ssl: whose certificates it takes; lonc must show one\n"
+    "  --certificate FILE      ssl: its own and the key to it, in one file; none: it has none, "
+    "and\n"
+    "                          offers anonymous TLS 1.2\n"
+    "  --tls VERSIONS          ssl: 1.0, 1.1, 1.2, 1.3 or a range such as 1.2-1.3; default "
+    "1.0-1.3\n"
     "  --build-key TEXT        the answer to `ekey`; default: another for each connection\n"
     "  --lond-version 1.NNN    default 1.421\n"
     "  --control PATH          the control socket, see below\n"
@@ -61,7 +79,8 @@ static const char manual[] =
     "  KIND@STATE      strikes when lond should give the answer that lonc awaits in STATE. STATE:\n"
     "                  accept, Initialized, ChallengeReplied, ReadingVersionString, HostSet,\n"
     "                  ReceivingKey, Idle (right after the handshake), ReceivingReply (each\n"
-    "                  request). One KIND a STATE:\n"
+    "                  request); of ssl also TLS (its own handshake, at lonc's first flight) and\n"
+    "                  TLSKey (the key line through it). One KIND a STATE:\n"
     "    refuse        `refused`, then closes    silent     nothing, and hears nothing more\n"
     "    close         closes (FIN)              reset      closes (RST)\n"
     "    garbage       64 random bytes and LF, then on as if it had been the answer\n"
@@ -69,10 +88,18 @@ static const char manual[] =
     "    drip          the answer byte by byte   half       its first half, then closes\n"
     "    stall         its first half, then nothing\n"
     "    two           the answer twice          last       the answer, then closes\n"
-    "    none          mends this STATE          (these five not @accept and @Idle)\n"
+    "    short         lacks its last character  long       has one more\n"
+    "    bare          lacks its LF\n"
+    "    none          mends this STATE          (of drip to bare none @accept and @Idle,\n"
+    "                                            @TLS only half and stall: of lond's first "
+    "flight)\n"
+    "    alert         @TLS: a fatal alert       ticket     @TLSKey: a session ticket behind it\n"
+    "    notify        @TLSKey: then close_notify, and on in clear text\n"
+    "    farewell      @TLSKey: close_notify instead, then closes\n"
     "  times=N         the last named KIND@STATE strikes N times, then it is mended\n"
     "  no-accept       listens, but never accepts\n"
     "  no-extra-block  answers as enc: lack the extra block of lengths divisible by 8\n"
+    "  keep-key-file   local: does not remove the key file\n"
     "  none            mends everything\n"
     "\n"
     "The control socket takes lines and answers each with one line:\n"
@@ -91,7 +118,10 @@ static const char manual[] =
     "  fault [FAULT]   changes the faults; answers those in force\n"
     "  stop-listening, listen  connects are refused from now on; are taken again\n"
     "  addresses       ADDRESS:PORT of each --listen, blanks between\n"
-    "  set NAME VALUE  delay, drip, max-connections, lond-version, build-key, count-texts (0, 1)\n"
+    "  tls-failure     why TLS's handshake failed the last time\n"
+    "  tls-client      the common name in the last verified client certificate\n"
+    "  set NAME VALUE  delay, drip, max-connections, lond-version, build-key, count-texts (0, 1),\n"
+    "                  auth, ca, certificate, tls; the files are read again with each\n"
     "  reset           all counters to zero\n"
     "Errors are lines that start `error:`.\n";
 
@@ -118,6 +148,10 @@ static const struct option options[] = {
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"id", required_argument, NULL, OPTION_ID},
     {"peer", required_argument, NULL, OPTION_PEER},
+    {"auth", required_argument, NULL, OPTION_SETTING},
+    {"ca", required_argument, NULL, OPTION_SETTING},
+    {"certificate", required_argument, NULL, OPTION_SETTING},
+    {"tls", required_argument, NULL, OPTION_SETTING},
     {"build-key", required_argument, NULL, OPTION_SETTING},
     {"lond-version", required_argument, NULL, OPTION_SETTING},
     {"control", required_argument, NULL, OPTION_CONTROL},
@@ -141,6 +175,29 @@ static bool set_text(char *to, size_t size, const char *value)
     return true;
 }
 
+static bool set_modes(const char *value)
+{
+    static const char *const names[] = {
+        [MODE_INSECURE] = "insecure", [MODE_SSL] = "ssl", [MODE_LOCAL] = "local"};
+    bool offers[MODE_COUNT] = {false};
+
+    for (;;) {
+        size_t length = strcspn(value, ","), mode = 0;
+
+        while (mode < MODE_COUNT &&
+               (strlen(names[mode]) != length || memcmp(names[mode], value, length) != 0))
+            mode++;
+        if (mode == MODE_COUNT)
+            return false;
+        offers[mode] = true;
+        if (value[length] == '\0')
+            break;
+        value += length + 1;
+    }
+    memcpy(lond.offers, offers, sizeof(offers));
+    return true;
+}
+
 bool options_set(const char *name, const char *value)
 {
     uint64_t number = 0;
@@ -150,6 +207,15 @@ bool options_set(const char *name, const char *value)
         return set_text(lond.version, sizeof(lond.version), value);
     if (strcmp(name, "build-key") == 0)
         return set_text(lond.build_key, sizeof(lond.build_key), value);
+    if (strcmp(name, "auth") == 0)
+        return set_modes(value);
+    if (strcmp(name, "ca") == 0)
+        return set_text(lond.authority, sizeof(lond.authority), value);
+    if (strcmp(name, "certificate") == 0)
+        return set_text(lond.certificate, sizeof(lond.certificate),
+                        strcmp(value, "none") == 0 ? "" : value);
+    if (strcmp(name, "tls") == 0)
+        return tls_parse_versions(value, &lond.tls_least, &lond.tls_most);
     if (strcmp(name, "delay") == 0 && numeric)
         lond.delay = number;
     else if (strcmp(name, "drip") == 0 && numeric && number > 0)

@@ -244,7 +244,7 @@ sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
     $world->activate($_) for @hosts;
     my %says = (refused => ['connection refused', 'refused'], timedout => ['timed out', 'timed-out'],
         unreachable => ['unreachable', 'unreachable'], noaddress => ['name not resolved', 'name'],
-        handshake => ['the handshake failed', 'handshake'], authentication => ['lond does not accept this server', 'authentication']);
+        handshake => ['the handshake failed', 'handshake'], authentication => ['authentication failed: lond does not accept this server', 'authentication']);
     for my $host (@hosts) {
         is $world->ask($host, 'ping'), 'con_lost', "$host: con_lost";
         my ($text, $reason) = @{$says{$host}};

@@ -205,7 +205,7 @@ for my $signal (qw(HUP USR2)) {
         $world->write_file($file, $text);
         $keeper->signal('HUP');
         ok $keeper->await($complaint), "a mistake in $file: a reload names file, line, value and expectation";
-        ok $keeper->await(qr/reload failed with 1 complaints; the old configuration stays in force/),
+        ok $keeper->await(qr/reload failed, complaints: 1; the old configuration stays in force/),
             "a mistake in $file: and says what is in force";
         unlink $world->path($file);
         $keeper->signal('HUP');

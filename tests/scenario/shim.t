@@ -148,6 +148,58 @@ sub to_end {
     is_deeply [keys %codes], [0], 'and each left with 0';
 }
 
+# --- Told to leave --------------------------------------------------------------------------------
+
+{
+    my $world = Lonc->new(hosts => ['msul1']);
+    $world->lond('msul1');
+    my $channel = $world->channel_listener;
+    my $keeper = $world->keeper(channel => $channel);
+
+    # The only one who has the listener, as when a host is removed or served the other way: who is lost sees the end of
+    # the stream. It hears SIGTERM once it has served somebody.
+    my $start = sub {
+        my $listener = $world->host_listener('msul1');
+        my $shim = $world->shim(socket => $listener, options => ['--linger', 600, '--ack-timeout', 120]);
+        close $listener;
+        is $world->ask('msul1', 'ping'), 'pong:msul1', 'a shared shim serves';
+        return $shim;
+    };
+    my $answers = sub { [map { $_->line // 'the end of the stream' } @_] };
+
+    my $shim = $start->();
+    $shim->signal('TERM');
+    is exit_code($shim), 0, 'told to leave while nobody waits it does, with 0';
+
+    $shim = $start->();
+    my @waiting;
+    $shim->while_stopped(sub {
+        @waiting = $world->asking('msul1', map {"echo:$_"} 1 .. 100);
+        $shim->signal('TERM');
+    });
+    is_deeply $answers->(@waiting), [1 .. 100], 'told to leave while 100 wait in the backlog it hands all of them over';
+    is exit_code($shim), 0, 'and leaves with 0';
+
+    $shim = $start->();
+    $keeper->pause;
+    @waiting = $world->asking('msul1', map {"echo:$_"} 1 .. 40);
+    $shim->signal('TERM');
+    ok Lonc::within($Lonc::PATIENCE, sub { $shim->descriptors > 40 }), 'told to leave while the keeper is stopped it takes who waits';
+    is waitpid($shim->{pid}, POSIX::WNOHANG()), 0, 'and stays, since the keeper has not got them';
+    $keeper->resume;
+    is_deeply $answers->(@waiting), [1 .. 40], 'then they are answered';
+    is exit_code($shim), 0, 'and it leaves with 0';
+
+    $shim = $start->();
+    $keeper->pause;
+    @waiting = $world->asking('msul1', map {"echo:$_"} 1 .. 20);
+    $shim->signal('TERM');
+    $keeper->kill_hard;
+    $world->keeper(channel => $channel);
+    is_deeply $answers->(@waiting), [1 .. 20], 'told to leave when the keeper is killed it hands over to the next one';
+    is exit_code($shim), 0, 'and leaves with 0';
+}
+
 # --- Without a keeper -----------------------------------------------------------------------------
 
 {

@@ -9,7 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct handshake_identity identity = {.own_id = "annarborl1", .remote_id = "msul1"};
+static const struct handshake_identity identity = {
+    .own_id = "annarborl1",
+    .remote_id = "msul1",
+    .remote_name = "s10.lite.msu.edu",
+    .allow_insecure = true,
+};
+
+#define KEY_FILE "/home/httpd/lonCerts/lonc-key-0123456789abcdef"
 
 /* The key of PROTOCOL.md section 3 for these two and the build key below. */
 #define BUILD_KEY "12345A0BC7D89EF54321"
@@ -32,9 +39,16 @@ static const struct {
 
 /* The states in which a line is none of the handshake's business: we write, or it is over. */
 static const enum lond_state silent[] = {
-    LOND_CONNECTED,       LOND_CHALLENGE_RECEIVED, LOND_REQUESTING_VERSION,
-    LOND_SET_HOST,        LOND_REQUESTING_KEY,     LOND_IDLE,
-    LOND_SENDING_REQUEST, LOND_RECEIVING_REPLY,    LOND_DISCONNECTED,
+    LOND_CONNECTED,
+    LOND_EXCHANGING_KEY,
+    LOND_CHALLENGE_RECEIVED,
+    LOND_REQUESTING_VERSION,
+    LOND_SET_HOST,
+    LOND_REQUESTING_KEY,
+    LOND_IDLE,
+    LOND_SENDING_REQUEST,
+    LOND_RECEIVING_REPLY,
+    LOND_DISCONNECTED,
 };
 #define SILENT (sizeof(silent) / sizeof(silent[0]))
 
@@ -88,7 +102,14 @@ static void reach(struct handshake *handshake, enum lond_state state)
 {
     char line[HANDSHAKE_LINE_MAX + 1];
 
-    handshake_begin(handshake, &identity);
+    if (state == LOND_EXCHANGING_KEY) {
+        handshake_begin(handshake, &identity, HANDSHAKE_SSL, NULL);
+        cr_assert_gt(handshake_output(handshake, line), 0);
+        cr_assert_eq(handshake_input(handshake, "ok:ssl", 6), HANDSHAKE_OK);
+        cr_assert_eq(handshake->state, state);
+        return;
+    }
+    handshake_begin(handshake, &identity, HANDSHAKE_INSECURE, NULL);
     for (size_t answers = 0; handshake->state != state && handshake->state != LOND_IDLE;) {
         if (handshake_output(handshake, line) == 0) {
             const char *answer = readings[answers++].answer;
@@ -106,20 +127,10 @@ static void reach(struct handshake *handshake, enum lond_state state)
 Test(handshake, names_every_state_as_lon_capa_does)
 {
     static const char *const names[LOND_STATE_COUNT] = {
-        "Connected",
-        "Initialized",
-        "ChallengeReceived",
-        "ChallengeReplied",
-        "RequestingVersion",
-        "ReadingVersionString",
-        "SetHost",
-        "HostSet",
-        "RequestingKey",
-        "ReceivingKey",
-        "Idle",
-        "SendingRequest",
-        "ReceivingReply",
-        "Disconnected",
+        "Connected",        "Initialized",       "ExchangingKey",        "ChallengeReceived",
+        "ChallengeReplied", "RequestingVersion", "ReadingVersionString", "SetHost",
+        "HostSet",          "RequestingKey",     "ReceivingKey",         "Idle",
+        "SendingRequest",   "ReceivingReply",    "Disconnected",
     };
 
     for (enum lond_state state = 0; state < LOND_STATE_COUNT; state++)
@@ -132,7 +143,7 @@ Test(handshake, goes_from_connected_to_idle_byte_by_byte)
 {
     struct handshake handshake;
 
-    handshake_begin(&handshake, &identity);
+    handshake_begin(&handshake, &identity, HANDSHAKE_INSECURE, NULL);
     cr_assert_eq(handshake.state, LOND_CONNECTED);
     expect_output(&handshake, "init\n", LOND_INITIALIZED);
     expect_no_output(&handshake);
@@ -161,7 +172,7 @@ Test(handshake, sends_its_version_with_init_where_one_is_configured)
     struct handshake handshake;
 
     versioned.lonc_version = "2.11.4";
-    handshake_begin(&handshake, &versioned);
+    handshake_begin(&handshake, &versioned, HANDSHAKE_INSECURE, NULL);
     expect_output(&handshake, "init::2.11.4\n", LOND_INITIALIZED);
 }
 
@@ -175,7 +186,7 @@ Test(handshake, cuts_its_own_version_rather_than_write_past_the_line)
     memset(version, '7', sizeof(version) - 1);
     version[sizeof(version) - 1] = '\0';
     versioned.lonc_version = version;
-    handshake_begin(&handshake, &versioned);
+    handshake_begin(&handshake, &versioned, HANDSHAKE_INSECURE, NULL);
 
     cr_assert_eq(handshake_output(&handshake, line), HANDSHAKE_LINE_MAX + 1);
     cr_assert_eq(line[HANDSHAKE_LINE_MAX - 1], '7');
@@ -242,11 +253,153 @@ Test(handshake, leaves_nothing_of_the_last_connection_when_it_begins_again)
     struct handshake handshake;
 
     reach(&handshake, LOND_IDLE);
-    handshake_begin(&handshake, &identity);
+    handshake_begin(&handshake, &identity, HANDSHAKE_INSECURE, NULL);
     cr_assert_eq(handshake.state, LOND_CONNECTED);
     cr_assert_arr_eq(handshake.key, nothing, CIPHER_KEY_SIZE);
     cr_assert_str_empty(handshake.challenge);
     cr_assert_str_empty(handshake.peer_version);
+}
+
+/* --- ssl and local ---------------------------------------------------------------------------- */
+
+#define KEY_DIGITS "62451A77A1B815112345A0BC7D89EF54" /* of vector_key */
+
+/* From `version` on, which is the same for both; there is no `ekey`, for there is a key. */
+static void expect_rest(struct handshake *handshake)
+{
+    expect_output(handshake, "version\n", LOND_READING_VERSION_STRING);
+    expect_taken(handshake, "version:$Revision: 1.480 $", LOND_SET_HOST);
+    expect_output(handshake, "sethost:msul1\n", LOND_HOST_SET);
+    expect_failure(handshake, "okay", HANDSHAKE_UNEXPECTED);
+    expect_taken(handshake, "ok", LOND_IDLE);
+    expect_no_output(handshake);
+    cr_assert_arr_eq(handshake->key, vector_key, CIPHER_KEY_SIZE);
+}
+
+Test(handshake, of_ssl_takes_its_key_from_tls)
+{
+    struct handshake handshake;
+
+    handshake_begin(&handshake, &identity, HANDSHAKE_SSL, NULL);
+    expect_output(&handshake, "init:ssl\n", LOND_INITIALIZED);
+    expect_taken(&handshake, "ok:ssl", LOND_EXCHANGING_KEY);
+    expect_no_output(&handshake);
+    cr_assert_eq(handshake_take_key(&handshake, KEY_DIGITS, 32), HANDSHAKE_OK);
+    cr_assert_eq(handshake.state, LOND_REQUESTING_VERSION);
+    expect_rest(&handshake);
+    cr_assert_eq(handshake.mode, HANDSHAKE_SSL);
+}
+
+Test(handshake, of_local_has_its_key_already)
+{
+    struct handshake handshake;
+
+    handshake_begin(&handshake, &identity, HANDSHAKE_LOCAL, KEY_FILE);
+    memcpy(handshake.key, vector_key, CIPHER_KEY_SIZE);
+    expect_output(&handshake, "init:local:" KEY_FILE "\n", LOND_INITIALIZED);
+    expect_taken(&handshake, "ok:local", LOND_REQUESTING_VERSION);
+    expect_rest(&handshake);
+    cr_assert_eq(handshake.mode, HANDSHAKE_LOCAL);
+}
+
+Test(handshake, of_ssl_sends_its_version_too)
+{
+    struct handshake_identity versioned = identity;
+    struct handshake handshake;
+
+    versioned.lonc_version = "2.11.4";
+    handshake_begin(&handshake, &versioned, HANDSHAKE_SSL, NULL);
+    expect_output(&handshake, "init:ssl:2.11.4\n", LOND_INITIALIZED);
+}
+
+static const enum handshake_mode with_key[] = {HANDSHAKE_SSL, HANDSHAKE_LOCAL};
+
+Test(handshake, falls_back_to_insecure_when_lond_answers_digits)
+{
+    struct handshake handshake;
+
+    for (size_t i = 0; i < 2; i++) {
+        handshake_begin(&handshake, &identity, with_key[i], KEY_FILE);
+        memset(handshake.key, 0xff, CIPHER_KEY_SIZE); /* the one nobody will have read */
+        char line[HANDSHAKE_LINE_MAX + 1];
+        cr_assert_gt(handshake_output(&handshake, line), 0);
+        expect_taken(&handshake, "48321170", LOND_CHALLENGE_RECEIVED);
+        cr_assert_eq(handshake.mode, HANDSHAKE_INSECURE);
+        expect_output(&handshake, "48321170\n", LOND_CHALLENGE_REPLIED);
+        expect_taken(&handshake, "ok", LOND_REQUESTING_VERSION);
+        expect_output(&handshake, "version\n", LOND_READING_VERSION_STRING);
+        expect_taken(&handshake, "version:1", LOND_SET_HOST);
+        expect_output(&handshake, "sethost:msul1\n", LOND_HOST_SET);
+        expect_taken(&handshake, "ok", LOND_REQUESTING_KEY);
+        expect_output(&handshake, "ekey\n", LOND_RECEIVING_KEY);
+        expect_taken(&handshake, BUILD_KEY, LOND_IDLE);
+        cr_assert_arr_eq(handshake.key, vector_key, CIPHER_KEY_SIZE);
+    }
+}
+
+Test(handshake, does_not_fall_back_where_that_is_not_allowed)
+{
+    static const enum handshake_mode modes[] = {HANDSHAKE_INSECURE, HANDSHAKE_SSL, HANDSHAKE_LOCAL};
+    struct handshake_identity strict = identity;
+    struct handshake handshake;
+    char line[HANDSHAKE_LINE_MAX + 1];
+
+    strict.allow_insecure = false;
+    for (size_t i = 0; i < 3; i++) {
+        handshake_begin(&handshake, &strict, modes[i], KEY_FILE);
+        cr_assert_gt(handshake_output(&handshake, line), 0);
+        expect_failure(&handshake, "48321170", HANDSHAKE_INSECURE_ONLY);
+        expect_failure(&handshake, "ok", HANDSHAKE_UNEXPECTED);
+        cr_assert_eq(handshake.mode, modes[i]);
+    }
+}
+
+Test(handshake, takes_no_answer_to_another_mode)
+{
+    static const struct {
+        enum handshake_mode mode;
+        const char *answers[6];
+    } cases[] = {
+        {HANDSHAKE_SSL, {"ok:local", "ok", "ok:ssl ", "ok:ssl:1", "", "OK:SSL"}},
+        {HANDSHAKE_LOCAL, {"ok:ssl", "ok", "ok:local ", "ok:local:1", "", "local"}},
+    };
+    struct handshake handshake;
+    char line[HANDSHAKE_LINE_MAX + 1];
+
+    for (size_t i = 0; i < 2; i++) {
+        handshake_begin(&handshake, &identity, cases[i].mode, KEY_FILE);
+        cr_assert_gt(handshake_output(&handshake, line), 0);
+        for (size_t answer = 0; answer < 6; answer++)
+            expect_failure(&handshake, cases[i].answers[answer], HANDSHAKE_UNEXPECTED);
+        expect_failure(&handshake, "refused", HANDSHAKE_REFUSED);
+    }
+}
+
+Test(handshake, takes_no_key_but_32_digits_and_only_from_tls)
+{
+    static const char *const lines[] = {
+        "", "62451A77A1B815112345A0BC7D89EF5", "62451A77A1B815112345A0BC7D89EF541",
+        "62451A77A1B815112345A0BC7D89EF5g", "62451A77A1B815112345A0BC7D89EF5\r"};
+    struct handshake handshake;
+
+    reach(&handshake, LOND_EXCHANGING_KEY);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        cr_assert_eq(handshake_take_key(&handshake, lines[i], strlen(lines[i])),
+                     HANDSHAKE_UNEXPECTED);
+        cr_assert_eq(handshake.state, LOND_EXCHANGING_KEY);
+    }
+    for (size_t i = 0; i < READINGS; i++) {
+        reach(&handshake, readings[i].state);
+        cr_assert_eq(handshake_take_key(&handshake, KEY_DIGITS, 32), HANDSHAKE_UNEXPECTED);
+        cr_assert_eq(handshake.state, readings[i].state);
+    }
+}
+
+Test(handshake, names_every_mode)
+{
+    cr_assert_str_eq(handshake_mode_word(HANDSHAKE_INSECURE), "insecure");
+    cr_assert_str_eq(handshake_mode_word(HANDSHAKE_SSL), "ssl");
+    cr_assert_str_eq(handshake_mode_word(HANDSHAKE_LOCAL), "local");
 }
 
 /* --- The dialogue as it should not be --------------------------------------------------------- */

@@ -10,7 +10,7 @@ use JSON::PP;
 use Socket;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(sh output ask client within socket_of lond load property main_pid units_left pid1_memory pid1_cpu
+our @EXPORT = qw(sh output ask client within socket_of lond load property main_pid units_left pid1_memory pid1_cpu pid1_began
     write_file read_file write_hosts drop_in journal as_www $sockets);
 our $sockets = '/home/httpd/sockets';
 my $tools = $ENV{BUILD} || '/opt/lonc-tests';
@@ -101,6 +101,8 @@ sub status_of {
     return (read_file('/proc/1/status') =~ /^$field:\s+(\d+)/m)[0];
 }
 sub pid1_memory { return status_of('RssAnon') * 1024 }
+# In ticks of the machine's clock: another one after each boot (a container has no boot id of its own).
+sub pid1_began { return (split ' ', read_file('/proc/1/stat'))[21] }
 sub pid1_cpu { return (split ' ', read_file('/proc/1/schedstat'))[0] / 1e9 }
 
 sub drop_in {

@@ -3,11 +3,10 @@
  * loncctl, the administrator's hand: it sends one line to the keeper's control socket and shows the
  * JSON value that comes back, as it is (--json) or for people.
  *
- *     loncctl [--socket PATH] [--json] status | reload | retry HOST|ALL
+ *     loncctl [--socket PATH] [--json] status | connections HOST | reload | retry HOST|ALL
  *
  * Exit codes: 0 done; 1 the keeper says no, and why; 2 wrong usage; 3 no keeper answers.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -15,16 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
-#include "common/unix.h"
-
-enum loncctl_exit { LONCCTL_DONE = 0, LONCCTL_NO = 1, LONCCTL_USAGE = 2, LONCCTL_UNREACHABLE = 3 };
-
-/* A reload of ten thousand hosts takes a second at the most. */
-#define PATIENCE_SECONDS 30
+#include "keeper/loncctl/ask.h"
 
 static const char help_text[] =
     "loncctl talks to lonc-keeper.\n"
@@ -32,6 +23,7 @@ static const char help_text[] =
     "usage: loncctl [--socket PATH] [--json] VERB\n"
     "\n"
     "  status           how the keeper and its hosts are\n"
+    "  connections HOST the host's connections, and how they are authenticated\n"
     "  reload           read settings and tables again; what is wrong is said and changes nothing\n"
     "  retry HOST|ALL   try a host that is in trouble now\n"
     "\n"
@@ -39,42 +31,6 @@ static const char help_text[] =
     "  --json           the keeper's answer as it is\n"
     "\n"
     "Exit codes: 0 done, 1 the keeper says no, 2 wrong usage, 3 no keeper answers.\n";
-
-static _Noreturn void fail(enum loncctl_exit code, const char *what, const char *why)
-{
-    fprintf(stderr, "loncctl: %s: %s\n", what, why);
-    exit(code);
-}
-
-/* --- Asking ----------------------------------------------------------------------------------- */
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address;
-    const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
-    if (unix_address(&address, path) < 0)
-        fail(LONCCTL_USAGE, path, "the path is too long for a socket");
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        fail(LONCCTL_UNREACHABLE, path, strerror(errno));
-    return fd;
-}
-
-/* Sends one line and reads one value. The caller owns it. */
-static json_t *ask(const char *path, const char *line)
-{
-    int fd = connect_to(path);
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
-        fail(LONCCTL_UNREACHABLE, path, strerror(errno));
-    json_error_t error;
-    json_t *value = json_loadfd(fd, 0, &error);
-    close(fd);
-    if (value == NULL)
-        fail(LONCCTL_UNREACHABLE, path, "the keeper did not answer");
-    return value;
-}
 
 /* --- Showing ---------------------------------------------------------------------------------- */
 
@@ -105,6 +61,8 @@ static void print_trouble(const json_t *trouble)
     printf("  %-24s %-8s %s", json_string_value(json_object_get(trouble, "id")),
            json_string_value(json_object_get(trouble, "state")),
            json_string_value(json_object_get(trouble, "reason")));
+    if (json_object_get(trouble, "detail") != NULL)
+        printf(" (%s)", json_string_value(json_object_get(trouble, "detail")));
     if (dead_for != NULL) {
         fputs(", for ", stdout);
         print_duration(json_real_value(dead_for));
@@ -150,6 +108,23 @@ static void print_status(const json_t *status)
         print_trouble(json_array_get(trouble, i));
 }
 
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value != NULL ? value : "-";
+}
+
+static void print_connections(const json_t *connections)
+{
+    printf("%-22s %-9s %-8s %s\n", "STATE", "MODE", "TLS", "IN USE");
+    for (size_t i = 0; i < json_array_size(connections); i++) {
+        const json_t *connection = json_array_get(connections, i);
+        printf("%-22s %-9s %-8s %s\n", text(connection, "state"), text(connection, "mode"),
+               text(connection, "tls"),
+               json_is_true(json_object_get(connection, "busy")) ? "yes" : "no");
+    }
+}
+
 /* The verdict of a verb that does something. */
 static enum loncctl_exit print_verdict(const json_t *verdict)
 {
@@ -163,14 +138,18 @@ static enum loncctl_exit show(const json_t *value, bool as_json)
 {
     bool is_verdict = json_object_get(value, "ok") != NULL;
     if (as_json) {
-        json_dumpf(value, stdout, JSON_INDENT(2));
+        json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
         return is_verdict && !json_is_true(json_object_get(value, "ok")) ? LONCCTL_NO
                                                                          : LONCCTL_DONE;
     }
     if (is_verdict)
         return print_verdict(value);
-    print_status(value);
+    const json_t *connections = json_object_get(value, "connections");
+    if (connections != NULL)
+        print_connections(connections);
+    else
+        print_status(value);
     return LONCCTL_DONE;
 }
 
