@@ -55,7 +55,7 @@ static const struct verb verbs[] = {
     {
         .name = "config",
         .arguments = "",
-        .help = "every setting: value, default, where it is set, meaning",
+        .help = "every setting: value, default, meaning",
         .view = view_config,
     },
     {
@@ -150,9 +150,8 @@ static const struct verb verbs[] = {
         .name = "defer",
         .arguments = "HOST COMMAND...",
         .changes = true,
-        .help = "store a request for delivery, and print its file's name",
-        .more = "COMMAND is as for `send`.\n",
-        .view = view_file,
+        .help = "store a request until it can be delivered",
+        .more = "COMMAND is as for `send`. When it is done the request is on the disk.\n",
     },
     {
         .name = "reload",

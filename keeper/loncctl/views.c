@@ -4,8 +4,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
+#include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/table.h"
 #include "keeper/loncctl/view.h"
 
@@ -58,33 +59,21 @@ void view_clients(const json_t *answer)
         printf("the first %zu of %lld clients\n", i, (long long)field_integer(answer, "total"));
 }
 
-/* The text as it is, and what is no text as JSON has it. The caller frees it; NULL without a value.
- */
-static char *value_text(const json_t *value)
+/* What is set to nothing can be seen. */
+static const char *or_empty(const char *text)
 {
-    if (value == NULL || json_is_null(value))
-        return NULL;
-    return json_is_string(value) ? strdup(json_string_value(value))
-                                 : json_dumps(value, JSON_ENCODE_ANY);
+    return text != NULL && *text == '\0' ? "(empty)" : text;
 }
 
-/* A setting that somebody has changed stands out. */
+/* A setting that is not as usual stands out. */
 static void add_setting(struct table *table, const json_t *setting)
 {
-    const json_t *line = json_object_get(setting, "line");
-    bool set = json_is_integer(line);
-    char *value = value_text(json_object_get(setting, "value"));
-    char *usual = value_text(json_object_get(setting, "default"));
-    table_cell(table, set ? STYLE_HEADING : STYLE_PLAIN, field_text(setting, "name"));
-    table_cell(table, set ? STYLE_HEADING : STYLE_PLAIN, value);
-    table_cell(table, STYLE_PLAIN, usual);
-    if (set)
-        table_printf(table, STYLE_PLAIN, "line %lld", (long long)json_integer_value(line));
-    else
-        table_cell(table, STYLE_PLAIN, "default");
+    enum style style = field_true(setting, "changed") ? STYLE_HEADING : STYLE_PLAIN;
+    table_cell(table, style, field_text(setting, "name"));
+    table_cell(table, style, or_empty(field_text(setting, "value")));
+    table_cell(table, STYLE_PLAIN, or_empty(field_text(setting, "default")));
+    table_cell(table, STYLE_PLAIN, field_true(setting, "changed") ? "file" : "default");
     table_cell(table, STYLE_PLAIN, field_text(setting, "meaning"));
-    free(value);
-    free(usual);
 }
 
 void view_config(const json_t *config)
@@ -109,27 +98,39 @@ void view_config(const json_t *config)
 
 /* --- What a verb did -------------------------------------------------------------------------- */
 
+/* The bytes of a reply that was no UTF-8, each of which came as the character of its number. */
+static size_t from_latin_1(char *bytes, const char *text, size_t length)
+{
+    char *out = bytes;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if (byte >= 0x80 && i + 1 < length)
+            byte = (unsigned char)(byte << 6 | (text[++i] & 0x3f));
+        *out++ = (char)byte;
+    }
+    return (size_t)(out - bytes);
+}
+
 void view_reply(const json_t *answer)
 {
     const json_t *reply = json_object_get(answer, "reply");
     size_t length = json_string_length(reply);
     if (!json_is_string(reply))
         return;
+    char *bytes = must(malloc(length + 1));
+    if (field_text(answer, "encoding") != NULL)
+        length = from_latin_1(bytes, json_string_value(reply), length);
+    else
+        memcpy(bytes, json_string_value(reply), length);
     if (terminal.present) {
-        char *clean = display_clean(json_string_value(reply), length);
+        char *clean = display_clean(bytes, length);
         puts(clean);
         free(clean);
     } else {
-        fwrite(json_string_value(reply), 1, length, stdout);
+        fwrite(bytes, 1, length, stdout);
         putchar('\n');
     }
-}
-
-void view_file(const json_t *answer)
-{
-    const char *file = field_text(answer, "file");
-    if (file != NULL)
-        display_wrapped(0, file);
+    free(bytes);
 }
 
 void view_files(const json_t *answer)
@@ -145,24 +146,42 @@ static enum style event_style(const char *event)
     static const struct {
         const char *event;
         enum style style;
-    } styles[] = {{"dead", STYLE_BAD}, {"failing", STYLE_WARNING}};
+    } styles[] = {
+        {"host-dead", STYLE_BAD},         {"load-failed", STYLE_BAD},
+        {"limit-reached", STYLE_WARNING}, {"handover-refused", STYLE_WARNING},
+        {"certificate", STYLE_WARNING},   {"host-back", STYLE_NOTE},
+    };
     for (size_t i = 0; i < COUNT(styles); i++)
         if (event != NULL && strcmp(event, styles[i].event) == 0)
             return styles[i].style;
     return STYLE_PLAIN;
 }
 
-/* Where in an ISO 8601 time the time of day starts, and how long it is with its milliseconds. */
-#define TIME_AT     11
+/* The time of day with its milliseconds, 12 characters. */
 #define TIME_LENGTH 12
 
-/* Somebody who watches knows what day it is. */
-static void show_time(const char *time)
+/* Somebody who watches knows what day it is, and has a local time. */
+static struct word local_time(const char *iso)
 {
-    char *clean = display_clean(time, strlen(time));
-    bool day_too = !terminal.present || strlen(clean) < TIME_AT + TIME_LENGTH;
-    printf("%s%.*s%s ", terminal_start(STYLE_FAINT), day_too ? -1 : TIME_LENGTH,
-           day_too ? clean : clean + TIME_AT, terminal_stop(STYLE_FAINT));
+    struct word word = {.text = ""};
+    struct tm utc = {.tm_year = 0}, local;
+    const char *rest = strptime(iso, "%Y-%m-%dT%H:%M:%S", &utc);
+    if (rest == NULL || strlen(rest) < 4)
+        return word;
+    time_t seconds = timegm(&utc);
+    localtime_r(&seconds, &local);
+    snprintf(word.text, sizeof(word.text), "%02d:%02d:%02d%.4s", local.tm_hour, local.tm_min,
+             local.tm_sec, rest);
+    return word;
+}
+
+static void show_time(const char *iso)
+{
+    char *clean = display_clean(iso, strlen(iso));
+    struct word local = local_time(clean);
+    printf("%s%s%s ", terminal_start(STYLE_FAINT),
+           terminal.present && *local.text != '\0' ? local.text : clean,
+           terminal_stop(STYLE_FAINT));
     free(clean);
 }
 
