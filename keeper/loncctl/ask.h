@@ -17,4 +17,8 @@ _Noreturn void fail(enum loncctl_exit code, const char *what, const char *why);
  * caller owns. */
 json_t *ask(const char *path, const char *line);
 
+/* The same for who goes on without a keeper: NULL when none answers, and then *why says in words
+ * why not; the text is not the caller's to free. */
+json_t *ask_or_why(const char *path, const char *line, const char **why);
+
 #endif

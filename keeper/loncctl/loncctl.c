@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "keeper/loncctl/ask.h"
+#include "keeper/loncctl/metrics.h"
 
 static const char help_text[] =
     "loncctl talks to lonc-keeper.\n"
@@ -170,7 +171,7 @@ static void parse_options(struct options *options, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
         switch (option) {
         case 's':
             options->socket = optarg;
@@ -215,6 +216,8 @@ int main(int argc, char **argv)
         fputs(help_text, stderr);
         return LONCCTL_USAGE;
     }
+    if (strcmp(argv[optind], "metrics") == 0)
+        return loncctl_metrics(options.socket, argc - optind, argv + optind);
     make_line(line, sizeof(line), argv + optind);
     json_t *value = ask(options.socket, line);
     enum loncctl_exit code = show(value, options.json);
