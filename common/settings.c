@@ -100,6 +100,9 @@ const struct setting settings_table[] = {
     ROW(CHOICE, log_level, "info", LOG_EMERG, LOG_DEBUG, .words = log_levels,
         .meaning = "The least important messages that are said; debug has a line for each request, "
                    "so it is for minutes, not for days."),
+    ROW(CHOICE, log_transactions, "no", 0, 1, .words = no_yes,
+        .meaning = "Whether each request leaves a message, with its command's first word, length "
+                   "and time; no, because there are thousands a second."),
     ROW(CHOICE, activation, "per-connection", ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED,
         .words = activations,
         .meaning = "How systemd serves the hosts' sockets: a shim for each connection, or one for "

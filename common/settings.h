@@ -34,6 +34,7 @@ struct settings {
     char *log_file;              /* "": none */
     uint64_t log_target;         /* enum log_target */
     uint64_t log_level;          /* syslog's 0 to 7 */
+    uint64_t log_transactions;   /* 0 or 1 */
     uint64_t activation;         /* enum activation */
     char *activation_exceptions; /* host names, the other way */
     uint64_t tls_min_version;    /* enum tls_version */

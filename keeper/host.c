@@ -20,19 +20,47 @@ static void pump(struct host *host);
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-/* Of a request, only its first word and its length may be in a log (DESIGN.md rule 10). */
-static void say_failed(const struct transaction *transaction, enum reason reason)
+/*
+ * Every request leaves a message for whoever asks for that, debug's con_lost else. Of a request,
+ * only its first word and its length may be in a log (DESIGN.md rule 10).
+ */
+static void say_answered(const struct transaction *transaction, enum reason reason, size_t reply)
 {
+    const struct service *service = transaction->host->service;
     struct request request = request_parse(transaction->request, transaction->length);
     const char *command = request.encrypt ? "encrypt" : request.command;
     size_t length = request.encrypt ? strlen(command) : request.length;
     int word = 0;
     while (word < 24 && (size_t)word < length && command[word] >= 'a' && command[word] <= 'z')
         word++;
-    log_write(LOG_DEBUG,
-              &(struct log_about){.host = transaction->host->id, .reason = reason_word(reason)},
-              "con_lost for %.*s (%zu bytes): %s", word, command, transaction->length,
-              reason_text(reason));
+    const struct log_about about = {
+        .host = transaction->host->id,
+        .reason = reason != REASON_NONE ? reason_word(reason) : NULL,
+    };
+    double took = (double)(service->loop.now - transaction->whole.since) / 1e6;
+    int priority = service->settings.log_transactions ? LOG_NOTICE : LOG_DEBUG;
+    if (reason == REASON_NONE)
+        log_write(priority, &about, "%.*s (%zu bytes) answered with %zu bytes after %.3f s", word,
+                  command, transaction->length, reply, took);
+    else
+        log_write(priority, &about, "con_lost for %.*s (%zu bytes): %s", word, command,
+                  transaction->length, reason_text(reason));
+}
+
+static void count_answer(const struct transaction *transaction, enum reason reason)
+{
+    struct host *host = transaction->host;
+    struct service *service = host->service;
+    uint64_t now = service->loop.now;
+    host->answers[reason]++;
+    service->answers[reason]++;
+    if (reason != REASON_NONE) {
+        stats_con_lost(&service->stats, now);
+        return;
+    }
+    if (host->latency == NULL && (host->latency = calloc(1, sizeof(*host->latency))) != NULL)
+        host->latency->since = now; /* without memory, the host's own is not known yet */
+    stats_reply(&service->stats, host->latency, now, now - transaction->whole.since);
 }
 
 /*
@@ -44,15 +72,16 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
 {
     struct service *service = transaction->host->service;
     struct buffer *reply = &service->reply;
+    if (!transaction->background)
+        count_answer(transaction, reason);
     deadline_stop(&transaction->waiting);
     deadline_stop(&transaction->whole);
     transaction->state = TRANSACTION_NONE;
     if (transaction->background)
         transaction->host->background_active = false;
-    else
-        service->answers[reason]++;
+    if (reason != REASON_NONE || service->settings.log_transactions)
+        say_answered(transaction, reason, length);
     if (reason != REASON_NONE) {
-        say_failed(transaction, reason);
         transaction->done(transaction, reason, NULL, 0);
         return;
     }
@@ -71,6 +100,7 @@ static void enqueue(struct transaction *transaction)
     host->queued++;
     host->service->queued++;
     service_changed(host->service);
+    stats_queued(&host->service->stats, host->service->loop.now, host->service->queued);
     deadline_start(&host->service->waiting, &transaction->waiting);
 }
 
@@ -214,8 +244,11 @@ static bool send_on_idle(struct host *host, struct transaction *transaction)
 static void serve_queue(struct host *host)
 {
     struct transaction *first;
-    while ((first = TAILQ_FIRST(&host->queue)) != NULL && !LIST_EMPTY(&host->pool[POOL_IDLE])) {
+    struct service *service = host->service;
+    while (!host->paused && (first = TAILQ_FIRST(&host->queue)) != NULL &&
+           !LIST_EMPTY(&host->pool[POOL_IDLE])) {
         dequeue(first);
+        stats_sent(&service->stats, service->loop.now, service->loop.now - first->waiting.since);
         if (!send_on_idle(host, first)) {
             enqueue_first(first);
             return;
@@ -227,7 +260,7 @@ static void serve_queue(struct host *host)
 static void serve_background(struct host *host)
 {
     if (host->background == NULL || host->background_active || host->service->stopping ||
-        !TAILQ_EMPTY(&host->queue) || LIST_EMPTY(&host->pool[POOL_IDLE]))
+        host->paused || !TAILQ_EMPTY(&host->queue) || LIST_EMPTY(&host->pool[POOL_IDLE]))
         return;
     struct transaction *transaction = host->background->next(host->background);
     if (transaction == NULL) {
@@ -424,6 +457,8 @@ static bool may_open(const struct host *host)
 /* Whether another connection has something to do: a request, the background, or a probe. */
 static bool is_needed(const struct host *host)
 {
+    if (host->paused && host->health.state != HEALTH_DEAD)
+        return false;
     size_t wanted = host->queued;
     if (host->background != NULL && !host->background_active)
         wanted++;
@@ -618,13 +653,14 @@ void host_submit(struct host *host, struct transaction *transaction)
 {
     struct service *service = host->service;
     transaction->host = host;
+    host->requests++;
     deadline_start(&service->whole, &transaction->whole);
     if (!host->listed)
         finish(transaction, REASON_REMOVED, 0);
     else if (host->health.state == HEALTH_DEAD)
         finish(transaction, REASON_DEAD, 0);
-    else if (TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
-        return;
+    else if (!host->paused && TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
+        stats_sent(&service->stats, service->loop.now, 0);
     else if (service->stopping)
         finish(transaction, REASON_STOPPING, 0);
     else if (!may_enqueue(host))
@@ -633,6 +669,25 @@ void host_submit(struct host *host, struct transaction *transaction)
         enqueue(transaction);
         pump(host);
     }
+}
+
+void host_pause(struct host *host)
+{
+    host->paused = true;
+    service_changed(host->service);
+}
+
+void host_resume(struct host *host)
+{
+    host->paused = false;
+    service_changed(host->service);
+    serve(host);
+}
+
+uint64_t host_oldest_wait(const struct host *host)
+{
+    const struct transaction *first = TAILQ_FIRST(&host->queue);
+    return first != NULL ? host->service->loop.now - first->waiting.since : 0;
 }
 
 void host_offer(struct host *host, struct background *background)
@@ -705,6 +760,7 @@ void host_free(struct host *host)
     free(host->id);
     free(host->name);
     free(host->detail);
+    free(host->latency);
     free(host);
 }
 

@@ -282,7 +282,13 @@ static int open_listener(struct keeper *keeper, const char *name, const char *fi
 static int open_sockets(struct keeper *keeper)
 {
     struct service *service = &keeper->service;
-    const struct control_actions actions = {.reload = reload, .argument = keeper};
+    const struct verbs verbs = {
+        .service = service,
+        .status = &keeper->status,
+        .deferred = keeper->deferred,
+        .clients = keeper->clients,
+        .actions = {.reload = reload, .argument = keeper},
+    };
     int channel =
         open_listener(keeper, "channel", "keeper.sock", SOCK_SEQPACKET, &keeper->bound[0]);
     if (channel < 0)
@@ -294,7 +300,7 @@ static int open_sockets(struct keeper *keeper)
     int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
     if (control < 0)
         return 0;
-    keeper->control = control_new(service, &keeper->status, &actions, control);
+    keeper->control = control_new(&verbs, control);
     return keeper->control != NULL ? 0 : -ENOMEM;
 }
 
@@ -333,6 +339,7 @@ static int start(struct keeper *keeper, struct config *config)
     int r = loop_open(&service->loop);
     if (r < 0)
         return r;
+    stats_init(&service->stats, service->loop.now);
     lond_setup(service);
     host_setup(service);
     hosts_setup(&keeper->hosts, service);
@@ -351,6 +358,8 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->status = (struct status){
         .service = service,
         .deferred = keeper->deferred,
+        .clients = keeper->clients,
+        .config_path = keeper->config_path != NULL ? keeper->config_path : CONFIG_PATH,
         .started = loop_clock(),
     };
     keeper->presence = presence_new(service, &keeper->status);

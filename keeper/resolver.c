@@ -25,6 +25,8 @@
 /* Each server is asked again once, since UDP loses packets; c-ares doubles its patience then. */
 #define TRIES 2
 
+static const int families[] = {[NAME_IPV4] = AF_INET, [NAME_IPV6] = AF_INET6};
+
 /* One question that c-ares has. */
 struct question {
     struct resolver *resolver;
@@ -139,13 +141,14 @@ static enum name_answer answer_of(int status)
     }
 }
 
-static struct addresses copy_found(const struct ares_addrinfo *result)
+/* Only those asked for: what else an answer may bring was not asked of who should know. */
+static struct addresses copy_found(const struct ares_addrinfo *result, int family)
 {
     struct addresses found = {.count = 0};
     const struct ares_addrinfo_node *node = result != NULL ? result->nodes : NULL;
     for (; node != NULL; node = node->ai_next) {
-        union address address = {.any.sa_family = (sa_family_t)node->ai_family};
-        if (node->ai_addrlen > sizeof(address))
+        union address address;
+        if (node->ai_family != family || node->ai_addrlen > sizeof(address))
             continue;
         memcpy(&address, node->ai_addr, node->ai_addrlen);
         addresses_add(&found, &address, ADDRESSES_MAX);
@@ -158,7 +161,7 @@ static void on_answer(void *argument, int status, int timeouts, struct ares_addr
     struct question *question = argument;
     struct resolver *resolver = question->resolver;
     struct name *name = question->name;
-    struct addresses found = copy_found(result);
+    struct addresses found = copy_found(result, families[question->family]);
     (void)timeouts;
     ares_freeaddrinfo(result);
     resolver->under_way--;
@@ -326,7 +329,6 @@ static void close_channel(struct resolver *resolver)
 
 static void ask_questions(struct name *name)
 {
-    static const int families[] = {[NAME_IPV4] = AF_INET, [NAME_IPV6] = AF_INET6};
     struct resolver *resolver = name->resolver;
     for (enum name_family family = 0; family < NAME_FAMILIES; family++) {
         const struct ares_addrinfo_hints hints = {
@@ -549,8 +551,7 @@ void resolver_prefer(struct name_user *user, const union address *address)
 
 void resolver_retry(struct name_user *user)
 {
-    if (name_has_failed(&user->name->record))
-        name_expire(&user->name->record);
+    name_expire(&user->name->record);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */

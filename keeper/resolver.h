@@ -60,7 +60,7 @@ const struct addresses *resolver_addresses(const struct name_user *user);
 /* Connecting to this one succeeded, so it comes first until the name is asked again. */
 void resolver_prefer(struct name_user *user, const union address *address);
 
-/* Somebody wants another try now: a failure that is still fresh does not stand in its way. */
+/* A host in trouble is to be tried now: what is known may be the trouble, and is asked anew. */
 void resolver_retry(struct name_user *user);
 
 #endif

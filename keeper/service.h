@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "keeper/loop.h"
 #include "keeper/reason.h"
+#include "keeper/stats.h"
 
 /* A bound that is met now and then: logged when that begins and when it ends, counted between. */
 struct limit {
@@ -42,6 +43,7 @@ struct service {
 
     uint64_t requests;
     uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
+    struct stats stats;             /* timed by the loop's clock, which goes on once a turn */
 
     uint64_t handovers_cut; /* messages whose descriptors the kernel dropped */
 

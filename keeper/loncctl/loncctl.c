@@ -146,7 +146,7 @@ static enum loncctl_exit show(const json_t *value, bool as_json)
     if (is_verdict)
         return print_verdict(value);
     const json_t *connections = json_object_get(value, "connections");
-    if (connections != NULL)
+    if (json_is_array(connections))
         print_connections(connections);
     else
         print_status(value);

@@ -338,6 +338,15 @@ SKIP: {
     ok $world->{keeper}->await(qr/msul1: host is back/), '... then it is asked again, and the host is back';
 }
 
+{
+    my ($world, $dns) = world();
+    $dns->says(name('msul1') => {A => [elsewhere($world)]});
+    is $world->ask('msul1', 'ping'), 'con_lost', 'a host has moved, and an address that is fresh is wrong';
+    $dns->says(zone($world));
+    $world->ask('msul1', 'reset_retries');
+    ok $world->{keeper}->await(qr/msul1: host is back/), '... to have it tried now is to have it asked again';
+}
+
 # --- Table or DNS ---------------------------------------------------------------------------------
 
 {

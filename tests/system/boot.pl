@@ -138,7 +138,7 @@ my @tests = map { s{.*/}{t/}r } sort glob "$tree/tests/system/t/*.t";
 my @first = grep {m{^t/00}} @tests;
 @tests = grep { !m{^t/00} } @tests;
 @tests = grep { my $test = $_; grep { index($test, $_) >= 0 } @ARGV } @tests if @ARGV;
-sub prove { "prove --timer -v --exec 'timeout --kill-after=5 300 perl' @_" }
+sub prove { "prove --timer -v --exec 'timeout --kill-after=5 600 perl' @_" }
 write_file('/etc/systemd/system/lonc-test.service', <<"END");
 [Unit]
 After=lonc.target multi-user.target lond.service
@@ -167,7 +167,7 @@ sub start_machine {
     open STDIN, '<', '/dev/null';
     open STDOUT, '>', $log if !$ENV{LONC_KEEP};
     open STDERR, '>&', \*STDOUT;
-    exec qw(timeout --kill-after=10 900 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
+    exec qw(timeout --kill-after=10 1800 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
         --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
         'systemd.show_status=no' or die "systemd-nspawn: $!";
 }

@@ -38,7 +38,7 @@ for (1 .. 5) {
 }
 my $n = $load->numbers;
 is $n->{wrong} + $n->{cut} + $n->{unanswered} + $n->{con_lost}, 0, 'switched ten times under 50 requests a second: nobody got a wrong answer';
-cmp_ok $n->{refused} + $n->{empty}, '<=', 40,
+cmp_ok $n->{refused} + $n->{empty}, '<=', $n->{requests} / 4,
     "what the ten gaps cost: $n->{refused} could not connect, $n->{empty} were not accepted, of $n->{requests}";
 is output(q(systemctl list-units --plain --no-legend 'lonc-shared@*')), '', 'no shared unit is left';
 
@@ -113,7 +113,7 @@ sh('systemctl restart lonc-keeper');
     local $Booted::sockets = '/srv/100% lonc';
     is ask('msul1', 'ping'), 'pong:msul1', 'and serve';
     write_file("$Booted::sockets/delayed/1900000000.1.99.count.msul1", "count:elsewhere\n");
-    ok within(10, sub { !-e "$Booted::sockets/delayed/1900000000.1.99.count.msul1" }), 'the keeper may write there';
+    ok within($patience, sub { !-e "$Booted::sockets/delayed/1900000000.1.99.count.msul1" }), 'the keeper may write there';
 }
 write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\n");
 is sh('systemctl reload lonc-keeper'), 0, 'the usual one again';
@@ -128,7 +128,7 @@ is sh('lonc-hosts --config /nowhere sync'), 1, 'no configuration';
 is sh('systemctl stop dbus.socket dbus.service; lonc-hosts list; r=$?; systemctl start dbus.socket; exit $r'), 3, 'no bus';
 
 is sh('systemctl stop lonc.target'), 0, 'lonc.target is stopped';
-ok within(5, sub { output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)) eq '' }), 'and with it everything';
+ok within($patience, sub { output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)) eq '' }), 'and with it everything';
 is output("ls $sockets"), 'delayed', 'no socket is left';
 is sh('systemctl start lonc.target'), 0, 'it is started';
 is ask("msul$_", 'ping'), "pong:msul$_", "msul$_ answers" for 1 .. 5;
