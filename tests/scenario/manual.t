@@ -137,11 +137,14 @@ for my $name (sort keys %program) {
 my ($verbs, $exit) = run("$ENV{BUILD}/loncctl", '--list-verbs');
 $verbs = join "\n", map {/^  ([a-z]+)/} split /\n/, (run("$ENV{BUILD}/loncctl", '--help'))[0] if $exit != 0;
 my %verb = map { $_ => 1 } split /\n/, $verbs;
-is words(map {/^\.It Cm ([a-z]+)/mg} $page{'loncctl.1'}), words(keys %verb), 'loncctl.1 has the verbs of loncctl';
-for my $item (split /^(?=\.It Cm )/m, section('loncctl.1', 'VERBS THAT LOOK') . section('loncctl.1', 'VERBS THAT CHANGE SOMETHING')) {
+my $verbs_told = section('loncctl.1', 'VERBS THAT LOOK') . section('loncctl.1', 'VERBS THAT CHANGE SOMETHING');
+is words($verbs_told =~ /^\.It Cm ([a-z]+)/mg), words(keys %verb), 'loncctl.1 has the verbs of loncctl';
+for my $item (split /^(?=\.It Cm )/m, $verbs_told) {
     my ($verb) = $item =~ /^\.It Cm ([a-z]+(?: [a-z]+)?)/ or next;
     like $item, qr/^\.Dl loncctl (?:--json )?$verb\b/m, "... and an example for $verb";
 }
+my %asked = map {s/\\\(en//r} section('loncctl.1', 'CONTROL PROTOCOL') =~ /^\.It Cm (\w+) Ta (.*)$/mg;
+is_deeply \%asked, {contents("$tree/keeper/verbs.c") =~ /^    \{"(\w+)", "([^"]*)", \d/mg}, '... and the verbs of the control socket, with their words';
 my %hosts_verb = map { $_ => 1 } contents("$tree/units/lonc-hosts.c") =~ /strcmp\(options->verb, "(\w+)"\)/g;
 is words(section('lonc-hosts.8', 'VERBS') =~ /^\.It Cm (\w+)/mg), words(keys %hosts_verb), 'lonc-hosts.8 has the verbs of lonc-hosts';
 
@@ -150,7 +153,9 @@ is words(section('lonc-hosts.8', 'VERBS') =~ /^\.It Cm (\w+)/mg), words(keys %ho
 my $log = contents("$tree/common/log.c");
 my %subject = contents("$tree/units/lonc.catalog") =~ /^-- ([0-9a-f]{32})\nSubject: (.*)$/mg;
 is words($log =~ /"([0-9a-f]{32})"/g), words(keys %subject), 'each MESSAGE_ID has its entry in the catalog, and each entry its MESSAGE_ID';
-is_deeply {section('lonc-keeper.8', 'MESSAGES') =~ /^\.It Li ([0-9a-f]{32})\n(.*)$/mg}, \%subject, 'lonc-keeper.8 has them all, with the same subjects';
+is_deeply {section('lonc-keeper.8', 'MESSAGES') =~ /^\.It Li ([0-9a-f]{32}) .*\n(.*)$/mg}, \%subject, 'lonc-keeper.8 has them all, with the same subjects';
+is_deeply {section('lonc-keeper.8', 'MESSAGES') =~ /^\.It Li ([0-9a-f]{32}) Pq Li (\S+)$/mg}, {reverse $log =~ /\{"([a-z-]+)", "([0-9a-f]{32})"\}/g},
+    '... and the words for them';
 is words(grep { !$subject{$_} } map {/MESSAGE_ID=([0-9a-f]{32})/g} values %page, contents("$tree/README.md")), '', 'none is named that there is not';
 is words(section('lonc-keeper.8', 'MESSAGES') =~ /^\.It Li (LONC_\w+)/mg), words($log =~ /add_field\(&datagram, "(LONC_\w+)"/g), '... and the fields of messages';
 
