@@ -134,11 +134,25 @@ for my $name (sort keys %program) {
     is words(section($page, 'EXIT STATUS') =~ /^\.It (\d+)$/mg), words(@codes), "$page has its exit codes";
 }
 
-my ($verbs, $exit) = run("$ENV{BUILD}/loncctl", '--list-verbs');
-$verbs = join "\n", map {/^  ([a-z]+)/} split /\n/, (run("$ENV{BUILD}/loncctl", '--help'))[0] if $exit != 0;
-my %verb = map { $_ => 1 } split /\n/, $verbs;
+# A verb, and its arguments as usage says them: "retry HOST|ALL", "metrics [--http]".
+sub item_text {
+    my ($item) = @_;
+    my @words = grep { $_ !~ /^(?:Cm|Ar|Li)$/ } split ' ', $item;
+    my ($text, $closing) = ('', '');
+    while (defined(my $word = shift @words)) {
+        if ($word =~ /^O[po]$/) { ($text, $closing) = ("$text [", $word eq 'Op' ? "$closing]" : $closing); next }
+        if ($word eq 'Oc') { $text .= ']'; next }
+        $word = '-' . shift @words if $word eq 'Fl';
+        $text .= ($text =~ /\[$/ || $text eq '' ? '' : ' ') . $word;
+    }
+    return "$text$closing" =~ s/ \| /|/gr =~ s/ \.\.\./.../gr;
+}
+my ($listed) = run("$ENV{BUILD}/loncctl", '--list-verbs');
+my %usage = $listed =~ /^([a-z ]+)\t(.*)$/mg;
+my %verb = map { /^(\w+)/ ? ($1 => 1) : () } keys %usage;
 my $verbs_told = section('loncctl.1', 'VERBS THAT LOOK') . section('loncctl.1', 'VERBS THAT CHANGE SOMETHING');
-is words($verbs_told =~ /^\.It Cm ([a-z]+)/mg), words(keys %verb), 'loncctl.1 has the verbs of loncctl';
+is join("\n", sort map { item_text($_) } $verbs_told =~ /^\.It (Cm .*)/mg), join("\n", sort map { "$_ $usage{$_}" =~ s/ $//r } keys %usage),
+    'loncctl.1 has the verbs of loncctl, with their arguments';
 for my $item (split /^(?=\.It Cm )/m, $verbs_told) {
     my ($verb) = $item =~ /^\.It Cm ([a-z]+(?: [a-z]+)?)/ or next;
     like $item, qr/^\.Dl loncctl (?:--json )?$verb\b/m, "... and an example for $verb";
@@ -147,6 +161,18 @@ my %asked = map {s/\\\(en//r} section('loncctl.1', 'CONTROL PROTOCOL') =~ /^\.It
 is_deeply \%asked, {contents("$tree/keeper/verbs.c") =~ /^    \{"(\w+)", "([^"]*)", \d/mg}, '... and the verbs of the control socket, with their words';
 my %hosts_verb = map { $_ => 1 } contents("$tree/units/lonc-hosts.c") =~ /strcmp\(options->verb, "(\w+)"\)/g;
 is words(section('lonc-hosts.8', 'VERBS') =~ /^\.It Cm (\w+)/mg), words(keys %hosts_verb), 'lonc-hosts.8 has the verbs of lonc-hosts';
+
+# --- Metrics --------------------------------------------------------------------------------------
+
+$world->write_config;
+$world->keeper;
+my $metrics = `$ENV{BUILD}/loncctl --socket @{[$world->path('run/control.sock')]} metrics`;
+my %kind = $metrics =~ /^# TYPE (\S+) (\S+)$/mg;
+my %help = $metrics =~ /^# HELP (\S+) (.*)$/mg;
+my %metric = section('loncctl.1', 'METRICS') =~ /^\.It Li (\S+ \S+)\n((?:[^.].*\n)+)/mg;
+cmp_ok scalar keys %kind, '>=', 20, scalar(keys %kind) . ' metrics';
+is_deeply {map { $_ => join ' ', split ' ', $metric{$_} } keys %metric}, {map { ("$_ $kind{$_}" => $help{$_}) } keys %kind},
+    'loncctl.1 has them all, with their kind and meaning';
 
 # --- Messages -------------------------------------------------------------------------------------
 
