@@ -169,13 +169,14 @@ HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared
 UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
 SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,$(UNITS)))
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
+	$(foreach manual,$(MANUALS),$(MANDIR)/man$(subst .,,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
-	$(foreach manual,$(MANUALS),$(MANDIR)/man$(subst .,,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
 
 install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
+	for manual in $(MANUALS); do install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${manual##*.} $$manual || exit; done
 	install -D -m 755 -t $(DESTDIR)$(LIBDIR) units/lonc
 	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(HOST_UNITS)
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
@@ -184,7 +185,6 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
 	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
 	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
-	for manual in $(MANUALS); do install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${manual##*.} $$manual || exit; done
 	if [ $(SYSTEMD_VERSION) -ge 255 ]; then for socket in $(SOCKETS); do \
 		install -D -m 644 units/lonc-poll-limit.conf $(DESTDIR)$(UNITDIR)/$$socket.d/10-poll-limit.conf; \
 	done; fi
