@@ -9,6 +9,7 @@ use Test::More;
 use IO::Select;
 use IO::Socket::UNIX;
 use JSON::PP;
+use POSIX ();
 use Time::HiRes qw(time);
 use Lonc;
 use Deferred;
@@ -28,7 +29,7 @@ sub host_of { my ($world, $id) = @_; return answer($world, "hosts $id")->{hosts}
 
 my $true = JSON::PP::true;
 my ($world, $lond, $second) = Lonc->up(hosts => ['msul1', 'msul2'],
-    settings => {connections_per_host => 2, probe_min => '1h', probe_max => '1h', retry_delay => '20ms', deferred_hold => '10ms'});
+    settings => {connections_per_host => 2, probe_min => '1h', probe_max => '1h', retry_delay => '20ms', deferred_hold => '10ms', deferred_attempts => 1});
 my $keeper = $world->{keeper};
 
 # --- Looking --------------------------------------------------------------------------------------
@@ -165,6 +166,11 @@ ok Lonc::within(10, sub { $second->executed('count:later') == 1 }), '... and get
 $second->control('fault none');
 drop_many($world, 'msul2', 1);
 ok Lonc::within(10, sub { !left($world) }), '(and so one that lonnet left)';
+my $closed = sub { $second->counts->{commands}{close} };
+drop($world, 'msul2', 2, 'close');
+ok Lonc::within(10, sub { $closed->() == 1 && host_of($world, 'msul2')->{connections}{busy} == 0 }), '(one costs its connection, and is put off)';
+ok answer($world, 'flush msul2')->{ok}, 'flush tries what was put off';
+ok Lonc::within(10, sub { $closed->() == 2 }), '... now';
 is answer($world, "queue $_ ALL")->{folder}, $world->path('sockets/delayed'), "queue $_ says where" for qw(hold release requeue delete);
 ok !answer($world, 'queue burn ALL')->{ok}, '... but not for what it does not know';
 
@@ -190,6 +196,37 @@ for my $line ('', ' ', 'nonsense', 'status now', 'hosts a b', 'connections', 're
     'log transactions maybe', 'log what ever', 'queue', 'queue hold', 'pause nobody', 'send nobody ping', 'connections ' . 'x' x 1000, 'x' x 1000) {
     my $said = answer($world, $line);
     ok !$said->{ok} && length $said->{errors}[0], "\"" . substr($line, 0, 40) . "\" is refused with a sentence";
+}
+
+SKIP: {
+    skip 'only root can ask as somebody else', 28 if $> != 0;
+    chmod 0755, $world->{dir}, $world->path('run');
+    chmod 0666, $world->path('run/control.sock');
+    my $as_nobody = sub {
+        my ($line) = @_;
+        pipe(my $out, my $in);
+        my $pid = fork // die "fork: $!";
+        if ($pid == 0) {
+            $( = $) = 65534;
+            $> = $< = 65534;
+            my $socket = control($world);
+            print $socket "$line\n";
+            syswrite $in, join '', <$socket>;
+            POSIX::_exit(0);
+        }
+        close $in;
+        waitpid $pid, 0;
+        local $/;
+        return scalar <$out>;
+    };
+    for my $line ('reload', 'retry ALL', 'pause msul1', 'resume msul1', 'reconnect msul1', 'flush msul1', 'queue delete ALL',
+        'send msul1 encrypt:secret', 'defer msul1 secret', 'log level debug') {
+        like $as_nobody->($line), qr/only root and the keeper's own user/, "another user may not ask for $line";
+        my ($verb) = $line =~ /^(\w+)/;
+        ok $keeper->said(qr/user 65534 may not ask for $verb/), '... which is logged';
+    }
+    ok !$keeper->said(qr/may not ask for .*secret/), '... but not what was to be sent';
+    unlike $as_nobody->($_), qr/only root/, "another user may ask for $_" for 'status', 'hosts', 'clients', 'config', 'history', 'histograms', 'connections msul1';
 }
 
 # --- Many hosts, and slow readers -----------------------------------------------------------------
