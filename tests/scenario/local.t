@@ -69,6 +69,7 @@ sub told {
     is scalar keys %names, scalar @told, '... with a name of its own';
     ok none_left($world), '... and none is left';
     ok $world->{keeper}->said(qr/annarborl1: connected to lond \S.*, local/), 'the log says how they are connected';
+    like +($world->loncctl('connections', 'annarborl1'))[0], qr/^Idle +local +- +no$/m, '... and so does loncctl';
 }
 
 {
