@@ -420,6 +420,18 @@ sub descriptors {
     return JSON::PP::decode_json(scalar <$socket>)->{descriptors};
 }
 
+# ... once those are closed that were on their way out; nothing tells when.
+sub settled_descriptors {
+    my ($self) = @_;
+    my ($last, $before) = (-1);
+    Lonc::within(10, sub {
+        $before = $last;
+        select undef, undef, undef, 0.05;
+        ($last = $self->descriptors) == $before;
+    });
+    return $last;
+}
+
 sub kill_hard { my ($self) = @_; kill 'KILL', $self->{pid}; $self->wait_exit }
 
 # A stand-in lond and its control socket.
