@@ -32,13 +32,14 @@ endif
 HARDEN   = -fstack-protector-strong -fcf-protection -fPIE
 CPPFLAGS = -I. -D_GNU_SOURCE -DLONC_VERSION='"$(VERSION)"' -DLONC_LIBDIR='"$(LIBDIR)"'
 OPTIMIZE = -O2 -D_FORTIFY_SOURCE=3
-CFLAGS   = -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
-LDFLAGS  = -Wl,-z,relro,-z,now $(EXTRA)
+CFLAGS   = -std=gnu17 -pthread -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) $(EXTRA)
+LDFLAGS  = -pthread -Wl,-z,relro,-z,now $(EXTRA)
 
 # --- What is made of what -------------------------------------------------------------------------
 
 COMMON := $(wildcard common/*.c)
-KEEPER := $(filter-out keeper/loncctl.c,$(wildcard keeper/*.c))
+KEEPER := $(wildcard keeper/*.c)
+LONCCTL := $(wildcard keeper/loncctl/*.c)
 UNIT   := $(wildcard tests/unit/*.c)
 LOND   := $(wildcard tests/lond/*.c)
 LOAD   := $(wildcard tests/bench/load*.c)
@@ -57,9 +58,9 @@ all: $(PROGRAMS) ## build the programs (the default)
 
 $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,keeper/loncctl.c common/unix.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) common/unix.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
 
@@ -72,9 +73,9 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
-$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)))
+$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
 	$(if $(V),,@echo "  LINK  $@")
@@ -96,12 +97,13 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) keeper/loncctl.c $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev pkgconf
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev pkgconf
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -153,14 +155,14 @@ check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a co
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
 
-coverage: ## line coverage of common/, shim/ and keeper/ by unit and scenario tests
+coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and scenario tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario
-	gcovr --root . --filter common/ --filter shim/ --filter keeper/ build/coverage
+	gcovr --root . --filter common/ --filter shim/ --filter keeper/ --filter units/ build/coverage
 
 # What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
-HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service
+HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared.socket
 UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
-SOCKETS     := lonc-host-.socket $(notdir $(filter %.socket,$(UNITS)))
+SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,$(UNITS)))
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \

@@ -60,7 +60,8 @@ static bool check_id(const struct reading *reading, unsigned line, const char *i
 static bool check_name(const struct reading *reading, struct hosttab_entry *entry, const char *name)
 {
     if (name_is_valid(name)) {
-        entry->has_address = inet_pton(AF_INET, name, &entry->address) == 1;
+        entry->name_is_address = inet_pton(AF_INET, name, &entry->address) == 1;
+        entry->has_address = entry->name_is_address;
         if (entry->has_address || !is_numeric(name))
             return true;
     }

@@ -23,12 +23,13 @@
 #define HOSTTAB_MAX_HOSTS 100000
 
 struct hosttab_entry {
-    char *id;     /* lonHostID, unique in the table */
-    char *domain; /* may be empty */
-    char *role;   /* `library`, `access` or empty; the keeper does not use it */
-    char *name;   /* DNS name; several ids may share one */
+    char *id;             /* lonHostID, unique in the table */
+    char *domain;         /* may be empty */
+    char *role;           /* `library`, `access` or empty; the keeper does not use it */
+    char *name;           /* DNS name; several ids may share one */
+    bool name_is_address; /* an IPv4 literal: DNS is not asked for it */
     bool has_address;
-    struct in_addr address; /* from the fifth field, or from a DNS name that is an IPv4 literal */
+    struct in_addr address; /* from the fifth field, or from such a name; IPv6 has no place here */
     unsigned line;
 };
 

@@ -21,34 +21,41 @@
 
 #define TEXT_MAX 1024
 
-/* Made once with `systemd-id128 new`; the journal catalog explains each to an administrator. */
-static const char *const event_ids[] = {
-    [LOG_EVENT_NONE] = NULL,
-    [LOG_EVENT_STARTED] = "b52ee4a4c78a4ccaa69b12e8af2a955a",
-    [LOG_EVENT_STOPPING] = "d5950fccc6f24279ad22a999bbd26f72",
-    [LOG_EVENT_LOADED] = "a5305576ad634f5fa7d2ec0310f4d4f4",
-    [LOG_EVENT_LOAD_FAILED] = "b78e500c2bc74767a23dbed250062c8f",
-    [LOG_EVENT_HOST_DEAD] = "8531d056262b474ba433fe8db05ddebf",
-    [LOG_EVENT_HOST_BACK] = "b66493bc46944e53a9548e3c58a6bad6",
-    [LOG_EVENT_LIMIT_REACHED] = "71b287c990ab4079a0ba2c593aa0624d",
-    [LOG_EVENT_LIMIT_LEFT] = "80f03d1aedc341c0ad6ada517918fa01",
-    [LOG_EVENT_HANDOVER_REFUSED] = "696120d016584e2fac49261b13962e26",
-    [LOG_EVENT_KEEPER_MISSING] = "1e1a65d2ea2a4253a36715c51baef3f1",
-    [LOG_EVENT_CERTIFICATE] = "8209498bdda04aa69111b4231e9735b6",
-    [LOG_EVENT_DEFERRED] = "d1c10d3480bb4fd3a6e34379fd7194a1",
+/* Ids were made once with `systemd-id128 new`; the journal catalog explains each. */
+static const struct {
+    const char *word, *id;
+} events[] = {
+    [LOG_EVENT_NONE] = {NULL, NULL},
+    [LOG_EVENT_STARTED] = {"started", "b52ee4a4c78a4ccaa69b12e8af2a955a"},
+    [LOG_EVENT_STOPPING] = {"stopping", "d5950fccc6f24279ad22a999bbd26f72"},
+    [LOG_EVENT_LOADED] = {"loaded", "a5305576ad634f5fa7d2ec0310f4d4f4"},
+    [LOG_EVENT_LOAD_FAILED] = {"load-failed", "b78e500c2bc74767a23dbed250062c8f"},
+    [LOG_EVENT_HOST_DEAD] = {"host-dead", "8531d056262b474ba433fe8db05ddebf"},
+    [LOG_EVENT_HOST_BACK] = {"host-back", "b66493bc46944e53a9548e3c58a6bad6"},
+    [LOG_EVENT_LIMIT_REACHED] = {"limit-reached", "71b287c990ab4079a0ba2c593aa0624d"},
+    [LOG_EVENT_LIMIT_LEFT] = {"limit-left", "80f03d1aedc341c0ad6ada517918fa01"},
+    [LOG_EVENT_HANDOVER_REFUSED] = {"handover-refused", "696120d016584e2fac49261b13962e26"},
+    [LOG_EVENT_KEEPER_MISSING] = {"keeper-missing", "1e1a65d2ea2a4253a36715c51baef3f1"},
+    [LOG_EVENT_CERTIFICATE] = {"certificate", "8209498bdda04aa69111b4231e9735b6"},
+    [LOG_EVENT_DEFERRED] = {"deferred", "d1c10d3480bb4fd3a6e34379fd7194a1"},
 };
-_Static_assert(sizeof(event_ids) / sizeof(*event_ids) == LOG_EVENT_COUNT, "an event lacks its id");
+_Static_assert(sizeof(events) / sizeof(*events) == LOG_EVENT_COUNT, "an event lacks its id");
 
 static struct {
     const char *program;
     int level;
     int journal; /* a connected datagram socket, or -1 */
-    void (*also)(int priority, const struct log_about *about, const char *text);
+    void (*also[LOG_ALSO_COUNT])(int priority, const struct log_about *about, const char *text);
 } log_state = {.program = "lonc", .level = LOG_DEBUG, .journal = -1};
+
+const char *log_event_word(enum log_event event)
+{
+    return events[event].word;
+}
 
 const char *log_event_id(enum log_event event)
 {
-    return event_ids[event];
+    return events[event].id;
 }
 
 static int connect_journal(const char *path)
@@ -75,9 +82,10 @@ void log_open(const char *program, enum log_target target, int level, const char
     log_state.journal = target == LOG_TARGET_STDERR ? -1 : connect_journal(journal);
 }
 
-void log_also_to(void (*write)(int priority, const struct log_about *about, const char *text))
+void log_also_to(enum log_also place,
+                 void (*write)(int priority, const struct log_about *about, const char *text))
 {
-    log_state.also = write;
+    log_state.also[place] = write;
 }
 
 /* Bytes that a terminal or a line-based reader could take for something else become '?'. */
@@ -141,7 +149,7 @@ static bool write_journal(int priority, const struct log_about *about, const cha
     add_field(&datagram, "PRIORITY", number);
     add_field(&datagram, "SYSLOG_IDENTIFIER", log_state.program);
     if (about->event != LOG_EVENT_NONE)
-        add_field(&datagram, "MESSAGE_ID", event_ids[about->event]);
+        add_field(&datagram, "MESSAGE_ID", events[about->event].id);
     if (about->host != NULL)
         add_field(&datagram, "LONC_HOST", about->host);
     if (about->client_pid > 0) {
@@ -169,7 +177,8 @@ void log_write(int priority, const struct log_about *about, const char *format, 
         about = &nothing;
     if (log_state.journal < 0 || !write_journal(priority, about, text))
         write_stderr(about, text);
-    if (log_state.also != NULL)
-        log_state.also(priority, about, text);
+    for (int place = 0; place < LOG_ALSO_COUNT; place++)
+        if (log_state.also[place] != NULL)
+            log_state.also[place](priority, about, text);
     errno = saved;
 }

@@ -53,9 +53,15 @@ struct log_about {
  */
 void log_open(const char *program, enum log_target target, int level, const char *journal);
 
-/* Also gives each message to `write`, if not NULL: a second place, which the shim does not carry.
- */
-void log_also_to(void (*write)(int priority, const struct log_about *about, const char *text));
+/* Second places for messages, which the shim does not carry. */
+enum log_also { LOG_ALSO_FILE, LOG_ALSO_EVENTS, LOG_ALSO_COUNT };
+
+/* Also gives each message to `write`, if not NULL. */
+void log_also_to(enum log_also place,
+                 void (*write)(int priority, const struct log_about *about, const char *text));
+
+/* "host-dead" and so on; NULL for LOG_EVENT_NONE. */
+const char *log_event_word(enum log_event event);
 
 /* The MESSAGE_ID of an event, 32 hex digits; NULL for LOG_EVENT_NONE. */
 const char *log_event_id(enum log_event event);

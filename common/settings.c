@@ -4,6 +4,8 @@
  * code of its own, so a new one is a member of struct settings and a row here. It is not the place
  * to act on a setting: who needs one reads the struct.
  */
+#include <arpa/inet.h>
+#include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,6 +67,19 @@ static const char *const activations[] = {
     NULL,
 };
 
+static const char *const socket_names[] = {
+    [SOCKET_NAMES_ID] = "id",
+    [SOCKET_NAMES_DNS] = "dns",
+    [SOCKET_NAMES_BOTH] = "both",
+    NULL,
+};
+
+static const char *const resolves[] = {
+    [RESOLVE_TABLE] = "table",
+    [RESOLVE_DNS] = "dns",
+    NULL,
+};
+
 #define ROW(kind_, member, standard_, low_, high_, ...)                                            \
     {                                                                                              \
         .name = #member, .kind = SETTING_##kind_, .offset = offsetof(struct settings, member),     \
@@ -88,6 +103,9 @@ const struct setting settings_table[] = {
     ROW(CHOICE, log_level, "info", LOG_EMERG, LOG_DEBUG, .words = log_levels,
         .meaning = "The least important messages that are said; debug has a line for each request, "
                    "so it is for minutes, not for days."),
+    ROW(CHOICE, log_transactions, "no", 0, 1, .words = no_yes,
+        .meaning = "Whether each request leaves a message, with its command's first word, length "
+                   "and time; no, because there are thousands a second."),
     ROW(CHOICE, activation, "per-connection", ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED,
         .words = activations,
         .meaning = "How systemd serves the hosts' sockets: a shim for each connection, or one for "
@@ -100,9 +118,23 @@ const struct setting settings_table[] = {
     ROW(CHOICE, tls_verify_name, "no", 0, 1, .words = no_yes,
         .meaning = "Whether a lond's certificate must have its DNS name of hosts.tab; no, because "
                    "the cluster's CA vouches for its servers, and not all its certificates do."),
+    ROW(COUNT, tls_security_level, "2", 0, 5,
+        .meaning = "OpenSSL's security level for ssl; 2, its default on Debian, takes no RSA key "
+                   "below 2048 bits and no SHA-1, which a cluster's old certificates may need 0 "
+                   "for; TLS before 1.2 always has 0."),
     ROW(TEXT, tls_revocations, "", 0, 4000,
         .meaning = "A file of certificates that the cluster's CA has revoked, in PEM; empty, "
                    "because not every cluster has one."),
+    ROW(CHOICE, socket_names, "both", SOCKET_NAMES_ID, SOCKET_NAMES_BOTH, .words = socket_names,
+        .meaning =
+            "Under which name in lonSockDir systemd listens for a host, its lonHostID or its "
+            "DNS name; both, because older lonnets use the one and newer the other."),
+    ROW(CHOICE, resolve, "table", RESOLVE_TABLE, RESOLVE_DNS, .words = resolves,
+        .meaning = "Where the address of a host is taken from that has one in hosts.tab: from "
+                   "there, which needs no DNS, or from its DNS name."),
+    ROW(SERVERS, resolve_servers, "", 0, 1000,
+        .meaning = "The DNS servers to ask, ADDRESS[:PORT] with commas between; empty, because "
+                   "/etc/resolv.conf has those of this machine."),
 
     ROW(COUNT, connections_per_host, "10", 1, 100,
         .meaning = "Connections to one host at most: lond keeps a process for each of them."),
@@ -135,6 +167,12 @@ const struct setting settings_table[] = {
         .meaning =
             "Unanswered keep-alive probes after which an idle connection is closed; several, "
             "because packets get lost."),
+    ROW(COUNT, resolve_addresses, "8", 1, 16,
+        .meaning = "Addresses of one name that are kept and tried, each of which may take "
+                   "connect_timeout; servers have one or two."),
+    ROW(COUNT, resolve_queries, "100", 2, 10000,
+        .meaning = "Questions to DNS under way at once, two for each name; a small resolver takes "
+                   "150, and a network of hosts may be asked for after a boot."),
 
     ROW(BYTES, line_limit, "64M", KIB, GIB,
         .meaning = "The longest request or reply; course dumps are one line of megabytes, and "
@@ -146,6 +184,15 @@ const struct setting settings_table[] = {
     ROW(TIME, connect_timeout, "3s", 10 * MS, 5 * MIN,
         .meaning =
             "How long connecting to lond may take: enough for a lost packet to be sent again."),
+    ROW(TIME, resolve_timeout, "5s", 10 * MS, 5 * MIN,
+        .meaning = "How long a name may take to be resolved, all DNS servers together; long enough "
+                   "to ask each of them twice."),
+    ROW(TIME, resolve_cache, "60s", S, 24 * HOUR,
+        .meaning = "How long the addresses of a name are used without asking again: how late a "
+                   "move is noticed at most."),
+    ROW(TIME, resolve_failure_cache, "15s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a name that could not be resolved is not asked for again, so that a "
+                   "resolver in trouble is not hammered."),
     ROW(TIME, handshake_timeout, "30s", 10 * MS, 24 * HOUR,
         .meaning = "How long one step of the handshake may take; a loaded lond forks slowly."),
     ROW(TIME, reply_timeout, "30s", 10 * MS, 24 * HOUR,
@@ -217,7 +264,7 @@ const struct setting settings_table[] = {
 };
 
 #define SETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
-#define TEXTS    5
+#define TEXTS    6
 
 /* With the unit test that no two rows share an offset: every member has its row. */
 _Static_assert(TEXTS * sizeof(char *) + (SETTINGS - TEXTS) * sizeof(uint64_t) ==
@@ -263,7 +310,8 @@ static uint64_t *number_of(const struct setting *setting, struct settings *setti
 /* Whether its member is a char *. */
 static bool is_text(const struct setting *setting)
 {
-    return setting->kind == SETTING_TEXT || setting->kind == SETTING_NAMES;
+    return setting->kind == SETTING_TEXT || setting->kind == SETTING_NAMES ||
+           setting->kind == SETTING_SERVERS;
 }
 
 static const struct unit *units_of(const struct setting *setting)
@@ -351,6 +399,47 @@ static bool parse_names(const char *text)
     return true;
 }
 
+/* Splits "127.0.0.1:53", "::1" or "[::1]:53", which is cut up for it. */
+static bool parse_server(char *server)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    const char *problem = NULL;
+    char *port = NULL;
+    bool bracket = server[0] == '[';
+    if (bracket) {
+        char *end = strchr(server++, ']');
+        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+            return false;
+        port = end[1] == ':' ? end + 2 : NULL;
+        *end = '\0';
+    } else if (inet_pton(AF_INET6, server, bytes) != 1 && (port = strchr(server, ':')) != NULL) {
+        *port++ = '\0';
+    }
+    if (port != NULL && port[strspn(port, DIGITS)] != '\0')
+        return false;
+    if (port != NULL)
+        strtonum(port, 1, 65535, &problem);
+    bool six = inet_pton(AF_INET6, server, bytes) == 1;
+    bool four = !bracket && inet_pton(AF_INET, server, bytes) == 1;
+    return problem == NULL && (four || six);
+}
+
+static bool parse_servers(const char *text)
+{
+    while (*text != '\0') {
+        char server[64]; /* the longest has 47 bytes */
+        size_t length = strcspn(text, ",");
+        if (length >= sizeof(server))
+            return false;
+        snprintf(server, sizeof(server), "%.*s", (int)length, text);
+        text += length;
+        if (!parse_server(server) || strcmp(text, ",") == 0)
+            return false;
+        text += *text == ',';
+    }
+    return true;
+}
+
 /* Whether `text` may be the setting's value. `number` is what to store, or the length of a text. */
 static bool parse(const struct setting *setting, const char *text, uint64_t *number)
 {
@@ -363,6 +452,10 @@ static bool parse(const struct setting *setting, const char *text, uint64_t *num
     case SETTING_NAMES:
         *number = strlen(text);
         read = parse_names(text);
+        break;
+    case SETTING_SERVERS:
+        *number = strlen(text);
+        read = parse_servers(text);
         break;
     case SETTING_CHOICE:
         read = parse_choice(setting, text, number);
@@ -421,6 +514,8 @@ static void expectation(const struct setting *setting, char *text, size_t size)
         join_words(setting->words, text, size);
     } else if (setting->kind == SETTING_NAMES) {
         snprintf(text, size, "names of hosts with blanks between, or nothing");
+    } else if (setting->kind == SETTING_SERVERS) {
+        snprintf(text, size, "ADDRESS[:PORT] with commas between, or nothing");
     } else if (setting->kind == SETTING_TEXT) {
         snprintf(text, size, "an absolute path of at most %" PRIu64 " bytes%s", setting->high,
                  setting->low == 0 ? ", or nothing" : "");

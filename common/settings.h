@@ -23,6 +23,10 @@ enum activation { ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED };
 
 /* The oldest version of TLS that is spoken. */
 enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+/* Under which names in lonSockDir systemd listens for a host. */
+enum socket_names { SOCKET_NAMES_ID, SOCKET_NAMES_DNS, SOCKET_NAMES_BOTH };
+/* Where the address of a host comes from that has one in hosts.tab. */
+enum resolve { RESOLVE_TABLE, RESOLVE_DNS };
 
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
@@ -30,11 +34,16 @@ struct settings {
     char *log_file;              /* "": none */
     uint64_t log_target;         /* enum log_target */
     uint64_t log_level;          /* syslog's 0 to 7 */
+    uint64_t log_transactions;   /* 0 or 1 */
     uint64_t activation;         /* enum activation */
     char *activation_exceptions; /* host names, the other way */
     uint64_t tls_min_version;    /* enum tls_version */
     uint64_t tls_verify_name;    /* 0 or 1 */
+    uint64_t tls_security_level; /* OpenSSL's */
     char *tls_revocations;       /* "": none */
+    uint64_t socket_names;       /* enum socket_names */
+    uint64_t resolve;            /* enum resolve */
+    char *resolve_servers;       /* as ares_set_servers_ports_csv takes them; "": the system's */
 
     /* How many. */
     uint64_t connections_per_host;
@@ -47,6 +56,8 @@ struct settings {
     uint64_t deferred_arrivals;
     uint64_t deferred_attempts;
     uint64_t keepalive_count;
+    uint64_t resolve_addresses;
+    uint64_t resolve_queries;
 
     /* Bytes. */
     uint64_t line_limit;
@@ -54,6 +65,9 @@ struct settings {
 
     /* Microseconds, on the monotonic clock. */
     uint64_t connect_timeout;
+    uint64_t resolve_timeout;
+    uint64_t resolve_cache;
+    uint64_t resolve_failure_cache;
     uint64_t handshake_timeout;
     uint64_t reply_timeout;
     uint64_t queue_timeout;
@@ -79,12 +93,13 @@ struct settings {
 };
 
 enum setting_kind {
-    SETTING_TEXT,   /* char *, an absolute path; low and high bound its length, low 0 allows "" */
-    SETTING_NAMES,  /* char *, names of hosts with blanks between; bounds as of a text */
-    SETTING_COUNT,  /* uint64_t */
-    SETTING_BYTES,  /* uint64_t */
-    SETTING_TIME,   /* uint64_t, microseconds */
-    SETTING_CHOICE, /* uint64_t, index into the NULL-terminated list of words */
+    SETTING_TEXT,    /* char *, an absolute path; low and high bound its length, low 0 allows "" */
+    SETTING_NAMES,   /* char *, names of hosts with blanks between; bounds as of a text */
+    SETTING_SERVERS, /* char *, ADDRESS[:PORT] with commas between, IPv6 with a port in brackets */
+    SETTING_COUNT,   /* uint64_t */
+    SETTING_BYTES,   /* uint64_t */
+    SETTING_TIME,    /* uint64_t, microseconds */
+    SETTING_CHOICE,  /* uint64_t, index into the NULL-terminated list of words */
 };
 
 struct setting {

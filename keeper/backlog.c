@@ -150,10 +150,10 @@ static struct transaction *next_transaction(struct background *background);
 static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
                     size_t length);
 
-static struct backlog *find_backlog(struct backlogs *all, const struct host *host)
+struct backlog *backlog_find(const struct backlogs *all, const struct host *host)
 {
     struct backlog key = {.host = (struct host *)(uintptr_t)host};
-    return RB_FIND(backlogs_by_host, &all->by_host, &key);
+    return RB_FIND(backlogs_by_host, (struct backlogs_by_host *)(uintptr_t)&all->by_host, &key);
 }
 
 /* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
@@ -162,7 +162,7 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
     struct host *host = hosts_hold(all->service->hosts, id);
     if (host == NULL)
         return NULL;
-    struct backlog *backlog = find_backlog(all, host);
+    struct backlog *backlog = backlog_find(all, host);
     if (backlog == NULL)
         backlog = calloc(1, sizeof(*backlog));
     else
@@ -498,6 +498,20 @@ static void on_file_waited(struct deadline *deadline)
         file->was_empty = true;
     backlog_make_ready(file);
     backlog_pump(file->backlog);
+}
+
+void backlog_flush(struct backlog *backlog)
+{
+    struct deadline *deadline, *next;
+    TAILQ_FOREACH_SAFE (deadline, &backlog->all->postponing.running, link, next) {
+        struct file *file = CONTAINER_OF(deadline, struct file, deadline);
+        if (file->backlog != backlog)
+            continue;
+        backlog_detach(file);
+        backlog_make_ready(file);
+    }
+    deadline_stop(&backlog->pause);
+    backlog_pump(backlog);
 }
 
 void backlogs_setup(struct backlogs *all, struct service *service,

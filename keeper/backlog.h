@@ -130,6 +130,12 @@ void backlog_forget(struct file *file);
 /* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
 struct backlog *backlog_need(struct backlogs *all, const char *id);
 
+/* The same, or NULL where nothing is known to wait for the host. */
+struct backlog *backlog_find(const struct backlogs *all, const struct host *host);
+
+/* What is postponed, or pauses, is ready now; the backlog may be gone afterwards. */
+void backlog_flush(struct backlog *backlog);
+
 /* Sets how many files it has on disk. */
 void backlog_count(struct backlog *backlog, size_t count);
 

@@ -49,6 +49,7 @@ struct client {
     struct clients *clients;
     struct host *host;   /* held; NULL until its first line */
     struct host *target; /* held; whom its request is meant for: mostly the same */
+    uint64_t began;      /* when it was handed over */
     enum client_state state;
     int fd;
     bool readable;      /* there may be something to read */
@@ -326,7 +327,10 @@ static bool is_line(const struct transaction *transaction, const char *text)
 /* Counts an answer that the keeper gives itself. */
 static void count(struct client *client, enum reason reason)
 {
-    client->clients->service->answers[reason]++;
+    struct service *service = client->clients->service;
+    service->answers[reason]++;
+    if (reason != REASON_NONE)
+        stats_con_lost(&service->stats, service->loop.now);
 }
 
 /* `lonc_defer:<command>`: the rest is the request, and it may be stored. */
@@ -588,6 +592,7 @@ void client_start(struct clients *clients, int fd)
     }
     service_opened(service, 1);
     client->clients = clients;
+    client->began = service->loop.now;
     client->fd = fd;
     client->watch = (struct watch){.fd = -1, .ready = on_ready};
     client->readable = true;
@@ -600,6 +605,36 @@ void client_start(struct clients *clients, int fd)
 size_t clients_count(const struct clients *clients)
 {
     return clients->count;
+}
+
+static json_t *client_json(const struct client *client)
+{
+    static const char *const states[] = {
+        [CLIENT_READING] = "reading",
+        [CLIENT_WAITING] = "waiting",
+        [CLIENT_WRITING] = "writing",
+        [CLIENT_ENDED] = "ended",
+    };
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof(peer);
+    (void)getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    uint64_t now = client->clients->service->loop.now;
+    return json_pack("{s:I, s:I, s:s?, s:s, s:f}", "pid", (json_int_t)peer.pid, "uid",
+                     (json_int_t)peer.uid, "host", client->host != NULL ? client->host->id : NULL,
+                     "state", states[client->state], "since", (double)(now - client->began) / 1e6);
+}
+
+json_t *clients_json(const struct clients *clients)
+{
+    json_t *list = json_array();
+    const struct client *client;
+    TAILQ_FOREACH (client, &clients->all, link) {
+        if (json_array_size(list) == CLIENTS_SHOWN)
+            break;
+        if (client->fd >= 0)
+            json_array_append_new(list, client_json(client));
+    }
+    return json_pack("{s:I, s:o}", "total", (json_int_t)clients->count, "clients", list);
 }
 
 static void on_drained(struct deadline *deadline)

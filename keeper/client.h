@@ -6,6 +6,8 @@
 #ifndef LONC_KEEPER_CLIENT_H
 #define LONC_KEEPER_CLIENT_H
 
+#include <jansson.h>
+
 #include "keeper/deferred.h"
 #include "keeper/service.h"
 
@@ -15,6 +17,11 @@ void clients_free(struct clients *clients); /* ends all; NULL is allowed */
 
 /* Takes the descriptor over, whatever becomes of it, and reads what is already there. */
 void client_start(struct clients *clients, int fd);
+
+/* {"total", "clients": [..]}, at most CLIENTS_SHOWN of them, for the caller; NULL without memory.
+ */
+#define CLIENTS_SHOWN 1000
+json_t *clients_json(const struct clients *clients);
 
 size_t clients_count(const struct clients *clients);
 

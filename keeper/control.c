@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Administrators' requests. Each verb is a row of the table; what it shows comes from status.c, and
- * what it does is done by those who would do it anyway.
+ * The control socket's clients: one line in, one JSON value out, or events for as long as they
+ * listen. What a line means is verbs.c's.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -16,7 +18,10 @@
 #define CLIENTS_MAX 16
 
 /* No request is longer. */
-#define REQUEST_MAX 1024
+#define REQUEST_MAX (64 * 1024)
+
+/* Events that a client has not taken; one that falls behind further is closed. */
+#define EVENTS_MAX (64 * 1024)
 
 /* For the request to come, and for the answer to be taken: it is a person or a script on this host.
  */
@@ -25,9 +30,12 @@ static const uint64_t control_timeout = 10000000;
 struct control_client {
     struct watch watch;
     struct control *control;
-    int fd;
-    bool answering;
-    struct ucred peer;
+    int fd;         /* -1: gone, while its answer is still to come */
+    bool answering; /* else its line is read */
+    bool asking;    /* the verb is running: an answer that it gives waits until it returns */
+    bool given;
+    json_t *value; /* that answer */
+    struct question question;
     struct buffer in, out;
     struct deadline deadline;
     LIST_ENTRY(control_client) link;
@@ -35,117 +43,13 @@ struct control_client {
 
 struct control {
     struct service *service;
-    const struct status *status;
-    struct control_actions actions;
+    struct verbs verbs;
     struct watch watch;
     int listener;
     struct deadline_queue deadlines;
     LIST_HEAD(, control_client) clients;
     unsigned count;
 };
-
-/* --- Verbs ------------------------------------------------------------------------------------ */
-
-static json_t *failure(const char *sentence)
-{
-    return json_pack("{s:b, s:[s]}", "ok", false, "errors", sentence);
-}
-
-static json_t *verb_status(struct control *control, const char *argument)
-{
-    (void)argument;
-    return status_json(control->status);
-}
-
-static json_t *verb_reload(struct control *control, const char *argument)
-{
-    (void)argument;
-    json_t *errors = control->actions.reload(control->actions.argument);
-    return json_pack("{s:b, s:I, s:o}", "ok", json_array_size(errors) == 0, "hosts",
-                     (json_int_t)control->service->hosts->count, "errors", errors);
-}
-
-/* Holds the host; NULL, with the failure in *answer, when there is none of that name. */
-static struct host *hold_host(struct control *control, const char *name, json_t **answer)
-{
-    struct host *host = hosts_hold(control->service->hosts, name);
-    if (host == NULL)
-        *answer = failure("no such host in hosts.tab; expected a lonHostID or a DNS name");
-    return host;
-}
-
-static json_t *verb_connections(struct control *control, const char *argument)
-{
-    json_t *answer;
-    struct host *host = hold_host(control, argument, &answer);
-    if (host == NULL)
-        return answer;
-    answer =
-        json_pack("{s:s, s:o}", "host", host->id, "connections", status_connections_json(host));
-    hosts_release(host);
-    return answer;
-}
-
-static json_t *verb_retry(struct control *control, const char *argument)
-{
-    struct hosts *hosts = control->service->hosts;
-    if (strcmp(argument, "ALL") == 0) {
-        hosts_forgive(hosts);
-        return json_pack("{s:b}", "ok", true);
-    }
-    json_t *answer;
-    struct host *host = hold_host(control, argument, &answer);
-    if (host == NULL)
-        return answer;
-    host_forgive(host);
-    hosts_release(host);
-    return json_pack("{s:b}", "ok", true);
-}
-
-static const struct verb {
-    const char *name;
-    bool changes;        /* for root and the keeper's own user only */
-    bool takes_argument; /* one, and not without */
-    json_t *(*run)(struct control *control, const char *argument);
-} verbs[] = {
-    {"status", false, false, verb_status},
-    {"connections", false, true, verb_connections},
-    {"reload", true, false, verb_reload},
-    {"retry", true, true, verb_retry},
-};
-
-static const struct verb *find_verb(const char *name)
-{
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return &verbs[i];
-    return NULL;
-}
-
-static bool may(const struct control_client *client, const struct verb *verb)
-{
-    if (!verb->changes || client->peer.uid == 0 || client->peer.uid == geteuid())
-        return true;
-    log_write(LOG_WARNING, NULL, "control: user %u may not ask for %s", (unsigned)client->peer.uid,
-              verb->name);
-    return false;
-}
-
-/* The answer to a request line without its LF, which is cut apart. */
-static json_t *answer_to(struct control_client *client, char *line)
-{
-    char *argument = line;
-    const char *name = strsep(&argument, " ");
-    const struct verb *verb = find_verb(name);
-    if (verb == NULL)
-        return failure("unknown verb; expected status, connections, reload or retry");
-    if (verb->takes_argument != (argument != NULL && *argument != '\0'))
-        return failure(verb->takes_argument ? "the verb wants one argument: a host"
-                                            : "the verb takes no argument");
-    if (!may(client, verb))
-        return failure("only root and the keeper's own user may ask for this");
-    return verb->run(client->control, argument);
-}
 
 /* --- Clients ---------------------------------------------------------------------------------- */
 
@@ -161,18 +65,27 @@ static void update_listener(struct control *control)
         log_write(LOG_CRIT, NULL, "cannot watch the control socket: %s", strerror(errno));
 }
 
+static void free_client(struct control_client *client)
+{
+    LIST_REMOVE(client, link);
+    question_clear(&client->question);
+    buffer_free(&client->in);
+    buffer_free(&client->out);
+    free(client);
+}
+
+/* Whose answer is still to come is freed when it does. */
 static void end(struct control_client *client)
 {
     struct control *control = client->control;
     deadline_stop(&client->deadline);
     loop_unwatch(&control->service->loop, &client->watch);
     close(client->fd);
-    buffer_free(&client->in);
-    buffer_free(&client->out);
-    LIST_REMOVE(client, link);
+    client->fd = -1;
     control->count--;
-    free(client);
     service_closed(control->service);
+    if (!client->question.later || question_withdraw(&client->question))
+        free_client(client);
     update_listener(control);
 }
 
@@ -181,54 +94,161 @@ static void on_timeout(struct deadline *deadline)
     end(CONTAINER_OF(deadline, struct control_client, deadline));
 }
 
+/* --- Answers ---------------------------------------------------------------------------------- */
+
+/* Sends what the socket takes; makes a piece more when there is nothing left, one in a turn. */
 static void send_answer(struct control_client *client)
 {
+    struct question *question = &client->question;
+    if (buffer_length(&client->out) == 0 && question->more != NULL &&
+        question->more(question, &client->out) < 0) {
+        end(client);
+        return;
+    }
     ssize_t n = 0;
     while (buffer_length(&client->out) > 0 && n >= 0)
         n = buffer_send(&client->out, client->fd);
-    if (n != -EAGAIN) {
+    bool all = buffer_length(&client->out) == 0;
+    if ((n < 0 && n != -EAGAIN) || (all && question->more == NULL && !question->follows)) {
         end(client);
         return;
     }
-    loop_change(&client->control->service->loop, &client->watch, EPOLLOUT);
+    if (!question->follows)
+        deadline_start(&client->control->deadlines, &client->deadline);
+    /* Whoever follows has nothing to be told now. */
+    loop_change(&client->control->service->loop, &client->watch,
+                all && question->follows ? 0 : EPOLLOUT);
 }
 
-static void answer(struct control_client *client, size_t length)
+static int append_json(struct buffer *out, const json_t *value)
 {
-    char *line = client->in.data + client->in.start;
-    line[length - 1] = '\0';
-    json_t *value = answer_to(client, line);
     char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(value);
-    client->answering = true;
-    if (text == NULL || buffer_append(&client->out, text, strlen(text)) < 0 ||
-        buffer_append(&client->out, "\n", 1) < 0) {
-        free(text);
-        end(client);
-        return;
-    }
+    int r = text != NULL ? buffer_append(out, text, strlen(text)) : -ENOMEM;
     free(text);
-    deadline_start(&client->control->deadlines, &client->deadline);
-    send_answer(client);
+    return r < 0 ? r : buffer_append(out, "\n", 1);
 }
 
-static void on_client_ready(struct watch *watch, uint32_t events)
+static void on_answer(struct question *question, json_t *value)
 {
-    struct control_client *client = CONTAINER_OF(watch, struct control_client, watch);
-    bool more;
-    (void)events;
-    if (client->answering) {
-        send_answer(client);
+    struct control_client *client = CONTAINER_OF(question, struct control_client, question);
+    if (client->asking) {
+        client->given = true;
+        client->value = value;
         return;
     }
+    int r = append_json(&client->out, value);
+    json_decref(value);
+    question->later = false;
+    if (client->fd < 0)
+        free_client(client);
+    else if (r < 0)
+        end(client);
+    else
+        send_answer(client);
+}
+
+static void begin_answer(struct control_client *client, size_t length)
+{
+    struct question *question = &client->question;
+    struct loop *loop = &client->control->service->loop;
+    client->answering = client->asking = true;
+    json_t *value = verb_ask(question, client->in.data + client->in.start, length);
+    client->asking = false;
+    if (client->given)
+        value = client->value;
+    if (value != NULL || client->given) {
+        on_answer(question, value);
+    } else if (question->later) {
+        deadline_stop(&client->deadline); /* the request has time-outs of its own */
+        loop_change(loop, &client->watch, 0);
+    } else if (question->more != NULL) {
+        static const char head[] = "{\"hosts\":[";
+        if (buffer_append(&client->out, head, sizeof(head) - 1) < 0)
+            end(client);
+        else
+            send_answer(client);
+    } else if (question->follows) {
+        deadline_stop(&client->deadline);
+        loop_change(loop, &client->watch, 0);
+    } else {
+        end(client);
+    }
+}
+
+/* --- Events ----------------------------------------------------------------------------------- */
+
+/* The log has no argument for whom to tell. */
+static struct control *followed;
+
+static json_t *event_json(const struct log_about *about, const char *text)
+{
+    char stamp[64], date[32];
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(stamp, sizeof(stamp), "%s.%03ldZ", date, now.tv_nsec / 1000000);
+    json_t *event = json_pack("{s:s, s:s, s:s}", "time", stamp, "event",
+                              log_event_word(about->event), "message", text);
+    if (event != NULL && about->host != NULL)
+        json_object_set_new(event, "host", json_string(about->host));
+    if (event != NULL && about->reason != NULL)
+        json_object_set_new(event, "reason", json_string(about->reason));
+    return event;
+}
+
+static void tell(struct control_client *client, const json_t *event)
+{
+    if (buffer_length(&client->out) > EVENTS_MAX || append_json(&client->out, event) < 0)
+        end(client);
+    else
+        loop_change(&client->control->service->loop, &client->watch, EPOLLOUT);
+}
+
+/* What an administrator acts on is what there is to follow. */
+static void on_log(int priority, const struct log_about *about, const char *text)
+{
+    struct control_client *client, *next;
+    json_t *event = NULL;
+    (void)priority;
+    if (about->event == LOG_EVENT_NONE)
+        return;
+    LIST_FOREACH_SAFE (client, &followed->clients, link, next) {
+        if (!client->question.follows || client->fd < 0)
+            continue;
+        if (event == NULL)
+            event = event_json(about, text);
+        tell(client, event);
+    }
+    json_decref(event);
+}
+
+/* --- Reading ---------------------------------------------------------------------------------- */
+
+static void read_line(struct control_client *client)
+{
+    bool more;
     ssize_t n = buffer_receive(&client->in, client->fd, &more);
     if (n == -EAGAIN)
         return;
     size_t length = n > 0 ? buffer_line(&client->in) : 0;
     if (length > 0)
-        answer(client, length);
+        begin_answer(client, length);
     else if (n <= 0 || buffer_length(&client->in) > REQUEST_MAX)
         end(client);
+}
+
+/* While an answer is to come or to be followed, only the end of the connection is heard here. */
+static void on_client_ready(struct watch *watch, uint32_t events)
+{
+    struct control_client *client = CONTAINER_OF(watch, struct control_client, watch);
+    if (!client->answering)
+        read_line(client);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        end(client);
+    else
+        send_answer(client);
 }
 
 static void add_client(struct control *control, int fd)
@@ -241,8 +261,9 @@ static void add_client(struct control *control, int fd)
     client->control = control;
     client->fd = fd;
     client->watch = (struct watch){.fd = -1, .ready = on_client_ready};
-    socklen_t size = sizeof(client->peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &size) < 0 ||
+    client->question = (struct question){.verbs = &control->verbs, .answer = on_answer};
+    socklen_t size = sizeof(client->question.peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->question.peer, &size) < 0 ||
         loop_watch(&control->service->loop, &client->watch, fd, EPOLLIN) < 0) {
         close(fd);
         free(client);
@@ -264,8 +285,7 @@ static void on_listener_ready(struct watch *watch, uint32_t events)
     update_listener(control);
 }
 
-struct control *control_new(struct service *service, const struct status *status,
-                            const struct control_actions *actions, int listener)
+struct control *control_new(const struct verbs *verbs, int listener)
 {
     struct control *control = calloc(1, sizeof(*control));
     if (control == NULL) {
@@ -273,15 +293,16 @@ struct control *control_new(struct service *service, const struct status *status
         return NULL;
     }
     *control = (struct control){
-        .service = service,
-        .status = status,
-        .actions = *actions,
+        .service = verbs->service,
+        .verbs = *verbs,
         .watch = {.fd = -1, .ready = on_listener_ready},
         .listener = listener,
     };
     LIST_INIT(&control->clients);
-    deadline_queue_add(&service->loop, &control->deadlines, &control_timeout, on_timeout);
+    deadline_queue_add(&verbs->service->loop, &control->deadlines, &control_timeout, on_timeout);
     update_listener(control);
+    followed = control;
+    log_also_to(LOG_ALSO_EVENTS, on_log);
     return control;
 }
 
@@ -290,8 +311,14 @@ void control_free(struct control *control)
     struct control_client *client, *next;
     if (control == NULL)
         return;
-    LIST_FOREACH_SAFE (client, &control->clients, link, next)
-        end(client);
+    log_also_to(LOG_ALSO_EVENTS, NULL);
+    LIST_FOREACH_SAFE (client, &control->clients, link, next) {
+        client->question.later = false; /* nobody is left who could answer */
+        if (client->fd >= 0)
+            end(client);
+        else
+            free_client(client);
+    }
     loop_unwatch(&control->service->loop, &control->watch);
     close(control->listener);
     LIST_REMOVE(&control->deadlines, link);

@@ -7,23 +7,10 @@
 #ifndef LONC_KEEPER_CONTROL_H
 #define LONC_KEEPER_CONTROL_H
 
-#include <jansson.h>
-
-#include "keeper/status.h"
-
-/* What the verbs need that lies above this. */
-struct control_actions {
-    /*
-     * Reads the configuration anew and puts it into force if all of it is right. Returns an array
-     * of complaints, empty when there were none, that the caller owns.
-     */
-    json_t *(*reload)(void *argument);
-    void *argument;
-};
+#include "keeper/verbs.h"
 
 /* Serves the listener, which becomes the control's. NULL without memory. */
-struct control *control_new(struct service *service, const struct status *status,
-                            const struct control_actions *actions, int listener);
+struct control *control_new(const struct verbs *verbs, int listener);
 void control_free(struct control *control); /* NULL is allowed */
 
 #endif

@@ -474,3 +474,22 @@ void deferred_refuse(struct deferred *deferred, const char *host, const char *li
 {
     store_log(&deferred->all, PERMLOG_FAILED, host, line, length - 1);
 }
+
+size_t deferred_count_of(const struct deferred *deferred, const struct host *host, bool *exact)
+{
+    const struct backlog *backlog = backlog_find(&deferred->all, host);
+    *exact = !deferred->all.scanning && !deferred->all.lost_track;
+    return backlog != NULL ? backlog->count : 0;
+}
+
+const char *deferred_folder(const struct deferred *deferred)
+{
+    return deferred->all.folder >= 0 ? deferred->all.folder_path : NULL;
+}
+
+void deferred_flush(struct deferred *deferred, const struct host *host)
+{
+    struct backlog *backlog = backlog_find(&deferred->all, host);
+    if (backlog != NULL)
+        backlog_flush(backlog);
+}

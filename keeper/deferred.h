@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "keeper/service.h"
+#include "keeper/host.h"
 
 /* NULL without memory. It does nothing before the first deferred_reload. */
 struct deferred *deferred_new(struct service *service);
@@ -25,6 +25,15 @@ void deferred_reload(struct deferred *deferred);
 
 /* The files that wait, of all hosts, as far as is known. */
 size_t deferred_count(const struct deferred *deferred);
+
+/* The same of one host; *exact is false where there are more than are known. */
+size_t deferred_count_of(const struct deferred *deferred, const struct host *host, bool *exact);
+
+/* Where they lie, or NULL while there is no folder. */
+const char *deferred_folder(const struct deferred *deferred);
+
+/* An administrator's: what is put off, of this host, is tried now. */
+void deferred_flush(struct deferred *deferred, const struct host *host);
 
 /*
  * The keeper stops: nothing more is sent, and `quiet` is called when no file is with its lond,

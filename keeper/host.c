@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "keeper/credentials.h"
 #include "keeper/host.h"
 #include "keeper/request.h"
 
@@ -19,19 +20,47 @@ static void pump(struct host *host);
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-/* Of a request, only its first word and its length may be in a log (DESIGN.md rule 10). */
-static void say_failed(const struct transaction *transaction, enum reason reason)
+/*
+ * Every request leaves a message for whoever asks for that, debug's con_lost else. Of a request,
+ * only its first word and its length may be in a log (DESIGN.md rule 10).
+ */
+static void say_answered(const struct transaction *transaction, enum reason reason, size_t reply)
 {
+    const struct service *service = transaction->host->service;
     struct request request = request_parse(transaction->request, transaction->length);
     const char *command = request.encrypt ? "encrypt" : request.command;
     size_t length = request.encrypt ? strlen(command) : request.length;
     int word = 0;
     while (word < 24 && (size_t)word < length && command[word] >= 'a' && command[word] <= 'z')
         word++;
-    log_write(LOG_DEBUG,
-              &(struct log_about){.host = transaction->host->id, .reason = reason_word(reason)},
-              "con_lost for %.*s (%zu bytes): %s", word, command, transaction->length,
-              reason_text(reason));
+    const struct log_about about = {
+        .host = transaction->host->id,
+        .reason = reason != REASON_NONE ? reason_word(reason) : NULL,
+    };
+    double took = (double)(service->loop.now - transaction->whole.since) / 1e6;
+    int priority = service->settings.log_transactions ? LOG_NOTICE : LOG_DEBUG;
+    if (reason == REASON_NONE)
+        log_write(priority, &about, "%.*s (%zu bytes) answered with %zu bytes after %.3f s", word,
+                  command, transaction->length, reply, took);
+    else
+        log_write(priority, &about, "con_lost for %.*s (%zu bytes): %s", word, command,
+                  transaction->length, reason_text(reason));
+}
+
+static void count_answer(const struct transaction *transaction, enum reason reason)
+{
+    struct host *host = transaction->host;
+    struct service *service = host->service;
+    uint64_t now = service->loop.now;
+    host->answers[reason]++;
+    service->answers[reason]++;
+    if (reason != REASON_NONE) {
+        stats_con_lost(&service->stats, now);
+        return;
+    }
+    if (host->latency == NULL && (host->latency = calloc(1, sizeof(*host->latency))) != NULL)
+        host->latency->since = now; /* without memory, the host's own is not known yet */
+    stats_reply(&service->stats, host->latency, now, now - transaction->whole.since);
 }
 
 /*
@@ -43,15 +72,16 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
 {
     struct service *service = transaction->host->service;
     struct buffer *reply = &service->reply;
+    if (!transaction->background)
+        count_answer(transaction, reason);
     deadline_stop(&transaction->waiting);
     deadline_stop(&transaction->whole);
     transaction->state = TRANSACTION_NONE;
     if (transaction->background)
         transaction->host->background_active = false;
-    else
-        service->answers[reason]++;
+    if (reason != REASON_NONE || service->settings.log_transactions)
+        say_answered(transaction, reason, length);
     if (reason != REASON_NONE) {
-        say_failed(transaction, reason);
         transaction->done(transaction, reason, NULL, 0);
         return;
     }
@@ -70,6 +100,7 @@ static void enqueue(struct transaction *transaction)
     host->queued++;
     host->service->queued++;
     service_changed(host->service);
+    stats_queued(&host->service->stats, host->service->loop.now, host->service->queued);
     deadline_start(&host->service->waiting, &transaction->waiting);
 }
 
@@ -213,8 +244,11 @@ static bool send_on_idle(struct host *host, struct transaction *transaction)
 static void serve_queue(struct host *host)
 {
     struct transaction *first;
-    while ((first = TAILQ_FIRST(&host->queue)) != NULL && !LIST_EMPTY(&host->pool[POOL_IDLE])) {
+    struct service *service = host->service;
+    while (!host->paused && (first = TAILQ_FIRST(&host->queue)) != NULL &&
+           !LIST_EMPTY(&host->pool[POOL_IDLE])) {
         dequeue(first);
+        stats_sent(&service->stats, service->loop.now, service->loop.now - first->waiting.since);
         if (!send_on_idle(host, first)) {
             enqueue_first(first);
             return;
@@ -226,7 +260,7 @@ static void serve_queue(struct host *host)
 static void serve_background(struct host *host)
 {
     if (host->background == NULL || host->background_active || host->service->stopping ||
-        !TAILQ_EMPTY(&host->queue) || LIST_EMPTY(&host->pool[POOL_IDLE]))
+        host->paused || !TAILQ_EMPTY(&host->queue) || LIST_EMPTY(&host->pool[POOL_IDLE]))
         return;
     struct transaction *transaction = host->background->next(host->background);
     if (transaction == NULL) {
@@ -372,14 +406,22 @@ static bool is_local(enum reason reason)
 
 static void on_lond_changed(struct lond *lond, enum lond_event event, enum reason reason);
 
-/* Starts one attempt. False when it failed at once. */
+/* Starts one attempt. False when none is under way, for it failed at once or waits for the name. */
 static bool open_one(struct host *host)
 {
     struct service *service = host->service;
-    enum reason reason = REASON_UNREACHABLE;
-    const char *why = "hosts.tab has no address";
-    if (host->has_address) {
-        struct lond *lond = lond_open(service, &host->address, &host->identity);
+    const struct addresses own = {.count = 1, .at = {host->address}};
+    const struct addresses *addresses = &own;
+    enum reason reason = REASON_NAME;
+    const char *why = NULL;
+    if (host->naming.name != NULL) {
+        addresses = resolver_ask(&host->naming);
+        host->naming_round = host->health.round;
+        if (addresses == NULL)
+            return false;
+    }
+    if (addresses->count > 0) {
+        struct lond *lond = lond_open(service, addresses, host->port, &host->identity);
         if (lond != NULL) {
             lond->host = host;
             lond->round = host->health.round;
@@ -406,7 +448,8 @@ static bool open_one(struct host *host)
 static bool may_open(const struct host *host)
 {
     const struct service *service = host->service;
-    return host->listed && !service->stopping && service->loop.now >= host->not_before &&
+    return host->listed && !service->stopping && !host->naming.waiting &&
+           service->loop.now >= host->not_before &&
            pool_total(host) < service->settings.connections_per_host &&
            health_may_attempt(&host->health, host->pool_count[POOL_OPENING], service->loop.now);
 }
@@ -414,6 +457,8 @@ static bool may_open(const struct host *host)
 /* Whether another connection has something to do: a request, the background, or a probe. */
 static bool is_needed(const struct host *host)
 {
+    if (host->paused && host->health.state != HEALTH_DEAD)
+        return false;
     size_t wanted = host->queued;
     if (host->background != NULL && !host->background_active)
         wanted++;
@@ -444,6 +489,44 @@ void host_forgive(struct host *host)
     struct health_rules rules = rules_of(host->service);
     health_forgive(&host->health, &rules, host->service->loop.now);
     host->probing = true;
+    if (host->naming.name != NULL)
+        resolver_retry(&host->naming);
+    pump(host);
+}
+
+/* --- Names ------------------------------------------------------------------------------------ */
+
+/* Whether the connection is to an address that the host's name does not have any more. */
+static bool has_moved(const struct lond *lond)
+{
+    const struct name_user *naming = &lond->host->naming;
+    return naming->name != NULL && resolver_addresses(naming)->count > 0 &&
+           !addresses_contain(resolver_addresses(naming), &lond->address);
+}
+
+/*
+ * Connections to where the host no longer is get no new request. Of a name that DNS knows no more
+ * nothing is concluded: its connections stay while they answer, and health has the last word.
+ */
+static void leave_old_addresses(struct host *host)
+{
+    struct lond *lond, *next;
+    LIST_FOREACH_SAFE (lond, &host->pool[POOL_IDLE], link, next)
+        if (has_moved(lond))
+            pool_close(lond);
+    LIST_FOREACH (lond, &host->pool[POOL_BUSY], link)
+        if (has_moved(lond))
+            lond->closing = true;
+}
+
+static void on_name_told(struct name_user *user, bool waited)
+{
+    struct host *host = CONTAINER_OF(user, struct host, naming);
+    leave_old_addresses(host);
+    if (waited && resolver_addresses(user)->count == 0) {
+        host->probing = false;
+        attempt_failed(host, host->naming_round, REASON_NAME, NULL);
+    }
     pump(host);
 }
 
@@ -461,18 +544,31 @@ static void retire_or_idle(struct lond *lond)
         pool_move(lond, POOL_IDLE);
 }
 
+static void note_peer(struct host *host, const struct lond *lond)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    if (host->naming.name != NULL)
+        resolver_prefer(&host->naming, &lond->address);
+    if (strcmp(host->version, lond->version) == 0 && host->mode == lond->mode &&
+        address_equal(&host->peer, &lond->address))
+        return;
+    strlcpy(host->version, lond->version, sizeof(host->version));
+    host->mode = lond->mode;
+    host->peer = lond->address;
+    log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s at %s, %s%s%s",
+              host->version, address_text(&host->peer, text), handshake_mode_word(lond->mode),
+              lond->tls_version != NULL ? " by " : "",
+              lond->tls_version != NULL ? lond->tls_version : "");
+}
+
 static void opened(struct lond *lond)
 {
     struct host *host = lond->host;
     host->probing = false;
-    if (strcmp(host->version, lond->version) != 0 || host->mode != lond->mode) {
-        strlcpy(host->version, lond->version, sizeof(host->version));
-        host->mode = lond->mode;
-        log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s, %s%s%s",
-                  host->version, handshake_mode_word(lond->mode),
-                  lond->tls_version != NULL ? " by " : "",
-                  lond->tls_version != NULL ? lond->tls_version : "");
-    }
+    if (has_moved(lond)) /* while it was being opened */
+        lond->closing = true;
+    else
+        note_peer(host, lond);
     attempt_succeeded(host, true);
     retire_or_idle(lond);
     serve(host);
@@ -557,13 +653,14 @@ void host_submit(struct host *host, struct transaction *transaction)
 {
     struct service *service = host->service;
     transaction->host = host;
+    host->requests++;
     deadline_start(&service->whole, &transaction->whole);
     if (!host->listed)
         finish(transaction, REASON_REMOVED, 0);
     else if (host->health.state == HEALTH_DEAD)
         finish(transaction, REASON_DEAD, 0);
-    else if (TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
-        return;
+    else if (!host->paused && TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
+        stats_sent(&service->stats, service->loop.now, 0);
     else if (service->stopping)
         finish(transaction, REASON_STOPPING, 0);
     else if (!may_enqueue(host))
@@ -572,6 +669,25 @@ void host_submit(struct host *host, struct transaction *transaction)
         enqueue(transaction);
         pump(host);
     }
+}
+
+void host_pause(struct host *host)
+{
+    host->paused = true;
+    service_changed(host->service);
+}
+
+void host_resume(struct host *host)
+{
+    host->paused = false;
+    service_changed(host->service);
+    serve(host);
+}
+
+uint64_t host_oldest_wait(const struct host *host)
+{
+    const struct transaction *first = TAILQ_FIRST(&host->queue);
+    return first != NULL ? host->service->loop.now - first->waiting.since : 0;
 }
 
 void host_offer(struct host *host, struct background *background)
@@ -622,6 +738,7 @@ struct host *host_new(struct service *service, const char *id)
         return NULL;
     host->id = strdup(id);
     host->service = service;
+    host->naming.told = on_name_told;
     host->queue_limit.name = "requests queued for one host";
     TAILQ_INIT(&host->queue);
     for (unsigned list = 0; list < POOL_LISTS; list++)
@@ -639,9 +756,11 @@ void host_free(struct host *host)
     for (unsigned list = 0; list < POOL_LISTS; list++)
         pool_close_list(host, list);
     sd_event_source_disable_unref(host->alarm);
+    resolver_use(host->service->resolver, &host->naming, NULL);
     free(host->id);
     free(host->name);
     free(host->detail);
+    free(host->latency);
     free(host);
 }
 
@@ -660,27 +779,57 @@ static void recycle(struct host *host)
     host->version[0] = '\0';
 }
 
+/* Local mode wants 127.0.0.1, whatever others call this server. */
+static bool is_here(const struct host *host)
+{
+    const struct service *service = host->service;
+    return service->credentials->local && strcmp(host->id, service->config->loncapa.host_id) == 0;
+}
+
+/* Whether its addresses are asked of DNS, and not read in the table. */
+static bool is_resolved(const struct host *host, const struct hosttab_entry *entry)
+{
+    if (is_here(host))
+        return false;
+    return !entry->has_address ||
+           (host->service->settings.resolve == RESOLVE_DNS && !entry->name_is_address);
+}
+
+/* Takes over name and address. False without memory, with nothing changed; else *changed says. */
+static bool configure_address(struct host *host, const struct hosttab_entry *entry, bool *changed)
+{
+    bool resolved = is_resolved(host, entry);
+    struct in_addr listed =
+        is_here(host) ? (struct in_addr){htonl(INADDR_LOOPBACK)} : entry->address;
+    union address address = resolved ? (union address){0} : address_ipv4(listed);
+    const struct name *before = host->naming.name;
+    char *name = strdup(entry->name);
+    if (name == NULL ||
+        !resolver_use(host->service->resolver, &host->naming, resolved ? name : NULL)) {
+        free(name);
+        return false;
+    }
+    *changed =
+        host->naming.name != before || (!resolved && !address_equal(&host->address, &address));
+    free(host->name);
+    host->name = name;
+    host->address = address;
+    return true;
+}
+
 bool host_configure(struct host *host, const struct hosttab_entry *entry)
 {
     const struct loncapa *loncapa = &host->service->config->loncapa;
-    if (host->name == NULL || strcmp(host->name, entry->name) != 0) {
-        char *name = strdup(entry->name);
-        if (name == NULL)
-            return false;
-        free(host->name);
-        host->name = name;
-    }
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(loncapa->lond_port), .sin_addr = entry->address};
-    bool changed = host->has_address != entry->has_address ||
-                   memcmp(&host->address, &address, sizeof(address)) != 0 ||
-                   !same_text(host->identity.own_id, loncapa->host_id) ||
-                   !same_text(host->identity.lonc_version, loncapa->version) ||
-                   host->identity.allow_insecure != loncapa->allow_insecure;
+    bool changed;
+    if (!configure_address(host, entry, &changed))
+        return false;
+    changed |= host->port != loncapa->lond_port ||
+               !same_text(host->identity.own_id, loncapa->host_id) ||
+               !same_text(host->identity.lonc_version, loncapa->version) ||
+               host->identity.allow_insecure != loncapa->allow_insecure;
     if (changed && host->listed)
         recycle(host);
-    host->has_address = entry->has_address;
-    host->address = address;
+    host->port = loncapa->lond_port;
     /* Handshakes under way read the new strings, which say the same as the old. */
     host->identity = (struct handshake_identity){
         .own_id = loncapa->host_id,
@@ -698,6 +847,7 @@ void host_retire(struct host *host)
 {
     host->listed = false;
     recycle(host);
+    resolver_use(host->service->resolver, &host->naming, NULL);
     host->identity.own_id = host->identity.lonc_version =
         NULL; /* the configuration's, which goes */
     host_fail_queue(host, REASON_REMOVED);

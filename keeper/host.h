@@ -9,13 +9,13 @@
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 
 #include "common/hosttab.h"
 #include "keeper/handshake.h"
 #include "keeper/health.h"
 #include "keeper/lond.h"
+#include "keeper/resolver.h"
 #include "keeper/service.h"
 #include "keeper/transaction.h"
 
@@ -46,10 +46,13 @@ struct host {
     unsigned users; /* that hold it, see hosts_release */
     struct service *service;
 
-    bool has_address;
-    struct sockaddr_in address;
+    struct name_user naming; /* of its DNS name; of none where `address` is known */
+    unsigned naming_round;   /* of its health: when it last asked for its addresses */
+    union address address;   /* from the table */
+    uint16_t port;
     struct handshake_identity identity;
     char version[32];         /* of its lond; empty until the first handshake */
+    union address peer;       /* the address of that lond */
     enum handshake_mode mode; /* of its newest connection */
     char *detail;             /* of the last failed attempt, beside health's reason; or NULL */
 
@@ -64,6 +67,11 @@ struct host {
 
     struct transaction_queue queue;
     size_t queued;
+    bool paused; /* by an administrator: requests wait, and nothing is sent */
+
+    uint64_t requests;
+    uint64_t answers[REASON_COUNT]; /* as the service's */
+    struct window *latency;         /* of its replies; NULL before the first */
     struct limit queue_limit;
 
     struct lond_list pool[POOL_LISTS];
@@ -118,6 +126,16 @@ void host_close_idle(struct host *host);
 
 /* `reset_retries`, SIGUSR1, reload: a host that is not healthy is tried now. */
 void host_forgive(struct host *host);
+
+/*
+ * An administrator's: requests wait in the queue, for as long as one may, and nothing is sent. It
+ * lasts until host_resume or the keeper's end; a dead host still answers con_lost at once.
+ */
+void host_pause(struct host *host);
+void host_resume(struct host *host);
+
+/* How long the first in the queue has waited, in microseconds; 0 where none does. */
+uint64_t host_oldest_wait(const struct host *host);
 
 /* Everything queued is answered con_lost. */
 void host_fail_queue(struct host *host, enum reason reason);

@@ -62,6 +62,20 @@ struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, cons
     return alias;
 }
 
+struct host *hosts_after(struct hosts *hosts, const char *id)
+{
+    if (id == NULL)
+        return RB_MIN(hosts_by_id, &hosts->by_id);
+    struct host key = {.id = (char *)(uintptr_t)id};
+    struct host *host = RB_NFIND(hosts_by_id, &hosts->by_id, &key);
+    return host != NULL && strcmp(host->id, id) == 0 ? hosts_next(host) : host;
+}
+
+struct host *hosts_next(struct host *host)
+{
+    return RB_NEXT(hosts_by_id, unused, host);
+}
+
 static void remove_if_unused(struct hosts *hosts, struct host *host)
 {
     if (!host_is_unused(host))

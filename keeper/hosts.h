@@ -43,6 +43,10 @@ void hosts_release(struct host *host);
 /* The same for another lonHostID of the same DNS name; NULL when `id` is none. */
 struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, const char *id);
 
+/* The first host behind this lonHostID in their order, NULL for the first of all; and the next. */
+struct host *hosts_after(struct hosts *hosts, const char *id);
+struct host *hosts_next(struct host *host);
+
 /* SIGUSR1: each host that is not healthy is tried now. */
 void hosts_forgive(struct hosts *hosts);
 

@@ -26,7 +26,9 @@
 #include "keeper/keeper.h"
 #include "keeper/lonclog.h"
 #include "keeper/presence.h"
+#include "keeper/resolver.h"
 #include "keeper/status.h"
+#include "keeper/tlswork.h"
 
 struct keeper {
     struct service service;
@@ -71,6 +73,7 @@ static void put_into_force(struct keeper *keeper, struct config *config,
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
     lonclog_open(config->settings.log_file);
+    resolver_reload(service->resolver);
     if (config->valid)
         credentials_apply(credentials, service);
     if (config->valid && hosts_apply(&keeper->hosts) < 0)
@@ -109,7 +112,7 @@ static json_t *reload(void *argument)
         credentials_free(credentials);
         config_free(config);
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "reload failed with %u complaints; the old configuration stays in force",
+                  "reload failed, complaints: %u; the old configuration stays in force",
                   complaints.count);
     }
     presence_ready(keeper->presence);
@@ -279,7 +282,13 @@ static int open_listener(struct keeper *keeper, const char *name, const char *fi
 static int open_sockets(struct keeper *keeper)
 {
     struct service *service = &keeper->service;
-    const struct control_actions actions = {.reload = reload, .argument = keeper};
+    const struct verbs verbs = {
+        .service = service,
+        .status = &keeper->status,
+        .deferred = keeper->deferred,
+        .clients = keeper->clients,
+        .actions = {.reload = reload, .argument = keeper},
+    };
     int channel =
         open_listener(keeper, "channel", "keeper.sock", SOCK_SEQPACKET, &keeper->bound[0]);
     if (channel < 0)
@@ -291,7 +300,7 @@ static int open_sockets(struct keeper *keeper)
     int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
     if (control < 0)
         return 0;
-    keeper->control = control_new(service, &keeper->status, &actions, control);
+    keeper->control = control_new(&verbs, control);
     return keeper->control != NULL ? 0 : -ENOMEM;
 }
 
@@ -330,9 +339,13 @@ static int start(struct keeper *keeper, struct config *config)
     int r = loop_open(&service->loop);
     if (r < 0)
         return r;
+    stats_init(&service->stats, service->loop.now);
     lond_setup(service);
     host_setup(service);
     hosts_setup(&keeper->hosts, service);
+    service->resolver = resolver_new(service);
+    if (service->resolver == NULL)
+        return -ENOMEM;
     keeper->deferred = deferred_new(service);
     if (keeper->deferred == NULL)
         return -ENOMEM;
@@ -345,10 +358,15 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->status = (struct status){
         .service = service,
         .deferred = keeper->deferred,
+        .clients = keeper->clients,
+        .config_path = keeper->config_path != NULL ? keeper->config_path : CONFIG_PATH,
         .started = loop_clock(),
     };
     keeper->presence = presence_new(service, &keeper->status);
     if (keeper->presence == NULL)
+        return -ENOMEM;
+    service->tls_works = tls_works_new(service);
+    if (service->tls_works == NULL)
         return -ENOMEM;
     count_descriptors(service);
     return open_sockets(keeper);
@@ -372,7 +390,9 @@ static void finish(struct keeper *keeper)
     control_free(keeper->control);
     presence_free(keeper->presence);
     hosts_free(&keeper->hosts);
+    tls_works_free(keeper->service.tls_works);
     credentials_free(keeper->service.credentials);
+    resolver_free(keeper->service.resolver);
     buffer_free(&keeper->service.reply);
     loop_close(&keeper->service.loop);
     config_free(keeper->service.config);

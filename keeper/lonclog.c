@@ -42,5 +42,5 @@ static void append(int priority, const struct log_about *about, const char *text
 void lonclog_open(const char *path)
 {
     lonclog_path = path;
-    log_also_to(*path != '\0' ? append : NULL);
+    log_also_to(LOG_ALSO_FILE, *path != '\0' ? append : NULL);
 }

@@ -16,7 +16,7 @@
 #include "keeper/keyfile.h"
 #include "keeper/lond.h"
 #include "keeper/request.h"
-#include "keeper/tls.h"
+#include "keeper/tlswork.h"
 
 /* Reads in one turn, so that one course dump does not keep the others waiting. */
 #define READS_PER_TURN 8
@@ -29,24 +29,32 @@ static char dustbin[64 * 1024];
 static void free_handshake(struct lond *lond)
 {
     keyfile_remove(&lond->key_file);
-    tls_free(lond->tls);
-    lond->tls = NULL;
     if (lond->handshake != NULL)
         explicit_bzero(lond->handshake, sizeof(*lond->handshake));
     free(lond->handshake);
     lond->handshake = NULL;
 }
 
-void lond_close(struct lond *lond)
+/* While TLS is spoken the socket is not the connection's to close. */
+static void close_socket(struct lond *lond)
 {
-    deadline_stop(&lond->deadline);
-    free_handshake(lond);
-    if (lond->watch.fd >= 0) {
-        int fd = lond->watch.fd;
-        loop_unwatch(&lond->service->loop, &lond->watch);
+    int fd = lond->watch.fd;
+    loop_unwatch(&lond->service->loop, &lond->watch);
+    if (lond->tls != NULL) {
+        tls_work_close(lond->tls);
+        lond->tls = NULL;
+    } else if (fd >= 0) {
         close(fd);
         service_closed(lond->service);
     }
+}
+
+void lond_close(struct lond *lond)
+{
+    deadline_stop(&lond->deadline);
+    close_socket(lond);
+    free_handshake(lond);
+    free(lond->candidates);
     cipher_free(lond->cipher);
     explicit_bzero(lond->key, sizeof(lond->key));
     buffer_free(&lond->in);
@@ -67,7 +75,7 @@ static void lose(struct lond *lond, enum reason reason)
     lose_saying(lond, reason, NULL);
 }
 
-static void on_connect_timeout(struct deadline *deadline)
+static void on_handshake_timeout(struct deadline *deadline)
 {
     lose(CONTAINER_OF(deadline, struct lond, deadline), REASON_TIMED_OUT);
 }
@@ -232,35 +240,40 @@ static void go_on(struct lond *lond)
         deadline_start(&lond->service->handshaking, &lond->deadline);
 }
 
-/* The step has one time-out, however often it goes on. */
+/* The key is here, and TLS is over. */
+static void take_key(struct lond *lond)
+{
+    struct tls_work *work = lond->tls;
+    enum handshake_error error =
+        handshake_take_key(lond->handshake, work->digits, sizeof(work->digits));
+    if (error != HANDSHAKE_OK) {
+        lose_saying(lond, REASON_TLS, "the key's line has something else than hex digits");
+        return;
+    }
+    lond->tls_version = tls_version(work->tls);
+    lond->tls = NULL;
+    tls_work_free(work);
+    go_on(lond);
+}
+
+static void on_tls_advanced(struct tls_work *work)
+{
+    struct lond *lond = work->owner;
+    if (work->progress == TLS_FAILED)
+        lose_saying(lond, REASON_TLS, tls_failure(work->tls));
+    else if (loop_watch(&lond->service->loop, &lond->watch, work->fd,
+                        work->progress == TLS_WANTS_WRITE ? EPOLLOUT : READABLE) < 0)
+        lose(lond, REASON_NO_MEMORY);
+    else if (work->progress == TLS_DONE)
+        take_key(lond);
+}
+
+/* The thread has the descriptor to itself. The step has one time-out, however often it goes on. */
 static void advance_tls(struct lond *lond)
 {
-    char digits[TLS_KEY_DIGITS];
-    enum handshake_error error;
-    switch (tls_advance(lond->tls, digits)) {
-    case TLS_WANTS_READ:
-        wait_for_room(lond, false);
-        break;
-    case TLS_WANTS_WRITE:
-        wait_for_room(lond, true);
-        break;
-    case TLS_FAILED:
-        lose_saying(lond, REASON_TLS, tls_failure(lond->tls));
-        break;
-    case TLS_DONE:
-        error = handshake_take_key(lond->handshake, digits, sizeof(digits));
-        explicit_bzero(digits, sizeof(digits));
-        if (error != HANDSHAKE_OK) {
-            lose_saying(lond, REASON_TLS, "the key's line has something else than hex digits");
-            break;
-        }
-        lond->tls_version = tls_version(lond->tls);
-        tls_free(lond->tls);
-        lond->tls = NULL;
-        wait_for_room(lond, false);
-        go_on(lond);
-        break;
-    }
+    loop_unwatch(&lond->service->loop, &lond->watch);
+    if (tls_work_advance(lond->tls) < 0)
+        lose(lond, REASON_NO_MEMORY);
 }
 
 static void start_tls(struct lond *lond)
@@ -270,11 +283,14 @@ static void start_tls(struct lond *lond)
         lose_saying(lond, REASON_TLS, "a reload has turned ssl off meanwhile");
         return;
     }
-    lond->tls = tls_new(context, lond->watch.fd, lond->identity->remote_name);
+    lond->tls = tls_work_new(lond->service->tls_works, context, lond->watch.fd,
+                             lond->identity->remote_name);
     if (lond->tls == NULL) {
         lose(lond, REASON_NO_MEMORY);
         return;
     }
+    lond->tls->advanced = on_tls_advanced;
+    lond->tls->owner = lond;
     deadline_start(&lond->service->handshaking, &lond->deadline);
     advance_tls(lond);
 }
@@ -442,6 +458,8 @@ static void readable(struct lond *lond)
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
+static void try_next(struct lond *lond, enum reason reason);
+
 static void connected(struct lond *lond)
 {
     int error = 0;
@@ -449,9 +467,11 @@ static void connected(struct lond *lond)
     if (getsockopt(lond->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (error != 0) {
-        lose(lond, reason_from_errno(error));
+        try_next(lond, reason_from_errno(error));
         return;
     }
+    free(lond->candidates);
+    lond->candidates = NULL;
     lond->connecting = false;
     loop_change(&lond->service->loop, &lond->watch, READABLE);
     deadline_start(&lond->service->handshaking, &lond->deadline);
@@ -507,15 +527,22 @@ static int set_options(int fd, const struct settings *settings)
     return 0;
 }
 
-/* A socket on its way to the address, watched. 0 or a negative errno. */
-static int start_connecting(struct lond *lond, const struct sockaddr_in *address)
+/* The addresses of an attempt. */
+struct candidates {
+    struct addresses addresses;
+    unsigned next; /* to be tried */
+    uint16_t port;
+};
+
+/* A socket on its way to lond->address, watched. 0 or a negative errno. */
+static int start_connecting(struct lond *lond, uint16_t port)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    socklen_t size = address_with_port(&lond->address, port);
+    int fd = socket(lond->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     int r = set_options(fd, &lond->service->settings);
-    if (r == 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-        errno != EINPROGRESS)
+    if (r == 0 && connect(fd, &lond->address.any, size) < 0 && errno != EINPROGRESS)
         r = -errno;
     if (r == 0)
         r = loop_watch(&lond->service->loop, &lond->watch, fd, EPOLLOUT);
@@ -551,14 +578,52 @@ static int begin_handshake(struct lond *lond, const struct handshake_identity *i
     return 0;
 }
 
-struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
+/* On its way to the first address left where that does not fail at once. 0 or a negative errno. */
+static int connect_next(struct lond *lond)
+{
+    struct candidates *candidates = lond->candidates;
+    int r = -EADDRNOTAVAIL;
+    while (r < 0 && candidates->next < candidates->addresses.count) {
+        lond->address = candidates->addresses.at[candidates->next++];
+        r = start_connecting(lond, candidates->port);
+    }
+    if (r == 0)
+        deadline_start(&lond->service->connecting, &lond->deadline);
+    return r;
+}
+
+/*
+ * This address failed for `reason`: the next, or the attempt has failed. One that this machine has
+ * no way to, as where it has no IPv6, says less than the one before it.
+ */
+static void try_next(struct lond *lond, enum reason reason)
+{
+    close_socket(lond);
+    if (lond->candidates->next < lond->candidates->addresses.count) {
+        int r = connect_next(lond);
+        if (r == 0)
+            return;
+        if (reason_from_errno(-r) != REASON_UNREACHABLE)
+            reason = reason_from_errno(-r);
+    }
+    lose(lond, reason);
+}
+
+static void on_connect_timeout(struct deadline *deadline)
+{
+    try_next(CONTAINER_OF(deadline, struct lond, deadline), REASON_TIMED_OUT);
+}
+
+struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity)
 {
     struct lond *lond = calloc(1, sizeof(*lond));
     struct handshake *handshake = malloc(sizeof(*handshake));
-    if (lond == NULL || handshake == NULL) {
+    struct candidates *candidates = malloc(sizeof(*candidates));
+    if (lond == NULL || handshake == NULL || candidates == NULL) {
         free(lond);
         free(handshake);
+        free(candidates);
         errno = ENOMEM;
         return NULL;
     }
@@ -566,17 +631,16 @@ struct lond *lond_open(struct service *service, const struct sockaddr_in *addres
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
     lond->handshake = handshake;
     lond->identity = identity;
+    lond->candidates = candidates;
+    *candidates = (struct candidates){.addresses = *addresses, .port = port};
     int r = begin_handshake(lond, identity);
-    struct sockaddr_in here = *address;
-    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (r == 0)
-        r = start_connecting(lond, lond->key_file != NULL ? &here : address);
+        r = connect_next(lond);
     if (r < 0) {
         lond_close(lond);
         errno = -r;
         return NULL;
     }
-    deadline_start(&service->connecting, &lond->deadline);
     return lond;
 }
 
@@ -586,7 +650,7 @@ void lond_setup(struct service *service)
     struct loop *loop = &service->loop;
     deadline_queue_add(loop, &service->connecting, &settings->connect_timeout, on_connect_timeout);
     deadline_queue_add(loop, &service->handshaking, &settings->handshake_timeout,
-                       on_connect_timeout);
+                       on_handshake_timeout);
     deadline_queue_add(loop, &service->replying, &settings->reply_timeout, on_reply_timeout);
     deadline_queue_add(loop, &service->pruning, &settings->connection_idle_timeout,
                        on_idle_too_long);

@@ -7,10 +7,10 @@
 #define LONC_KEEPER_LOND_H
 
 #include <bsd/sys/queue.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "keeper/address.h"
 #include "keeper/handshake.h"
 #include "keeper/service.h"
 #include "keeper/transaction.h"
@@ -38,6 +38,9 @@ struct lond {
     LIST_ENTRY(lond) link;
 
     const struct handshake_identity *identity;
+    union address address;         /* connecting or connected to it */
+    struct candidates *candidates; /* while connecting: the addresses that are left to try */
+
     enum lond_state state;
     bool connecting;  /* TCP is not established yet */
     bool writing;     /* waiting until the kernel takes more */
@@ -51,7 +54,7 @@ struct lond {
     enum reason
         discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
     struct handshake *handshake; /* until it is over */
-    struct tls *tls;             /* while TLS is spoken */
+    struct tls_work *tls;        /* while TLS is spoken, and has the descriptor */
     char *key_file;              /* local mode, until the handshake is over */
     const char *detail;          /* LOND_LOST: what there is to say beside the reason, or NULL */
     char version[32];            /* what lond said of itself, once opened */
@@ -66,11 +69,13 @@ struct lond {
 void lond_setup(struct service *service);
 
 /*
- * Starts to connect to `address`, or to this machine where the peer is its own lond and local mode
- * is possible. The identity must outlive the connection. Returns NULL with errno set when it fails
- * at once, ENOKEY where there is no mode to authenticate in; then `changed` is not called.
+ * Starts to connect to the first of `addresses`, of which there is one at least, at `port`. Where
+ * that fails the next is tried, each within connect_timeout; what is told is how the last failed.
+ * Once TCP is established the others are not tried any more. The addresses are copied; the identity
+ * must outlive the connection. Returns NULL with errno set when all fail at once, ENOKEY where
+ * there is no mode to authenticate in; then `changed` is not called.
  */
-struct lond *lond_open(struct service *service, const struct sockaddr_in *address,
+struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity);
 
 /*

@@ -89,7 +89,7 @@ static int check(const struct options *options)
     if (valid)
         printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
     else
-        fprintf(stderr, "%u complaints\n", complaints.count);
+        fprintf(stderr, "complaints: %u\n", complaints.count);
     credentials_free(credentials);
     config_free(config);
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;

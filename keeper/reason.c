@@ -13,6 +13,7 @@ static const struct {
     [REASON_REFUSED] = {"refused", "connection refused"},
     [REASON_TIMED_OUT] = {"timed-out", "timed out"},
     [REASON_UNREACHABLE] = {"unreachable", "unreachable"},
+    [REASON_NAME] = {"name", "name not resolved"},
     [REASON_HANDSHAKE] = {"handshake", "the handshake failed"},
     [REASON_AUTHENTICATION] = {"authentication", "authentication failed"},
     [REASON_TLS] = {"tls", "TLS failed"},

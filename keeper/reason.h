@@ -12,7 +12,8 @@ enum reason {
     /* Why an attempt to open a connection failed; these count for a host's health. */
     REASON_REFUSED,        /* nobody listens at the peer's port */
     REASON_TIMED_OUT,      /* connecting, or a handshake state, took too long */
-    REASON_UNREACHABLE,    /* the network knows no way, or the host has no address */
+    REASON_UNREACHABLE,    /* the network knows no way */
+    REASON_NAME,           /* DNS has no address for it, or does not answer */
     REASON_HANDSHAKE,      /* the peer closed, or said what no lond says */
     REASON_AUTHENTICATION, /* one side does not accept how the other would prove who it is */
     REASON_TLS,            /* the TLS step failed */

@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "keeper/loop.h"
 #include "keeper/reason.h"
+#include "keeper/stats.h"
 
 /* A bound that is met now and then: logged when that begins and when it ends, counted between. */
 struct limit {
@@ -27,6 +28,7 @@ struct service {
     struct config *config;    /* in force; never NULL */
     struct settings settings; /* of it; here, so that deadlines can point at them for good */
     struct hosts *hosts;
+    struct tls_works *tls_works;
     struct credentials *credentials; /* in force; NULL until there is a valid configuration */
     bool stopping;                   /* no new work: what is under way is finished */
 
@@ -41,6 +43,7 @@ struct service {
 
     uint64_t requests;
     uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
+    struct stats stats;             /* timed by the loop's clock, which goes on once a turn */
 
     uint64_t handovers_cut; /* messages whose descriptors the kernel dropped */
 
@@ -51,6 +54,7 @@ struct service {
     bool starved; /* there are too few: nothing is taken, and nothing kept idle */
     void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
     struct intake *intake;
+    struct resolver *resolver;
 
     struct deadline changed; /* runs once something has that presence.c shows */
     struct deadline_queue changing;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ static const char *const health_words[] = {
 
 /* Hosts of the table by their health. */
 struct tally {
-    size_t of[HEALTH_DEAD + 1];
+    size_t of[HEALTH_DEAD + 1], paused;
+    unsigned connections[POOL_LISTS];
 };
 
 static struct tally tally_hosts(const struct status *status)
@@ -28,8 +30,12 @@ static struct tally tally_hosts(const struct status *status)
     struct tally tally = {.of = {0}};
     struct host *host;
     RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id)
-        if (host->listed)
+        if (host->listed) {
             tally.of[host->health.state]++;
+            tally.paused += host->paused;
+            for (unsigned list = 0; list < POOL_LISTS; list++)
+                tally.connections[list] += host->pool_count[list];
+        }
     return tally;
 }
 
@@ -48,60 +54,213 @@ static json_t *seconds(uint64_t microseconds)
     return json_real((double)microseconds / 1e6);
 }
 
-/* A host that wants attention: why, since when, and when it is tried next. */
-static json_t *trouble_json(const struct host *host)
+/* Where the host is looked for: empty while its name is not resolved. */
+static json_t *addresses_json(const struct host *host)
 {
-    uint64_t now = loop_clock();
-    uint64_t next = host->health.next_attempt;
-    json_t *trouble =
-        json_pack("{s:s, s:s, s:s, s:I}", "id", host->id, "state", health_words[host->health.state],
-                  "reason", reason_word(host->health.reason), "queued", (json_int_t)host->queued);
-    if (trouble == NULL)
-        return NULL;
-    if (host->detail != NULL)
-        json_object_set_new(trouble, "detail", json_string(host->detail));
-    if (host->health.dead_since != 0)
-        json_object_set_new(trouble, "dead_for", seconds(now - host->health.dead_since));
-    json_object_set_new(trouble, "next_attempt_in", seconds(next > now ? next - now : 0));
-    return trouble;
+    const struct addresses own = {.count = 1, .at = {host->address}};
+    const struct addresses *known =
+        host->naming.name != NULL ? resolver_addresses(&host->naming) : &own;
+    json_t *list = json_array();
+    for (unsigned i = 0; i < known->count; i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        json_array_append_new(list, json_string(address_text(&known->at[i], text)));
+    }
+    return list;
 }
 
-static json_t *hosts_json(const struct status *status)
+/* Null for what has not happened. */
+static json_t *quantile_json(const struct window *window, uint64_t clock, double share)
 {
-    struct tally tally = tally_hosts(status);
-    json_t *trouble = json_array();
-    struct host *host;
-    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id)
-        if (host->listed && host->health.state != HEALTH_HEALTHY)
-            json_array_append_new(trouble, trouble_json(host));
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:o}", "total", (json_int_t)status->service->hosts->count, "healthy",
-        (json_int_t)tally.of[HEALTH_HEALTHY], "failing", (json_int_t)tally.of[HEALTH_FAILING],
-        "dead", (json_int_t)tally.of[HEALTH_DEAD], "trouble", trouble);
+    uint64_t time;
+    if (window == NULL || !window_quantile(window, clock, share, &time))
+        return json_null();
+    return seconds(time);
 }
 
-static json_t *con_lost_json(const struct service *service)
+static json_t *con_lost_json(const uint64_t answers[REASON_COUNT])
 {
     json_t *causes = json_object();
     for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
-        if (service->answers[reason] > 0)
+        if (answers[reason] > 0)
             json_object_set_new(causes, reason_word((enum reason)reason),
-                                json_integer((json_int_t)service->answers[reason]));
+                                json_integer((json_int_t)answers[reason]));
     return causes;
+}
+
+static json_t *pool_json(const unsigned count[POOL_LISTS])
+{
+    return json_pack("{s:I, s:I, s:I}", "opening", (json_int_t)count[POOL_OPENING], "idle",
+                     (json_int_t)count[POOL_IDLE], "busy", (json_int_t)count[POOL_BUSY]);
+}
+
+/* Why the host is in trouble, since when, and when it is tried next. */
+static void set_trouble(json_t *object, const struct host *host)
+{
+    uint64_t now = host->service->loop.now;
+    uint64_t next = host->health.next_attempt;
+    if (host->health.state == HEALTH_HEALTHY) {
+        json_object_set_new(object, "reason", json_null());
+        return;
+    }
+    json_object_set_new(object, "reason", json_string(reason_word(host->health.reason)));
+    json_object_set_new(object, "detail",
+                        host->detail != NULL ? json_string(host->detail)
+                                             : json_string(reason_text(host->health.reason)));
+    if (host->health.dead_since != 0)
+        json_object_set_new(object, "dead_for", seconds(now - host->health.dead_since));
+    json_object_set_new(object, "next_attempt_in", seconds(next > now ? next - now : 0));
+}
+
+json_t *status_host_json(const struct status *status, const struct host *host)
+{
+    uint64_t now = host->service->loop.now;
+    bool exact, known = host->version[0] != '\0';
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:b, s:o, s:o, s:s?, s:s?, s:o, s:I, s:I, s:I, s:o}", "id", host->id,
+        "name", host->name, "state", health_words[host->health.state], "paused", host->paused,
+        "addresses", addresses_json(host), "connections", pool_json(host->pool_count), "mode",
+        known ? handshake_mode_word(host->mode) : NULL, "lond", known ? host->version : NULL,
+        "con_lost", con_lost_json(host->answers), "queued", (json_int_t)host->queued, "requests",
+        (json_int_t)host->requests, "replies", (json_int_t)host->answers[REASON_NONE], "latency",
+        json_pack("{s:o, s:o}", "p50", quantile_json(host->latency, now, 0.5), "p99",
+                  quantile_json(host->latency, now, 0.99)));
+    if (object == NULL)
+        return NULL;
+    set_trouble(object, host);
+    if (host->queued > 0)
+        json_object_set_new(object, "oldest_wait", seconds(host_oldest_wait(host)));
+    json_object_set_new(
+        object, "deferred",
+        json_integer((json_int_t)deferred_count_of(status->deferred, host, &exact)));
+    json_object_set_new(object, "deferred_exact", json_boolean(exact));
+    return object;
+}
+
+/* Hosts that want attention: the dead first, and not so many that telling them takes long. */
+#define TROUBLE_MOST 100
+
+static void add_trouble(const struct status *status, json_t *trouble, enum health_state state,
+                        bool paused)
+{
+    struct host *host;
+    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id) {
+        if (json_array_size(trouble) == TROUBLE_MOST)
+            return;
+        if (host->listed && host->health.state == state && (!paused || host->paused))
+            json_array_append_new(trouble, status_host_json(status, host));
+    }
+}
+
+static json_t *hosts_json(const struct status *status, const struct tally *tally)
+{
+    json_t *trouble = json_array();
+    add_trouble(status, trouble, HEALTH_DEAD, false);
+    add_trouble(status, trouble, HEALTH_FAILING, false);
+    add_trouble(status, trouble, HEALTH_HEALTHY, true);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:o}", "total", (json_int_t)status->service->hosts->count,
+        "healthy", (json_int_t)tally->of[HEALTH_HEALTHY], "failing",
+        (json_int_t)tally->of[HEALTH_FAILING], "dead", (json_int_t)tally->of[HEALTH_DEAD], "paused",
+        (json_int_t)tally->paused, "trouble", trouble);
 }
 
 json_t *status_json(const struct status *status)
 {
-    const struct service *service = status->service;
-    return json_pack(
-        "{s:s, s:I, s:o, s:b, s:b, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "version",
-        LONC_VERSION, "pid", (json_int_t)getpid(), "up_for",
-        seconds(loop_clock() - status->started), "configured", service->config->valid, "stopping",
-        service->stopping, "hosts", hosts_json(status), "requests", (json_int_t)service->requests,
-        "replies", (json_int_t)service->answers[REASON_NONE], "con_lost", con_lost_json(service),
-        "queued", (json_int_t)service->queued, "deferred",
-        (json_int_t)deferred_count(status->deferred), "descriptors",
-        (json_int_t)service->descriptors, "handovers_cut", (json_int_t)service->handovers_cut);
+    struct service *service = status->service;
+    struct stats *stats = &service->stats;
+    uint64_t now = service->loop.now;
+    struct tally tally = tally_hosts(status);
+    json_t *object = json_pack(
+        "{s:s, s:I, s:o, s:b, s:b, s:o, s:o, s:I, s:I, s:o, s:I, s:I}", "version", LONC_VERSION,
+        "pid", (json_int_t)getpid(), "up_for", seconds(loop_clock() - status->started),
+        "configured", service->config->valid, "stopping", service->stopping, "hosts",
+        hosts_json(status, &tally), "connections", pool_json(tally.connections), "requests",
+        (json_int_t)service->requests, "replies", (json_int_t)service->answers[REASON_NONE],
+        "con_lost", con_lost_json(service->answers), "queued", (json_int_t)service->queued,
+        "deferred", (json_int_t)deferred_count(status->deferred));
+    json_t *more =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "clients",
+                  (json_int_t)clients_count(status->clients), "descriptors",
+                  (json_int_t)service->descriptors, "descriptors_max",
+                  (json_int_t)service->descriptors_max, "buffers", (json_int_t)buffers_used(),
+                  "buffers_limit", (json_int_t)service->settings.buffers_limit, "handovers_cut",
+                  (json_int_t)service->handovers_cut, "rate", stats_rate(stats, now), "latency",
+                  json_pack("{s:o, s:o, s:o}", "p50", quantile_json(&stats->latency, now, 0.5),
+                            "p99", quantile_json(&stats->latency, now, 0.99), "p999",
+                            quantile_json(&stats->latency, now, 0.999)),
+                  "queue_time",
+                  json_pack("{s:o, s:o}", "p50", quantile_json(&stats->waiting, now, 0.5), "p99",
+                            quantile_json(&stats->waiting, now, 0.99)));
+    if (deferred_folder(status->deferred) != NULL)
+        json_object_set_new(object, "deferred_folder",
+                            json_string(deferred_folder(status->deferred)));
+    json_object_update_missing(object, more);
+    json_decref(more);
+    return object;
+}
+
+json_t *status_config_json(const struct status *status)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < settings_count; i++) {
+        const struct setting *setting = &settings_table[i];
+        char value[4096];
+        setting_format(setting, &status->service->settings, value, sizeof(value));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s}", "name", setting->name,
+                                              "value", value, "default", setting->standard,
+                                              "changed", strcmp(value, setting->standard) != 0,
+                                              "meaning", setting->meaning));
+    }
+    return json_pack("{s:s, s:o}", "file", status->config_path, "settings", list);
+}
+
+static json_t *sample_json(const struct sample *sample)
+{
+    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "requests", (json_int_t)sample->requests,
+                     "con_lost", (json_int_t)sample->con_lost, "queued", (json_int_t)sample->queued,
+                     "p50", sample->p50 > 0 ? seconds(sample->p50) : json_null(), "p99",
+                     sample->p99 > 0 ? seconds(sample->p99) : json_null());
+}
+
+static json_t *series_json(struct series *series, uint64_t now)
+{
+    json_t *samples = json_array();
+    for (unsigned back = series->length; back-- > 0;) {
+        struct sample sample = series_sample(series, now, back);
+        json_array_append_new(samples, sample_json(&sample));
+    }
+    return json_pack("{s:I, s:o}", "span", (json_int_t)(series->span / 1000000), "samples",
+                     samples);
+}
+
+json_t *status_history_json(const struct status *status)
+{
+    struct stats *stats = &status->service->stats;
+    uint64_t now = status->service->loop.now;
+    return json_pack("{s:o, s:o}", "hour", series_json(&stats->hour, now), "day",
+                     series_json(&stats->day, now));
+}
+
+static json_t *totals_json(const struct totals *totals)
+{
+    json_t *counts = json_array();
+    uint64_t all = 0;
+    for (unsigned i = 0; i <= HISTOGRAM_OCTAVES; i++) {
+        json_array_append_new(counts, json_integer((json_int_t)totals->counts[i]));
+        all += totals->counts[i];
+    }
+    return json_pack("{s:o, s:f, s:I}", "counts", counts, "sum", (double)totals->sum / 1e6, "count",
+                     (json_int_t)all);
+}
+
+json_t *status_histograms_json(const struct status *status)
+{
+    const struct stats *stats = &status->service->stats;
+    json_t *bounds = json_array();
+    for (unsigned i = 0; i < HISTOGRAM_OCTAVES; i++)
+        json_array_append_new(bounds, seconds(UINT64_C(1) << i));
+    return json_pack("{s:o, s:o, s:o}", "bounds", bounds, "request", totals_json(&stats->latencies),
+                     "queue", totals_json(&stats->waits));
 }
 
 json_t *status_connections_json(const struct host *host)
@@ -110,8 +269,10 @@ json_t *status_connections_json(const struct host *host)
     for (unsigned list = 0; list < POOL_LISTS; list++) {
         const struct lond *lond;
         LIST_FOREACH (lond, &host->pool[list], link) {
-            json_t *connection = json_pack("{s:s, s:b}", "state", lond_state_name(lond->state),
-                                           "busy", lond->transaction != NULL);
+            char address[ADDRESS_TEXT_SIZE];
+            json_t *connection = json_pack("{s:s, s:b, s:s}", "state", lond_state_name(lond->state),
+                                           "busy", lond->transaction != NULL, "address",
+                                           address_text(&lond->address, address));
             if (lond->opened)
                 json_object_set_new(connection, "mode",
                                     json_string(handshake_mode_word(lond->mode)));
@@ -134,6 +295,7 @@ static unsigned retries_remaining(const struct host *host)
 
 static void write_host(FILE *file, const struct host *host, const char *date)
 {
+    char peer[ADDRESS_TEXT_SIZE];
     unsigned connections = 0, number = 0;
     for (unsigned list = 0; list < POOL_LISTS; list++)
         connections += host->pool_count[list];
@@ -147,7 +309,8 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     if (host->health.state != HEALTH_HEALTHY)
         fprintf(file, "%s\n", reason_text(host->health.reason));
     else if (host->version[0] != '\0')
-        fprintf(file, "connected to lond %s\n", host->version);
+        fprintf(file, "connected to lond %s at %s, %s\n", host->version,
+                address_text(&host->peer, peer), handshake_mode_word(host->mode));
     else
         fputs("no connection yet\n", file);
     fputs("Active connection statuses: \n", file);

@@ -9,12 +9,15 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "keeper/client.h"
 #include "keeper/deferred.h"
 #include "keeper/hosts.h"
 
 struct status {
     struct service *service;
     const struct deferred *deferred;
+    const struct clients *clients;
+    const char *config_path;
     uint64_t started; /* loop_clock() */
 };
 
@@ -23,6 +26,14 @@ void status_line(const struct status *status, char *line, size_t size);
 
 /* All of it, as an object that the caller owns; NULL without memory. */
 json_t *status_json(const struct status *status);
+
+/* One host: its health, connections, queue and counts. */
+json_t *status_host_json(const struct status *status, const struct host *host);
+
+/* Every setting, its value and whence; the last hour and day; the times of all requests so far. */
+json_t *status_config_json(const struct status *status);
+json_t *status_history_json(const struct status *status);
+json_t *status_histograms_json(const struct status *status);
 
 /* The connections of one host, as an array that the caller owns; NULL without memory. */
 json_t *status_connections_json(const struct host *host);

@@ -121,10 +121,10 @@ static bool load_files(const struct loading *loading)
     SSL_CTX_set_default_passwd_cb(ssl, no_password);
     bool good =
         load(loading, FILE_AUTHORITY, SSL_CTX_load_verify_file(ssl, files[FILE_AUTHORITY].path),
-             "a CA's certificate in PEM");
+             "a CA's certificate in PEM that OpenSSL accepts");
     if (!load(loading, FILE_CERTIFICATE,
               SSL_CTX_use_certificate_chain_file(ssl, files[FILE_CERTIFICATE].path),
-              "a certificate in PEM") ||
+              "a certificate in PEM that OpenSSL accepts") ||
         !load(loading, FILE_KEY,
               SSL_CTX_use_PrivateKey_file(ssl, files[FILE_KEY].path, SSL_FILETYPE_PEM),
               "that certificate's private key in PEM, without a password"))
@@ -212,9 +212,9 @@ static bool set_rules(const struct loading *loading, const struct settings *sett
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_quiet_shutdown(ssl, 1);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* each lond is a new process */
-    /* Debian's security level 2 has no version before 1.2, whatever the minimum says. */
-    if (SSL_CTX_set_min_proto_version(ssl, versions[settings->tls_min_version]) == 1 &&
-        (!old || SSL_CTX_set_cipher_list(ssl, "DEFAULT@SECLEVEL=0") == 1))
+    /* Above level 0 there is no version before 1.2, whatever the minimum says. */
+    SSL_CTX_set_security_level(ssl, old ? 0 : (int)settings->tls_security_level);
+    if (SSL_CTX_set_min_proto_version(ssl, versions[settings->tls_min_version]) == 1)
         return true;
     complain(loading->complaints, "tls_min_version", 0, "OpenSSL does not offer it: %s",
              first_error());

@@ -44,17 +44,20 @@ static const char *const kind_name[] = {
 static int write_files(struct written *written, const struct hosts *hosts,
                        const struct config *config)
 {
-    int r = written_dropins(written, &config->loncapa);
-    for (size_t i = 0; r >= 0 && i < hosts->in_table; i++)
-        if (hosts->list[i].kind == ACTIVATION_PER_CONNECTION)
-            r = written_host(written, &config->loncapa, hosts->list[i].id);
+    int r = written_keeper(written, &config->loncapa);
+    for (size_t i = 0; r >= 0 && i < hosts->wanted; i++)
+        r = written_host(written, &hosts->list[i]);
     return r;
 }
 
-static bool has_own_units(void *argument, const char *id)
+static void find_moved(struct hosts *hosts)
 {
-    const struct host *host = sockets_find(argument, id);
-    return host != NULL && host->kind == ACTIVATION_PER_CONNECTION;
+    for (size_t i = 0; i < hosts->wanted; i++)
+        for (int kind = 0; kind < 2; kind++) {
+            struct host *host = &hosts->list[i];
+            host->moved[kind] = host->socket[kind] == UNIT_ACTIVE &&
+                                !written_has_paths(host, (enum activation)kind);
+        }
 }
 
 static int reread(struct written *written, struct manager *manager)
@@ -86,16 +89,20 @@ static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *conf
     struct written written = {.dry_run = dry_run};
     if (!dry_run && take_turn() < 0)
         return HOSTS_SYSTEMD;
+    if (sockets_look(hosts, manager) < 0)
+        return HOSTS_SYSTEMD;
+    find_moved(hosts);
+    work_make_way(&work, hosts);
     if (write_files(&written, hosts, config) < 0)
         return HOSTS_SYSTEMD;
     bool changed = written.changed;
     if (written.keeper_changed)
         puts("lonc-keeper.service: restart it, so that it may write there");
-    if (reread(&written, manager) < 0 || sockets_look(hosts, manager) < 0)
+    if (reread(&written, manager) < 0)
         return HOSTS_SYSTEMD;
-    work_do(&work, hosts);
+    work_serve(&work, hosts);
     /* Last, since a unit whose file is gone cannot be stopped in good order. */
-    if (written_prune(&written, has_own_units, hosts) < 0 || reread(&written, manager) < 0)
+    if (written_prune(&written, hosts) < 0 || reread(&written, manager) < 0)
         return HOSTS_SYSTEMD;
     if (dry_run && work.done == 0 && !changed)
         puts("nothing to do");
@@ -107,8 +114,10 @@ static const char *describe(const struct host *host)
     static const char *const words[] = {
         [UNIT_INACTIVE] = "down", [UNIT_ACTIVE] = "listening", [UNIT_FAILED] = "failed"};
     if (!host->wanted)
-        return "not in the host table";
-    if (host->socket[host->kind] == UNIT_ACTIVE && !host->path_alive)
+        return "not to be served";
+    if (host->moved[host->kind])
+        return "its paths have changed";
+    if (host->socket[host->kind] == UNIT_ACTIVE && !host->paths_alive)
         return "its path is gone";
     if (host->socket[host->kind] != UNIT_ACTIVE && host->socket[!host->kind] == UNIT_ACTIVE)
         return "served the other way";
@@ -119,19 +128,23 @@ static enum hosts_exit list_hosts(struct hosts *hosts, struct manager *manager)
 {
     if (sockets_look(hosts, manager) < 0)
         return HOSTS_SYSTEMD;
+    find_moved(hosts);
     int width = 4;
     for (size_t i = 0; i < hosts->count; i++)
         if ((int)strlen(hosts->list[i].id) > width)
             width = (int)strlen(hosts->list[i].id);
-    printf("%-*s  %-14s  %-21s  %s\n", width, "HOST", "ACTIVATION", "STATE", "SOCKET");
+    printf("%-*s  %-14s  %-22s  %s\n", width, "HOST", "ACTIVATION", "STATE", "SOCKETS");
     for (size_t i = 0; i < hosts->count; i++) {
         const struct host *host = &hosts->list[i];
         bool shared = host->socket[ACTIVATION_SHARED] != UNIT_INACTIVE;
         enum activation kind = host->wanted ? host->kind
                                : shared     ? ACTIVATION_SHARED
                                             : ACTIVATION_PER_CONNECTION;
-        printf("%-*s  %-14s  %-21s  %s\n", width, host->id, kind_name[kind], describe(host),
-               host->wanted ? host->path : "-");
+        printf("%-*s  %-14s  %-22s  %s", width, host->id, kind_name[kind], describe(host),
+               host->wanted ? host->paths[0] : "-");
+        for (size_t n = 1; n < host->path_count; n++)
+            printf(" %s", host->paths[n]);
+        putchar('\n');
     }
     return hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
 }
@@ -145,7 +158,7 @@ static const char help_text[] =
     "\n"
     "  sync           start and stop sockets, and restart those that failed or whose path is gone\n"
     "  sync --dry-run only say what sync would do\n"
-    "  list           show each host's socket\n"
+    "  list           show each host's sockets\n"
     "\n"
     "  --config FILE  settings, by default " CONFIG_PATH "\n"
     "\n"

@@ -12,24 +12,31 @@
 
 #include "units/sockets.h"
 
-static const char *const socket_prefix[] = {
+static const char *const prefix_of[] = {
     [ACTIVATION_PER_CONNECTION] = "lonc-host-",
     [ACTIVATION_SHARED] = "lonc-shared@",
 };
 
-void sockets_socket_name(char name[UNIT_SIZE], const struct host *host, enum activation kind)
+void sockets_unit_name(char name[UNIT_SIZE], const struct host *host, enum activation kind,
+                       const char *suffix)
 {
-    snprintf(name, UNIT_SIZE, "%s%s.socket", socket_prefix[kind], host->id);
+    snprintf(name, UNIT_SIZE, "%s%s%s", prefix_of[kind], host->id, suffix);
 }
 
-void sockets_service_name(char name[UNIT_SIZE], const struct host *host)
+bool sockets_id_of(char id[UNIT_SIZE], const char *name, enum activation kind, const char *suffix)
 {
-    snprintf(name, UNIT_SIZE, "%s%s.service", socket_prefix[ACTIVATION_SHARED], host->id);
+    const char *prefix = prefix_of[kind];
+    size_t all = strlen(name), before = strlen(prefix), after = strlen(suffix);
+    if (all <= before + after || all >= UNIT_SIZE || strncmp(name, prefix, before) != 0 ||
+        strcmp(name + all - after, suffix) != 0)
+        return false;
+    snprintf(id, UNIT_SIZE, "%.*s", (int)(all - before - after), name + before);
+    return true;
 }
 
 /* --- What there should be --------------------------------------------------------------------- */
 
-static struct host *add_host(struct hosts *hosts, const char *id, size_t length)
+static struct host *add_host(struct hosts *hosts, const char *id)
 {
     if (hosts->count == hosts->room) {
         size_t room = hosts->room == 0 ? 256 : 2 * hosts->room;
@@ -40,7 +47,7 @@ static struct host *add_host(struct hosts *hosts, const char *id, size_t length)
         hosts->room = room;
     }
     struct host *host = &hosts->list[hosts->count];
-    *host = (struct host){.id = strndup(id, length)};
+    *host = (struct host){.id = strdup(id)};
     if (host->id == NULL)
         return NULL;
     hosts->count++;
@@ -64,33 +71,63 @@ static int by_id(const void *left, const void *right)
     return strcmp(((const struct host *)left)->id, ((const struct host *)right)->id);
 }
 
+/* Its path, where a socket can have one that long. */
+static void add_path(struct hosts *hosts, struct host *host, const char *directory,
+                     const char *name)
+{
+    int n = snprintf(host->paths[host->path_count], PATH_SIZE, "%s/%s", directory, name);
+    if (n >= 0 && (size_t)n < PATH_SIZE) {
+        host->path_count++;
+        return;
+    }
+    fprintf(stderr, "lonc-hosts: %s/%s: a path of %d bytes; a socket's has at most %zu\n",
+            directory, name, n, PATH_SIZE - 1);
+    hosts->incomplete = true;
+}
+
+static enum activation kind_of(const struct settings *settings, const char *id)
+{
+    bool shared = settings->activation == ACTIVATION_SHARED;
+    if (is_exception(settings->activation_exceptions, id))
+        shared = !shared;
+    return shared ? ACTIVATION_SHARED : ACTIVATION_PER_CONNECTION;
+}
+
+/* False without memory. */
+static bool add_entry(struct hosts *hosts, const struct config *config, const char *id,
+                      const struct path_names *names)
+{
+    if (sizeof("lonc-shared@.service") + strlen(id) > UNIT_SIZE) {
+        fprintf(stderr, "lonc-hosts: %s: too long for the name of a unit\n", id);
+        hosts->incomplete = true;
+        return true;
+    }
+    struct host host = {.wanted = true, .kind = kind_of(&config->settings, id)};
+    for (size_t i = 0; i < PATHS_MAX && names->name[i] != NULL; i++)
+        add_path(hosts, &host, config->loncapa.sock_dir, names->name[i]);
+    if (host.path_count == 0)
+        return true;
+    struct host *added = add_host(hosts, id);
+    if (added == NULL)
+        return false;
+    host.id = added->id;
+    *added = host;
+    return true;
+}
+
 /* False without memory. */
 static bool add_table(struct hosts *hosts, const struct config *config)
 {
-    const struct settings *settings = &config->settings;
-    for (size_t i = 0; i < config->table.count; i++) {
-        const char *id = config->table.entries[i].id;
-        char path[PATH_SIZE];
-        int n = snprintf(path, sizeof(path), "%s/%s", config->loncapa.sock_dir, id);
-        if (n < 0 || (size_t)n >= sizeof(path)) {
-            fprintf(stderr, "lonc-hosts: %s: the path of its socket has %d bytes, more than %zu\n",
-                    id, n, sizeof(path) - 1);
-            hosts->incomplete = true;
-            continue;
-        }
-        struct host *host = add_host(hosts, id, strlen(id));
-        if (host == NULL)
-            return false;
-        host->wanted = true;
-        host->kind = (enum activation)settings->activation;
-        if (is_exception(settings->activation_exceptions, id))
-            host->kind =
-                host->kind == ACTIVATION_SHARED ? ACTIVATION_PER_CONNECTION : ACTIVATION_SHARED;
-        memcpy(host->path, path, sizeof(path));
-    }
-    qsort(hosts->list, hosts->count, sizeof(*hosts->list), by_id);
-    hosts->in_table = hosts->count;
-    return true;
+    const struct hosttab *table = &config->table;
+    struct path_names *names = paths_names(table, (enum socket_names)config->settings.socket_names);
+    bool good = names != NULL;
+    for (size_t i = 0; good && i < table->count; i++)
+        good = add_entry(hosts, config, table->entries[i].id, &names[i]);
+    free(names);
+    if (hosts->count > 0)
+        qsort(hosts->list, hosts->count, sizeof(*hosts->list), by_id);
+    hosts->wanted = hosts->count;
+    return good;
 }
 
 bool sockets_expect(struct hosts *hosts, const struct config *config)
@@ -108,8 +145,7 @@ bool sockets_expect(struct hosts *hosts, const struct config *config)
 const struct host *sockets_find(const struct hosts *hosts, const char *id)
 {
     struct host key = {.id = (char *)(uintptr_t)id};
-    return hosts->in_table > 0 ? bsearch(&key, hosts->list, hosts->in_table, sizeof(key), by_id)
-                               : NULL;
+    return hosts->wanted > 0 ? bsearch(&key, hosts->list, hosts->wanted, sizeof(key), by_id) : NULL;
 }
 
 /* --- What there is ---------------------------------------------------------------------------- */
@@ -124,49 +160,31 @@ static enum unit_state state_of(const struct manager_unit *unit)
     return active ? UNIT_ACTIVE : UNIT_INACTIVE;
 }
 
-/* The host of a unit's name; one that is not in the table is added behind it. NULL: no memory. */
-static struct host *host_of(struct hosts *hosts, const char *id, size_t length)
+/* The host of a unit's name; one that is not wanted is added behind them. NULL: no memory. */
+static struct host *host_of(struct hosts *hosts, const char *id)
 {
-    char copy[UNIT_SIZE];
-    snprintf(copy, sizeof(copy), "%.*s", (int)length, id);
-    struct host key = {.id = copy};
-    struct host *host = hosts->in_table > 0
-                            ? bsearch(&key, hosts->list, hosts->in_table, sizeof(key), by_id)
-                            : NULL;
-    for (size_t i = hosts->in_table; host == NULL && i < hosts->count; i++)
-        if (strcmp(hosts->list[i].id, copy) == 0)
+    struct host key = {.id = (char *)(uintptr_t)id};
+    struct host *host =
+        hosts->wanted > 0 ? bsearch(&key, hosts->list, hosts->wanted, sizeof(key), by_id) : NULL;
+    for (size_t i = hosts->wanted; host == NULL && i < hosts->count; i++)
+        if (strcmp(hosts->list[i].id, id) == 0)
             host = &hosts->list[i];
-    return host != NULL ? host : add_host(hosts, id, length);
-}
-
-/* "lonc-shared@" ID ".socket": where the ID begins and how long it is; false for another unit. */
-static bool split_name(const char *name, const char *prefix, const char *suffix, const char **id,
-                       size_t *length)
-{
-    size_t all = strlen(name), before = strlen(prefix), after = strlen(suffix);
-    if (all <= before + after || strncmp(name, prefix, before) != 0 ||
-        strcmp(name + all - after, suffix) != 0)
-        return false;
-    *id = name + before;
-    *length = all - before - after;
-    return true;
+    return host != NULL ? host : add_host(hosts, id);
 }
 
 static void note_unit(void *argument, const struct manager_unit *unit)
 {
     struct hosts *hosts = argument;
-    const char *id;
-    size_t length;
+    char id[UNIT_SIZE];
     for (size_t i = 0; i < 2; i++)
         if (strcmp(unit->name, hosts->keeper[i].unit) == 0)
             hosts->keeper[i].state = state_of(unit);
     for (int kind = 0; kind < 2; kind++) {
-        bool is_socket = split_name(unit->name, socket_prefix[kind], ".socket", &id, &length);
-        bool is_service = kind == ACTIVATION_SHARED &&
-                          split_name(unit->name, socket_prefix[kind], ".service", &id, &length);
-        if (!is_socket && !is_service)
+        bool is_socket = sockets_id_of(id, unit->name, (enum activation)kind, ".socket");
+        if (!is_socket && (kind != ACTIVATION_SHARED ||
+                           !sockets_id_of(id, unit->name, ACTIVATION_SHARED, ".service")))
             continue;
-        struct host *host = host_of(hosts, id, length);
+        struct host *host = host_of(hosts, id);
         if (host == NULL)
             hosts->incomplete = true;
         else if (is_socket)
@@ -230,8 +248,12 @@ static void look_at_paths(struct hosts *hosts)
     char **paths = listening_paths(&count);
     if (paths == NULL)
         hosts->incomplete = true;
-    for (size_t i = 0; i < hosts->in_table; i++)
-        hosts->list[i].path_alive = paths == NULL || is_alive(hosts->list[i].path, paths, count);
+    for (size_t i = 0; i < hosts->wanted; i++) {
+        struct host *host = &hosts->list[i];
+        host->paths_alive = true;
+        for (size_t n = 0; paths != NULL && n < host->path_count; n++)
+            host->paths_alive &= is_alive(host->paths[n], paths, count);
+    }
     for (size_t i = 0; i < 2; i++)
         hosts->keeper[i].path_alive =
             paths == NULL || is_alive(hosts->keeper[i].path, paths, count);

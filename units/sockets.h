@@ -12,6 +12,7 @@
 
 #include "common/config.h"
 #include "units/manager.h"
+#include "units/paths.h"
 
 /* The longest name of a unit is 255 bytes, the longest path of a socket 107. */
 #define UNIT_SIZE 256
@@ -23,12 +24,14 @@ enum unit_state { UNIT_INACTIVE, UNIT_ACTIVE, UNIT_FAILED };
 /* One host: what there should be, and what there is. */
 struct host {
     char *id;
-    bool wanted;               /* it is in the table */
+    bool wanted;               /* it is in the table, and has paths */
     enum activation kind;      /* which socket it should have */
     enum unit_state socket[2]; /* by enum activation */
     enum unit_state service;   /* the shared one's */
-    char path[PATH_SIZE];
-    bool path_alive; /* a socket is there, and somebody listens */
+    bool moved[2];             /* by kind: its socket listens, but at other paths */
+    char paths[PATHS_MAX][PATH_SIZE];
+    size_t path_count;
+    bool paths_alive; /* sockets are there, and somebody listens */
 };
 
 /* One of the keeper's two sockets, which are only mended. */
@@ -39,8 +42,8 @@ struct keeper_socket {
 };
 
 struct hosts {
-    struct host *list; /* those of the table first, sorted by id */
-    size_t count, in_table, room;
+    struct host *list; /* those wanted first, sorted by id */
+    size_t count, wanted, room;
     struct keeper_socket keeper[2];
     bool incomplete; /* something could not be looked at, or served */
 };
@@ -51,13 +54,16 @@ bool sockets_expect(struct hosts *hosts, const struct config *config);
 /* Adds what there is. 0, or a negative errno after it was said. */
 int sockets_look(struct hosts *hosts, struct manager *manager);
 
-/* The table's host of that id; NULL for none. */
+/* The wanted host of that id; NULL for none. */
 const struct host *sockets_find(const struct hosts *hosts, const char *id);
 
 void sockets_free(struct hosts *hosts);
 
-/* The names of a host's units. */
-void sockets_socket_name(char name[UNIT_SIZE], const struct host *host, enum activation kind);
-void sockets_service_name(char name[UNIT_SIZE], const struct host *host);
+/* The name of a host's unit: ".socket", or ".service" of a shared one, ... */
+void sockets_unit_name(char name[UNIT_SIZE], const struct host *host, enum activation kind,
+                       const char *suffix);
+
+/* The id in such a name; false when it is not of that kind and suffix. */
+bool sockets_id_of(char id[UNIT_SIZE], const char *name, enum activation kind, const char *suffix);
 
 #endif

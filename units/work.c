@@ -38,14 +38,16 @@ static void act_on_socket(struct work *work, const char *verb, const struct host
                           enum activation kind, const char *why)
 {
     char unit[UNIT_SIZE];
-    sockets_socket_name(unit, host, kind);
+    sockets_unit_name(unit, host, kind, ".socket");
     act(work, verb, unit, why);
 }
 
 static bool is_served(const struct host *host)
 {
-    return host->socket[host->kind] == UNIT_ACTIVE && host->path_alive;
+    return host->socket[host->kind] == UNIT_ACTIVE && host->paths_alive && !host->moved[host->kind];
 }
+
+static const char moved[] = "its paths have changed";
 
 static const char *why_not_served(const struct host *host)
 {
@@ -55,16 +57,18 @@ static const char *why_not_served(const struct host *host)
     };
     if (host->socket[host->kind] == UNIT_FAILED)
         return "it had failed";
+    if (host->moved[host->kind])
+        return moved;
     if (host->socket[host->kind] == UNIT_ACTIVE)
         return "its path was gone";
     return host->socket[!host->kind] == UNIT_ACTIVE ? others[host->kind] : "";
 }
 
-/* Hosts that are no longer in the table. */
-static void remove_strays(struct work *work, const struct hosts *hosts)
+/* Of hosts that are no longer in the table, or no longer have a path of their own. */
+static void stop_strays(struct work *work, const struct hosts *hosts)
 {
-    static const char why[] = "not in the host table";
-    for (size_t i = hosts->in_table; i < hosts->count; i++)
+    static const char why[] = "not to be served";
+    for (size_t i = hosts->wanted; i < hosts->count; i++)
         for (int kind = 0; kind < 2; kind++) {
             const struct host *host = &hosts->list[i];
             if (host->socket[kind] == UNIT_ACTIVE)
@@ -77,20 +81,26 @@ static void remove_strays(struct work *work, const struct hosts *hosts)
 /*
  * systemd refuses to start a shared socket while its service runs, so that goes first. The socket
  * goes before its service, which then takes who waits in the backlog and leaves: nobody is lost.
+ * Nothing is started before all is stopped, since a path may go from one host to another.
  */
-static void make_way(struct work *work, const struct hosts *hosts)
+void work_make_way(struct work *work, const struct hosts *hosts)
 {
-    for (size_t i = 0; i < hosts->in_table; i++) {
+    stop_strays(work, hosts);
+    for (size_t i = 0; i < hosts->wanted; i++) {
         const struct host *host = &hosts->list[i];
-        bool restarted = host->kind == ACTIVATION_SHARED && !is_served(host);
-        if (restarted && host->socket[ACTIVATION_SHARED] == UNIT_ACTIVE)
-            act_on_socket(work, "StopUnit", host, ACTIVATION_SHARED, why_not_served(host));
+        for (int kind = 0; kind < 2; kind++) {
+            bool anew =
+                kind == ACTIVATION_SHARED && host->kind == ACTIVATION_SHARED && !is_served(host);
+            if (host->socket[kind] == UNIT_ACTIVE && (host->moved[kind] || anew))
+                act_on_socket(work, "StopUnit", host, (enum activation)kind,
+                              host->moved[kind] ? moved : why_not_served(host));
+        }
     }
     await(work);
-    for (size_t i = 0; i < hosts->in_table; i++) {
+    for (size_t i = 0; i < hosts->wanted; i++) {
         const struct host *host = &hosts->list[i];
         char unit[UNIT_SIZE];
-        sockets_service_name(unit, host);
+        sockets_unit_name(unit, host, ACTIVATION_SHARED, ".service");
         if (host->kind == ACTIVATION_SHARED && !is_served(host) && host->service == UNIT_ACTIVE)
             act(work, "StopUnit", unit, "its socket is started anew");
     }
@@ -100,10 +110,10 @@ static void make_way(struct work *work, const struct hosts *hosts)
 /* Starting one kind stops the other, in one go (Conflicts= of the unit), so the gap is short. */
 static void start_wanted(struct work *work, const struct hosts *hosts)
 {
-    for (size_t i = 0; i < hosts->in_table; i++) {
+    for (size_t i = 0; i < hosts->wanted; i++) {
         const struct host *host = &hosts->list[i];
-        bool again =
-            host->kind == ACTIVATION_PER_CONNECTION && host->socket[host->kind] == UNIT_ACTIVE;
+        bool again = host->kind == ACTIVATION_PER_CONNECTION &&
+                     host->socket[host->kind] == UNIT_ACTIVE && !host->moved[host->kind];
         if (!is_served(host))
             act_on_socket(work, again ? "RestartUnit" : "StartUnit", host, host->kind,
                           why_not_served(host));
@@ -126,7 +136,7 @@ static void stop_services(struct work *work, const struct hosts *hosts)
     for (size_t i = 0; i < hosts->count; i++) {
         const struct host *host = &hosts->list[i];
         char unit[UNIT_SIZE];
-        sockets_service_name(unit, host);
+        sockets_unit_name(unit, host, ACTIVATION_SHARED, ".service");
         if (host->service == UNIT_ACTIVE &&
             (!host->wanted || host->kind == ACTIVATION_PER_CONNECTION))
             act(work, "StopUnit", unit, "its socket is gone");
@@ -134,10 +144,8 @@ static void stop_services(struct work *work, const struct hosts *hosts)
     await(work);
 }
 
-void work_do(struct work *work, const struct hosts *hosts)
+void work_serve(struct work *work, const struct hosts *hosts)
 {
-    remove_strays(work, hosts);
-    make_way(work, hosts);
     start_wanted(work, hosts);
     stop_services(work, hosts);
 }

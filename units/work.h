@@ -17,7 +17,12 @@ struct work {
     unsigned done, failed;
 };
 
-/* Returns when all jobs have ended, or the manager's patience has. */
-void work_do(struct work *work, const struct hosts *hosts);
+/*
+ * Both return when all jobs have ended, or the manager's patience has. Between them the units are
+ * written: what listens at other paths than it should must be stopped while systemd still knows
+ * those, so that it removes them.
+ */
+void work_make_way(struct work *work, const struct hosts *hosts);
+void work_serve(struct work *work, const struct hosts *hosts);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What lonc-hosts writes for systemd to read: the units of hosts that are served per connection,
- * and drop-ins where loncapa.conf names other directories than LON-CAPA's own, which unit files
- * cannot read. A file that is right already is left alone.
+ * What lonc-hosts writes for systemd to read: the hosts' units and the keeper's drop-in (text.h). A
+ * file that is right already is left alone.
  */
 #ifndef LONC_UNITS_WRITTEN_H
 #define LONC_UNITS_WRITTEN_H
@@ -10,6 +9,7 @@
 #include <stdbool.h>
 
 #include "common/loncapa.h"
+#include "units/sockets.h"
 
 struct written {
     bool dry_run;        /* only look and say */
@@ -18,18 +18,23 @@ struct written {
 };
 
 /*
- * All return 0, or a negative errno after it was said on standard error. Changes of drop-ins are
- * said on standard output; those of a host's units go without saying.
+ * Those that write return 0, or a negative errno after it was said on standard error. A change of
+ * the drop-in is said on standard output; those of a host's units go without saying.
  */
 
-/* Makes the drop-ins what they should be: none where the units are right as they are. */
-int written_dropins(struct written *written, const struct loncapa *conf);
+/* Makes the keeper's drop-in what it should be: none where its unit is right as it is. */
+int written_keeper(struct written *written, const struct loncapa *conf);
 
-/* Makes lonc-host-ID.socket and lonc-host-ID@.service, after the templates in LIBDIR. */
-int written_host(struct written *written, const struct loncapa *conf, const char *id);
+/*
+ * Makes a host's units, after the templates in LIBDIR: those of both kinds, so that systemd need
+ * not read anything to switch, while clients queue up.
+ */
+int written_host(struct written *written, const struct host *host);
 
-/* Removes the units of hosts for which `is_wanted` says no. */
-int written_prune(struct written *written, bool (*is_wanted)(void *argument, const char *id),
-                  void *argument);
+/* Whether the host's socket of that kind was last written with the paths that it should have. */
+bool written_has_paths(const struct host *host, enum activation kind);
+
+/* Removes the units of hosts that are not wanted. */
+int written_prune(struct written *written, const struct hosts *hosts);
 
 #endif

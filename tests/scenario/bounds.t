@@ -38,85 +38,84 @@ sub answers_of_leaving {
 
 {
     my ($world, $lond) = Lonc->up(settings => {connections_per_host => 1, queue_timeout => '300ms'});
-    my ($served) = $world->asking('msul1', 'sleep:1200:served');
+    my ($served) = $world->asking('msul1', 'sleep:4000:served');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     my ($waits) = $world->asking('msul1', 'count:waits');
     my $took = seconds(sub { is line_of($waits), 'con_lost', 'a request that waits too long in the queue: con_lost' });
     cmp_ok $took, '>=', 0.25, '... not before its time';
-    cmp_ok $took, '<', 1, '... but then';
+    cmp_ok $took, '<', 3, '... but then';
     is $served->line, 'served', '... while the request under way is answered';
     is $lond->executed('count:waits'), 0, '... and lond never sees the one that waited';
 }
 
 {
-    my ($world, $lond) = Lonc->up(settings => {request_timeout => '1500ms', reply_timeout => '300ms'});
+    my ($world, $lond) = Lonc->up(settings => {request_timeout => '4s', reply_timeout => '300ms'});
     my $took = seconds(sub {
-        is $world->ask('msul1', 'drip:100:a reply that comes, but takes too long'), 'con_lost',
+        is $world->ask('msul1', 'drip:100:' . 'a reply that comes, but takes too long' x 4), 'con_lost',
             'a request that takes too long in all: con_lost, though its reply makes progress';
     });
-    cmp_ok $took, '>=', 1.45, '... not before its time';
-    cmp_ok $took, '<', 3, '... but then';
+    cmp_ok $took, '>=', 3.95, '... not before its time';
+    cmp_ok $took, '<', 10, '... but then';
     is $world->ask('msul1', 'echo:next'), 'next', '... and the next request does not get the rest of the reply';
     $took = seconds(sub {
         is $world->ask('msul1', 'stall:a reply that stops'), 'con_lost', 'a reply that makes no progress: con_lost';
     });
     cmp_ok $took, '>=', 0.25, '... not before its time';
-    cmp_ok $took, '<', 1.4, '... but sooner than the bound of the whole request';
+    cmp_ok $took, '<', 3.5, '... but sooner than the bound of the whole request';
     is $world->{keeper}->said(qr/dead/), 0, '... and neither makes a host dead';
 }
 
 # --- Waits of clients -----------------------------------------------------------------------------
 
 {
-    my ($world, $lond) = Lonc->up(settings => {client_line_timeout => '400ms', client_idle_timeout => '1200ms',
-        client_write_timeout => '700ms'});
+    my ($world, $lond) = Lonc->up(settings => {client_line_timeout => '400ms', client_idle_timeout => '2s',
+        client_write_timeout => '2s'});
 
     my $client = $world->client('msul1');
     $client->send('pi');
-    my $took = seconds(sub { ok $client->closed_within(5), 'a client that leaves its line unfinished is closed' });
+    my $took = seconds(sub { ok $client->closed_within($Lonc::PATIENCE), 'a client that leaves its line unfinished is closed' });
     cmp_ok $took, '>=', 0.35, '... not before its time';
     is line_of($client), 'nothing', '... without an answer';
 
     $client = $world->client('msul1');
-    $took = seconds(sub { $client->closed_within(0.05) while $client->send('x') && $took++ < 100 });
+    $took = seconds(sub { $client->closed_within(0.05) while $client->send('x') && $took++ < 300 });
     cmp_ok $took, '>', 0.35, 'a client whose line grows byte by byte is closed, not before its time';
-    cmp_ok $took, '<', 3, '... however many bytes there are';
+    cmp_ok $took, '<', 10, '... however many bytes there are';
 
     $client = $world->client('msul1');
-    is_deeply [map { ($client->ask('ping'), $client->closed_within(0.4)) } 1 .. 5], [('pong:msul1', undef) x 5],
+    is_deeply [map { ($client->ask('ping'), $client->closed_within(0.5)) } 1 .. 5], [('pong:msul1', undef) x 5],
         'a client that asks now and then stays, for longer than it may be silent';
     $client->ask('ping');
-    $took = $client->closed_within(5);
+    $took = $client->closed_within($Lonc::PATIENCE);
     ok $took, 'a client that is silent between its requests is closed';
-    cmp_ok $took, '>', 1.1, '... not before its time';
-    ok $world->client('msul1')->closed_within(5), '... and so is one that never asks';
+    cmp_ok $took, '>', 1.9, '... not before its time';
+    ok $world->client('msul1')->closed_within($Lonc::PATIENCE), '... and so is one that never asks';
 
     ($client) = $world->asking('msul1', 'size:' . (8 << 20));
-    $took = $client->closed_within(10);
+    $took = $client->closed_within($Lonc::PATIENCE);
     ok $took, 'a client that takes no byte of its 8 MiB is closed';
-    cmp_ok $took, '>', 0.65, '... not before its time';
+    cmp_ok $took, '>', 1.9, '... not before its time';
 
     ($client) = $world->asking('msul1', 'size:' . (3 << 20));
     my $got = 0;
     while (sysread $client->{socket}, my $bytes, 64 << 10) {
         $got += length $bytes;
         last if $bytes =~ /\n/;
-        select undef, undef, undef, 0.04; # reading slowly is what is tested
+        select undef, undef, undef, 0.05; # reading slowly is what is tested
     }
     is $got, (3 << 20) + 1, 'a client that takes its reply slowly, for longer than that, gets all of it';
 
     # The answers to short lines fill the socket as surely as one long reply.
-    for my $lines (200, 1000, 5000) {
-        $client = $world->client('msul1');
-        $client->send("ping\n" x $lines);
-        ok $client->closed_within(5), "a client that sends $lines lines and takes no answer is closed";
-    }
     $world->activate('nohost1');
-    for my $lines (200, 1000, 5000) {
-        $client = $world->client('nohost1');
-        $client->send("ping\n" x $lines);
-        ok $client->closed_within(5), "... also where the answers are the keeper's own con_lost, $lines of them";
+    my @taking_none;
+    for my $host ('msul1', 'nohost1') {
+        for my $lines (200, 1000, 5000) {
+            $client = $world->client($host);
+            $client->send("ping\n" x $lines);
+            push @taking_none, [$client, "$lines lines to $host"];
+        }
     }
+    ok $_->[0]->closed_within($Lonc::PATIENCE), "a client that sends $_->[1] and takes no answer is closed" for @taking_none;
 }
 
 # --- The queues -----------------------------------------------------------------------------------
@@ -128,7 +127,7 @@ sub answers_of_leaving {
     my $witness = $world->client('msul1');
     my $heard = sub { $witness->ask('reset_retries') for 1 .. 2; @_ }; # who asked before has been heard
 
-    my @served = map { $world->asking($_, 'sleep:1500:') } qw(msul1 msul2);
+    my @served = map { $world->asking($_, 'sleep:4000:') } qw(msul1 msul2);
     $first->has(1, 'busy') && $second->has(1, 'busy') or die 'nothing in flight';
     my @waiting = $heard->($world->asking('msul1', map {"count:$_"} 1 .. 6));
     is $keeper->said(qr/limit reached/), 0, '(the queue of one host is full to the brim)';
@@ -136,7 +135,7 @@ sub answers_of_leaving {
         my $answer;
         my $took = seconds(sub { $answer = $world->ask('msul1', "count:more $i") });
         is $answer, 'con_lost', "the queue of a host is full: request $i that finds no room is con_lost";
-        cmp_ok $took, '<', 0.5, '... at once';
+        cmp_ok $took, '<', 3, '... at once';
     }
     is $keeper->said(qr/msul1: limit reached: requests queued for one host/), 1, '... which is logged once';
 
@@ -169,7 +168,7 @@ sub answers_of_leaving {
     for my $line ('x' x $limit . "\n", 'x' x ($limit + 1), 'x' x (10 * $limit), "ping\n" . 'x' x (10 * $limit) . "\nping\n") {
         my $client = $world->client('msul1');
         $client->send($line);
-        ok $client->closed_within(5), 'a longer one closes its client: ' . length($line) . ' bytes';
+        ok $client->closed_within($Lonc::PATIENCE), 'a longer one closes its client: ' . length($line) . ' bytes';
         is $keeper->said(qr/client closed: its line is over the limit of 49152 bytes.*reason=too-large/), ++$n,
             '... which is logged once';
     }
@@ -281,15 +280,15 @@ for my $mode (qw(shared accept)) {
     my $keeper = $world->{keeper};
     my @holding = map { $world->client('msul1') } 1 .. 40;
     $keeper->await(qr/limit reached: open descriptors/);
-    my ($cpu, $waits) = ($keeper->cpu, $keeper->waits);
+    my ($cpu, $waits, $since) = ($keeper->cpu, $keeper->waits, time);
     my ($late) = $world->asking('msul1', 'echo:late');
     select undef, undef, undef, 1; # doing nothing is what is tested
     cmp_ok $keeper->cpu - $cpu, '<', 0.05, 'out of descriptors, the keeper does not spin';
-    cmp_ok $keeper->waits - $waits, '<', 20, '... but sleeps';
+    cmp_ok $keeper->waits - $waits, '<', 20 * (time - $since), '... but sleeps';
     ok $late->hears_nothing, '(a late client waits)';
     my $took = seconds(sub { $_->close for @holding; is line_of($late), 'late', '... and is served when others leave' });
     $late->close;
-    cmp_ok $took, '<', 0.5, '... soon';
+    cmp_ok $took, '<', 5, '... soon';
     ok $keeper->said(qr/limit left: open descriptors/), '... and the log says that it is over';
     is $world->ask('msul1', 'ping'), 'pong:msul1', '... and all is well again';
 }
@@ -301,7 +300,7 @@ for my $mode (qw(shared accept)) {
     my $answered = 0;
     for my $host (@hosts) {
         my @clients = $world->asking($host, map {"sleep:50:$_"} 1 .. 5);
-        $answered += grep { line_of($_, 3) =~ /^\d$/ } @clients;
+        $answered += grep { line_of($_) =~ /^\d$/ } @clients;
     }
     is $answered, 40, 'idle connections to hosts do not keep clients of other hosts from being served when descriptors are short';
 }
@@ -334,9 +333,13 @@ for my $mode (qw(shared accept)) {
     is_deeply [$world->ask_at_once('msul1', map {"echo:$_"} 1 .. 20)], [1 .. 20], '(the keeper has worked)';
     my $kept = $world->client('msul1');
     $kept->ask('ping');
-    $kept->closed_within(5) && $lond->has(0, 'connections') or die 'not all is pruned';
-    select undef, undef, undef, 0.7; # the last deadline is over
-    my $waits = $keeper->waits;
+    $kept->closed_within($Lonc::PATIENCE) && $lond->has(0, 'connections') or die 'not all is pruned';
+    my $waits;
+    Lonc::within($Lonc::PATIENCE, sub { # the last deadline is over
+        $waits = $keeper->waits;
+        select undef, undef, undef, 0.7;
+        return $keeper->waits == $waits;
+    });
     select undef, undef, undef, 3; # doing nothing is what is tested
     is $keeper->waits - $waits, 0, 'a keeper that has nothing to do is not woken at all';
 }

@@ -32,7 +32,7 @@ diag "LONC_SEED=$seed";
         # a fast disk would deliver the last file before the last kill.
         sleep rand 0.01;
         my $enough = $before + int rand $files / $kills;
-        Lonc::within(20, sub { $lond->control('distinct') > $enough }) if rand > 0.1;
+        Lonc::within($Lonc::PATIENCE, sub { $lond->control('distinct') > $enough }) if rand > 0.1;
         $keeper->kill_hard;
         $in_drain++ if left($world) && ($before = $lond->control('distinct'));
     }
@@ -40,7 +40,7 @@ diag "LONC_SEED=$seed";
     is $in_drain, $kills, "the keeper is killed $kills times, each time with files left";
     $world->keeper;
     ok Lonc::within(120, sub { $lond->control('distinct') == $files }), "0 of $files files are lost: each is executed";
-    ok Lonc::within(20, sub { !left($world) }), '... and gone from the folder';
+    ok Lonc::within($Lonc::PATIENCE, sub { !left($world) }), '... and gone from the folder';
     my $executed = $lond->counts->{commands}{count};
     my $twice = $lond->control('repeated');
     diag sprintf '%d executions more than files; %d files executed more than once', $executed - $files, $twice;
@@ -70,7 +70,7 @@ diag "LONC_SEED=$seed";
     my ($start, $executed, $in_drain, $slowest) = (time, 0, 0, 0);
     for (1 .. $kills) {
         my $enough = int rand $files / $kills / 2; # counted anew by each: see above
-        Lonc::within(20, sub { $lond->control('distinct') > $enough }) or last;
+        Lonc::within($Lonc::PATIENCE, sub { $lond->control('distinct') > $enough }) or last;
         $executed += $lond->control('distinct'); # at least: more may be executed before it is killed
         my $down = time;
         $lond->kill_hard;

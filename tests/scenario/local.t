@@ -43,7 +43,7 @@ sub key_files {
 }
 
 # A client may have its answer a moment before the file goes.
-sub none_left { my ($world) = @_; return Lonc::within(10, sub { !key_files($world) }) }
+sub none_left { my ($world) = @_; return Lonc::within($Lonc::PATIENCE, sub { !key_files($world) }) }
 
 # Waits until lond has been told of a key file, and returns its path.
 sub told {
@@ -154,7 +154,7 @@ my @faults = (
             $world->ask('annarborl1', 'reset_retries');
             my $next = enciphered($world);
             my $now = -1;
-            my $same = $lond->has(1, 'connections') && Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
+            my $same = $lond->has(1, 'connections') && Lonc::within($Lonc::PATIENCE, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
             ok(($next eq 'the quick brown fox' && $same), "$what: mended, it works, and nothing is left over")
                 || diag "answer $next, $now descriptors instead of $descriptors";
         }

@@ -15,7 +15,7 @@ use Lonc;
 {
     my ($world, $lond) = Lonc->up;
     my @wanted = map {"client $_"} 1 .. 50;
-    is_deeply [$world->ask_at_once('msul1', map {"sleep:100:$_"} @wanted)], \@wanted,
+    is_deeply [$world->ask_at_once('msul1', map {"sleep:300:$_"} @wanted)], \@wanted,
         '50 clients of slow requests are answered, each with its own';
     is $lond->peak, 10, '... by 10 connections, never more';
     is $lond->counts->{accepted}, 10, '... and the same 10 all the time';
@@ -26,7 +26,7 @@ use Lonc;
     is_deeply [map { $world->ask('msul1', "echo:$_") } 1 .. 200], [1 .. 200], '200 requests, one after the other,';
     is $lond->counts->{accepted}, 1, '... open a single connection';
 
-    is_deeply [$world->ask_at_once('msul1', map {"sleep:200:$_"} 1 .. 3)], [1 .. 3], '3 requests at once';
+    is_deeply [$world->ask_at_once('msul1', map {"sleep:1500:$_"} 1 .. 3)], [1 .. 3], '3 requests at once';
     is $lond->counts->{accepted}, 3, '... open one more connection for each of the two that had none';
     $world->ask_at_once('msul1', map {"sleep:50:$_"} 1 .. 3) for 1 .. 5;
     is $lond->counts->{accepted}, 3, '... and 3 at once need no other, as often as they come';
@@ -41,16 +41,16 @@ use Lonc;
 # --- Which one ------------------------------------------------------------------------------------
 
 {
-    my ($world, $lond) = Lonc->up(settings => {connection_idle_timeout => '600ms'});
-    $world->ask_at_once('msul1', map {"sleep:200:$_"} 1 .. 4);
+    my ($world, $lond) = Lonc->up(settings => {connection_idle_timeout => '2s'});
+    $world->ask_at_once('msul1', map {"sleep:1000:$_"} 1 .. 4);
     is $lond->connections, 4, '(four connections are idle)';
     my $start = time;
     my $client = $world->client('msul1');
-    my $left = Lonc::within(5, sub { $client->ask('ping'); $lond->connections == 1 ? time - $start : 0 });
+    my $left = Lonc::within($Lonc::PATIENCE, sub { $client->ask('ping'); $lond->connections == 1 ? time - $start : 0 });
     ok $left, 'the connection used last is used next: with one client, three grow old and are pruned';
-    cmp_ok $left, '>', 0.3, '... not before their time';
+    cmp_ok $left, '>', 1.5, '... not before their time';
     is $lond->counts->{accepted}, 4, '... and the one that is used stays';
-    ok $lond->has(0, 'connections', 5), '... until it is idle itself: then it is pruned too';
+    ok $lond->has(0, 'connections'), '... until it is idle itself: then it is pruned too';
     is $world->ask('msul1', 'ping'), 'pong:msul1', '... and the next request opens another';
     is $lond->counts->{accepted}, 5, '... a single one';
     is $world->{keeper}->said(qr/dead|reason=/), 0, '... and pruning is no failure';
@@ -58,7 +58,7 @@ use Lonc;
 
 {
     my ($world, $lond) = Lonc->up(settings => {connections_per_host => 1}, lond => ['--verbose', '--count-texts']);
-    my ($first) = $world->asking('msul1', 'sleep:300:first');
+    my ($first) = $world->asking('msul1', 'sleep:3000:first');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     my $witness = $world->client('msul1');
     my @waiting = map {
@@ -109,7 +109,7 @@ use Lonc;
         'a peer that closes after each reply: each request is answered';
     is $lond->counts->{accepted}, 20, '... by a connection of its own';
 
-    my ($last) = $world->asking('msul1', 'sleep:200:farewell');
+    my ($last) = $world->asking('msul1', 'sleep:2000:farewell');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     my ($queued) = $world->asking('msul1', 'count:queued');
     $world->client('msul1')->ask('reset_retries') for 1 .. 2; # from here on it is in the queue
@@ -146,7 +146,7 @@ use Lonc;
     # What fits into a buffer exactly leaves the second line in the socket.
     for my $length (4, 100, 1023, 16383, 32767, 65535, 200_000) {
         my $text = 'poison' x ($length / 6) . 'x' x ($length % 6);
-        my ($holder) = $world->asking('msul1', 'sleep:100:');
+        my ($holder) = $world->asking('msul1', 'sleep:300:');
         $lond->has(1, 'busy');
         my @clients = $world->asking('msul1', "two:$text", map {"echo:$_"} 1 .. 3);
         my $first = $clients[0]->line;
@@ -179,10 +179,13 @@ use Lonc;
 {
     my ($world, $lond) = Lonc->up(lond => ['--count-texts']);
     my $load = $world->start('lonnet-load', [Lonc::program('lonnet-load'), '--socket', $world->path('sockets/msul1'),
-        '--clients', 20, '--requests', 10000, '--kept', '--command', 'count:%u', '--expect', 'ok']);
-    my $killed = 0;
-    Lonc::within(30, sub {
-        $killed += $lond->control($_) for 'kill-busy', 'kill-busy reset', 'close-idle', 'close-all reset';
+        '--clients', 20, '--requests', 10000, '--kept', '--command', 'count:%u', '--expect', 'ok', '--timeout', 300]);
+    my ($killed, $enough) = (0, 0);
+    Lonc::within(320, sub {
+        if ($lond->control('distinct') >= $enough) { # or a slow machine would do nothing but shake hands
+            $killed += $lond->control($_) for 'kill-busy', 'kill-busy reset', 'close-idle', 'close-all reset';
+            $enough = $lond->control('distinct') + 50;
+        }
         return waitpid($load->{pid}, 1) != 0; # WNOHANG
     }) or $load->kill_hard;
     $load->{status} = $?;

@@ -64,7 +64,7 @@ for my $mode (qw(shared accept)) {
 
 {
     my ($world, $lond) = Lonc->up(settings => {connections_per_host => 1});
-    my ($first) = $world->asking('msul1', 'sleep:400:first');
+    my ($first) = $world->asking('msul1', 'sleep:3000:first');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     my $witness = $world->client('msul1');
     my $known = $world->client('msul1');
@@ -78,13 +78,13 @@ for my $mode (qw(shared accept)) {
     is $lond->executed('count:stays'), 1, '... lond executes what another has asked after it';
     is $lond->executed('count:vanished'), 0, '... but never what the vanished client asked';
 
-    my ($leaves) = $world->asking('msul1', 'sleep:300:of another');
+    my ($leaves) = $world->asking('msul1', 'sleep:2000:of another');
     $lond->has(1, 'busy') or die 'the only connection is not in use';
     $leaves->close;
     is $world->ask('msul1', 'echo:mine'), 'mine',
         'a client vanishes with its request under way: its reply is not given to the next';
     is $lond->counts->{accepted}, 1, '... who is served by the same connection';
-    is $lond->executed('sleep:300:of another'), 1, '... and the request was executed once';
+    is $lond->executed('sleep:2000:of another'), 1, '... and the request was executed once';
 }
 
 # --- Any bytes, any number of them ----------------------------------------------------------------
@@ -192,11 +192,11 @@ for my $mode (qw(shared accept)) {
 
 {
     my ($world, $lond) = Lonc->up;
-    my @flying = $world->asking('msul1', map {"sleep:500:$_"} 1 .. 2);
+    my @flying = $world->asking('msul1', map {"sleep:3000:$_"} 1 .. 2);
     $lond->has(2, 'busy') or die 'no requests in flight';
     is $world->ask('msul1', 'ping'), 'pong:msul1', '(a third connection is idle now)';
     is $world->ask('msul1', 'close_connection_exit'), 'con_lost', 'close_connection_exit is answered con_lost';
-    ok $lond->has(2, 'connections', 0.4), '... and closes the idle connection';
+    ok $lond->has(2, 'connections', 2.5), '... and closes the idle connection';
     is_deeply [map { $_->line } @flying], [1, 2], '... while the requests in flight get their replies';
     ok $lond->has(0, 'connections'), '... and their connections close after that';
     is $lond->executed('close_connection_exit'), 0, '... and lond never hears of it';

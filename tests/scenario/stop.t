@@ -27,7 +27,7 @@ sub narrow {
 
 sub busy {
     my ($lond, $count) = @_;
-    Lonc::within(10, sub { $lond->control('busy') == $count }) or die "lond is not busy with $count requests";
+    Lonc::within($Lonc::PATIENCE, sub { $lond->control('busy') == $count }) or die "lond is not busy with $count requests";
 }
 
 # A client whose request lond has.
@@ -44,7 +44,7 @@ sub silent {
     my ($world) = @_;
     my $before = $world->{keeper}->settled_descriptors;
     my $client = $world->client('msul1');
-    Lonc::within(10, sub { $world->{keeper}->descriptors > $before }) or die 'the keeper did not take the client';
+    Lonc::within($Lonc::PATIENCE, sub { $world->{keeper}->descriptors > $before }) or die 'the keeper did not take the client';
     return $client;
 }
 
@@ -57,7 +57,7 @@ for my $signal (qw(TERM INT QUIT)) {
     my $begun = time;
     $keeper->signal($signal);
     is $keeper->wait_exit, 0, "SIG$signal with nothing to do: the keeper exits 0";
-    cmp_ok since($begun), '<', 1, "SIG$signal with nothing to do: at once";
+    cmp_ok since($begun), '<', 8, "SIG$signal with nothing to do: at once";
     ok !-e $world->path('run/keeper.sock'), "SIG$signal: the channel that it had bound is gone";
     is $lond->open_connections, 0, "SIG$signal: its connections to lond are closed";
 }
@@ -71,24 +71,24 @@ for my $signal (qw(TERM INT QUIT)) {
     my $writing = silent($world);
     $writing->send('echo:unfin');
     my $mute = silent($world);
-    my $flying = in_flight($world, $lond, 'sleep:700:flown');
+    my $flying = in_flight($world, $lond, 'sleep:4000:flown');
     my $queued = silent($world);
     $queued->send("echo:queued\n");
 
     my $begun = time;
     $keeper->signal('TERM');
     $keeper->await(qr/stopping: /);
-    is $queued->line(5), 'con_lost', 'SIGTERM: what is queued is answered con_lost';
-    cmp_ok since($begun), '<', 0.6, 'SIGTERM: at once, not behind what is in flight';
-    is $persistent->everything(5), '', 'SIGTERM: a client between two requests sees a clean end of the stream';
+    is $queued->line($Lonc::PATIENCE), 'con_lost', 'SIGTERM: what is queued is answered con_lost';
+    cmp_ok since($begun), '<', 3.5, 'SIGTERM: at once, not behind what is in flight';
+    is $persistent->everything($Lonc::PATIENCE), '', 'SIGTERM: a client between two requests sees a clean end of the stream';
     is $persistent->{error}, undef, 'SIGTERM: and no error';
     $writing->send("ished\n");
-    is $writing->line(5), 'con_lost', 'SIGTERM: a line finished after it is answered, here con_lost, for no connection is free';
-    is $flying->line(5), 'flown', 'SIGTERM: what is in flight is finished';
-    is $flying->everything(5), '', 'SIGTERM: and then that client sees a clean end of the stream';
-    is $mute->everything(5), '', 'SIGTERM: a client that never writes is not waited for to the end';
+    is $writing->line($Lonc::PATIENCE), 'con_lost', 'SIGTERM: a line finished after it is answered, here con_lost, for no connection is free';
+    is $flying->line($Lonc::PATIENCE), 'flown', 'SIGTERM: what is in flight is finished';
+    is $flying->everything($Lonc::PATIENCE), '', 'SIGTERM: and then that client sees a clean end of the stream';
+    is $mute->everything($Lonc::PATIENCE), '', 'SIGTERM: a client that never writes is not waited for to the end';
     is $keeper->wait_exit, 0, 'SIGTERM: then the keeper exits 0';
-    cmp_ok since($begun), '<', 3, 'SIGTERM: without waiting for more';
+    cmp_ok since($begun), '<', 9, 'SIGTERM: without waiting for more';
 }
 
 {
@@ -97,8 +97,8 @@ for my $signal (qw(TERM INT QUIT)) {
     $keeper->signal('TERM');
     $keeper->await(qr/stopping: /);
     $late->send("echo:late\n");
-    is $late->line(5), 'late', 'a client handed over just before SIGTERM whose line comes just after is answered';
-    is $late->everything(5), '', 'and then sees a clean end of the stream';
+    is $late->line($Lonc::PATIENCE), 'late', 'a client handed over just before SIGTERM whose line comes just after is answered';
+    is $late->everything($Lonc::PATIENCE), '', 'and then sees a clean end of the stream';
     is $keeper->wait_exit, 0, 'and the keeper exits 0';
 }
 
@@ -106,7 +106,7 @@ for my $signal (qw(TERM INT QUIT)) {
     my ($world, $lond, $keeper) = narrow();
     my $large = $world->client('msul1');
     $large->send("size:8000000\n");
-    Lonc::within(10, sub { $lond->control('counts') =~ /"size":1/ }) or die 'lond has not got the request';
+    Lonc::within($Lonc::PATIENCE, sub { $lond->control('counts') =~ /"size":1/ }) or die 'lond has not got the request';
     $keeper->signal('TERM');
     $keeper->await(qr/stopping: /);
     is length($large->line), 8_000_000, 'SIGTERM: a client that is still taking its 8 MB gets all of them';
@@ -118,10 +118,10 @@ for my $signal (qw(TERM INT QUIT)) {
     my $flying = in_flight($world, $lond, 'sleep:8000:never');
     my $begun = time;
     $keeper->signal('TERM');
-    is $flying->line(5), 'con_lost', 'when drain_timeout is over, what is in flight is answered con_lost';
+    is $flying->line($Lonc::PATIENCE), 'con_lost', 'when drain_timeout is over, what is in flight is answered con_lost';
     my $took = since($begun);
-    ok $took > 0.4 && $took < 2, 'not before, and not long after' or diag "$took s";
-    is $flying->everything(5), '', 'and that client sees a clean end of the stream';
+    ok $took > 0.4 && $took < 7, 'not before, and not long after' or diag "$took s";
+    is $flying->everything($Lonc::PATIENCE), '', 'and that client sees a clean end of the stream';
     is $keeper->wait_exit, 0, 'and the keeper exits 0';
     like $keeper->log, qr/time is up/, 'and has said so';
 }
@@ -138,8 +138,8 @@ for my $how (['a second SIGTERM', 'TERM', 'TERM'], ['SIGQUIT', 'QUIT'], ['SIGQUI
         $keeper->await(qr/stopping: /) if $signal eq 'TERM' && @signals > 1 && $keeper->log !~ /stopping/;
     }
     is $keeper->wait_exit, 0, "$name: the keeper exits 0";
-    cmp_ok since($begun), '<', 1, "$name: now, whatever is in flight";
-    is $flying->everything(5), "con_lost\n", "$name: what is in flight is answered con_lost, as every line is answered";
+    cmp_ok since($begun), '<', 7, "$name: now, whatever is in flight";
+    is $flying->everything($Lonc::PATIENCE), "con_lost\n", "$name: what is in flight is answered con_lost, as every line is answered";
 }
 
 # --- Hand-overs that it has not taken -------------------------------------------------------------
@@ -178,14 +178,12 @@ for my $signal (qw(TERM QUIT)) {
     my $keeper = $world->keeper(channel => $channel);
     $world->activate('msul1');
     my $load = $world->start('lonnet-load', ["$build/lonnet-load", '--socket', $world->path('sockets/msul1'),
-            '--clients', '20', '--rate', '200', '--seconds', '5', '--json']);
+            '--clients', '20', '--rate', '200', '--requests', '1000', '--timeout', '300', '--json']);
     my $restarts = 0;
     my $executed = sub { $lond->control('counts') =~ /"requests":(\d+)/ ? $1 : 0 };
-    my $end = time + 4.5;
-    while (time < $end) {
-        # Each keeper is at work before it has to leave again.
-        my $before = $executed->();
-        Lonc::within(5, sub { $executed->() > $before + 60 });
+    # Each keeper is at work before it has to leave again, and the last before the load is over.
+    while ((my $before = $executed->()) < 850) {
+        Lonc::within($Lonc::PATIENCE, sub { $executed->() > $before + 60 }) or last;
         $keeper->signal('TERM');
         my $status = $keeper->wait_exit;
         is $status, 0, 'a keeper that is restarted under load exits 0' if $status;
@@ -198,8 +196,8 @@ for my $signal (qw(TERM QUIT)) {
     is_deeply {map { $_ => $count{$_} } qw(con_lost wrong empty cut refused unanswered)},
         {map { $_ => 0 } qw(con_lost wrong empty cut refused unanswered)},
         "restarts under 200 requests/s: no request is lost, refused or answered wrongly" or diag $load->log;
-    cmp_ok $restarts, '>=', 5, 'restarts under load: there were several';
-    cmp_ok $count{ok} // 0, '>', 800, 'restarts under load: the load was there';
+    cmp_ok $restarts, '>=', 3, 'restarts under load: there were several';
+    is $count{ok}, 1000, 'restarts under load: the load was there';
     is $lond->control('repeated'), 0, 'restarts under load: lond executed no request twice';
     diag "$restarts restarts, $count{ok} requests";
 }

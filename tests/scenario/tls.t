@@ -58,7 +58,7 @@ sub recovers {
     my $answer = enciphered($world);
     my $alone = $lond->has(1, 'connections');
     my $now = 'unknown';
-    my $same = Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
+    my $same = Lonc::within($Lonc::PATIENCE, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
     return ok(($answer eq 'the quick brown fox' && $alone && $same), "$what: mended, it works, and nothing is left over")
         || diag "answer $answer, $now descriptors instead of $descriptors, " . $lond->connections . ' connections';
 }
@@ -357,7 +357,7 @@ for my $version ('1.2', '1.3') {
         ['an expired certificate', {map { $_ => $expired->{$_} } qw(certificate key)},
             qr/certificate\.pem: lonnetCertificate: expected a certificate that is valid, but it expired at 20/],
         ['a certificate that is none', {certificate => $world->path('nonsense')},
-            qr/certificate\.pem: lonnetCertificate: expected a certificate in PEM: no start line/],
+            qr/certificate\.pem: lonnetCertificate: expected a certificate in PEM that OpenSSL accepts: no start line/],
         ['a key that is none', {key => $world->path('nonsense')}, qr/key\.pem: lonnetPrivateKey: expected .*private key/],
         ['a CA that is none', {authority => $world->path('nonsense')},
             qr/authority\.pem: lonnetCertificateAuthority: expected a CA's certificate/],
@@ -365,6 +365,9 @@ for my $version ('1.2', '1.3') {
         ['a missing key', {key => undef}, qr/key\.pem: lonnetPrivateKey: does not exist/],
         ['a missing CA', {authority => undef}, qr/authority\.pem: lonnetCertificateAuthority: does not exist/],
     );
+    my $short = $ca->issue('annarborl1', key => 'rsa1024');
+    push @bad, ['a certificate with a short key', {certificate => $short->{certificate}, key => $short->{key}},
+        qr/lonnetCertificate: expected a certificate in PEM that OpenSSL accepts: ee key too small/];
     for (@bad) {
         my ($what, $files, $why) = @$_;
         $place->(%$files);
@@ -378,6 +381,13 @@ for my $version ('1.2', '1.3') {
     }
     is $lond->control('tls-client'), 'annarborl1 renewed', '... to the last';
     is $lond->counts->{insecure}, 0, '... and none of it led to less than ssl';
+
+    $place->(certificate => $short->{certificate}, key => $short->{key});
+    $world->{settings}{tls_security_level} = 0;
+    $world->write_config;
+    like $check->(), qr/^all is well/, 'a short key is taken where tls_security_level says so';
+    delete $world->{settings}{tls_security_level};
+    $world->write_config;
 
     $place->(certificate => undef, key => undef, authority => undef);
     is reload($world), 'hosts in force', 'without any of the files ssl is off, which is no mistake';

@@ -59,8 +59,8 @@ sub in_flight {
     return $client;
 }
 
-my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeout => '500ms', reply_timeout => '700ms',
-    retry_delay => '50ms', probe_min => '100ms', queue_timeout => '5s', drain_timeout => '700ms', request_timeout => '3s', line_limit => '9M');
+my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeout => '2s', reply_timeout => '2s',
+    retry_delay => '50ms', probe_min => '100ms', queue_timeout => '5s', drain_timeout => '4s', request_timeout => '5s', line_limit => '9M');
 
 # --- A long life ----------------------------------------------------------------------------------
 
@@ -112,8 +112,8 @@ my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeo
     my $partly = $world->client('msul1');
     $partly->send('echo:unfin');
     $partly->close;
-    my $flying = in_flight($world, $lond{msul1}, 'msul1', 'sleep:300:nobody');
-    my @queued = map { my $c = $world->client('msul1'); $c->send("sleep:200:$_\n"); $c } 1 .. 12;
+    my $flying = in_flight($world, $lond{msul1}, 'msul1', 'sleep:1000:nobody');
+    my @queued = map { my $c = $world->client('msul1'); $c->send("sleep:500:$_\n"); $c } 1 .. 12;
     busy($lond{msul1}, 3);
     $_->close for $flying, @queued;
     my $taking = $world->client('msul1');
@@ -126,7 +126,7 @@ my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeo
     my $stays = $world->client('msul2');
     is $stays->ask('echo:here'), 'here', 'a client in conversation';
     my $address = delete $world->{address}{msul2};
-    my $removed = in_flight($world, $lond{msul2}, 'msul2', 'sleep:300:done');
+    my $removed = in_flight($world, $lond{msul2}, 'msul2', 'sleep:500:done');
     reload($world);
     is $removed->line, 'done', 'a host that is removed with a request in flight';
     is $stays->ask('ping'), 'con_lost', 'and then answers con_lost';
@@ -183,8 +183,8 @@ sub world_at_work {
 {
     my ($world, $keeper, @clients) = world_at_work();
     $keeper->signal('TERM');
-    is $clients[0]->line(20), 'con_lost', 'when the drain ends: a request in flight';
-    is $clients[1]->line(20), 'con_lost', 'when the drain ends: one of a host that was removed';
+    is $clients[0]->line($Lonc::PATIENCE), 'con_lost', 'when the drain ends: a request in flight';
+    is $clients[1]->line($Lonc::PATIENCE), 'con_lost', 'when the drain ends: one of a host that was removed';
     verdict($world, 'keeper', $keeper, 'a life that ends with its drain');
 }
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Boots a systemd of its own, on an overlay of this machine's files that is thrown away, installs into it
-# with `make install`, and has it run tests/system/t (or, with --bench, tests/system/bench.pl). Nothing of
-# this machine is changed: the mounts are in a mount namespace, the network is a loopback of its own.
+# with `make install`, and has it run tests/system/t (or, with --bench, tests/system/bench.pl). It is booted
+# twice: the tests whose names begin with 00 run before the reboot, and always. Nothing of this machine is
+# changed: the mounts are in a mount namespace, the network is a loopback of its own.
 #
-#     boot.pl [--bench] [NAME...]     only the tests whose names contain one of these
+#     boot.pl [--bench] [NAME...]     of the others, only the tests whose names contain one of these
 #
 # LONC_ROUNDS and LONC_REQUESTS bound --bench. LONC_KEEP=1 shows the console as well, and the journal when something failed.
 use strict;
@@ -130,15 +131,14 @@ write_file('/etc/tmpfiles.d/lonc-test.conf', join '', map {"d /home/httpd/$_ 075
 write_file('/home/httpd/lonTabs/hosts.tab', join '', map {"msul$_:msu:library:msul$_.example.edu:127.0.1.$_\n"} 1 .. 5);
 write_file('/etc/systemd/system/lond.service', "[Service]\nExecStart=/opt/lonc-tests/stand-in-lond --count-texts "
         . "--peer annarborl1 --control /run/lond.sock " . join(' ', map {"--listen 127.0.1.$_:5663"} 1 .. 6) . "\n");
-# What was deferred before the boot.
-write_file("/home/httpd/sockets/delayed/1700000000.$_.99.count.msul2", "count:before-$_\n") for 1 .. 20;
 
 my $bench = @ARGV && $ARGV[0] eq '--bench' && shift @ARGV;
 my $bounds = join ' ', map {"$_=$ENV{$_}"} grep { defined $ENV{$_} } qw(LONC_ROUNDS LONC_REQUESTS);
-my @tests = map { s{.*/}{}r } sort glob "$tree/tests/system/t/*.t";
+my @tests = map { s{.*/}{t/}r } sort glob "$tree/tests/system/t/*.t";
+my @first = grep {m{^t/00}} @tests;
+@tests = grep { !m{^t/00} } @tests;
 @tests = grep { my $test = $_; grep { index($test, $_) >= 0 } @ARGV } @tests if @ARGV;
-my $command = $bench ? 'perl bench.pl' : "prove --timer -v --exec 'timeout --kill-after=5 120 perl' " . join ' ', map {"t/$_"} @tests;
-write_file('/opt/lonc-tests/run-tests', "$command\necho \"exit status \$?\"\n");
+sub prove { "prove --timer -v --exec 'timeout --kill-after=5 600 perl' @_" }
 write_file('/etc/systemd/system/lonc-test.service', <<"END");
 [Unit]
 After=lonc.target multi-user.target lond.service
@@ -151,7 +151,7 @@ Environment=PERL5LIB=/opt/lonc-tests/lib BUILD=/opt/lonc-tests $bounds
 LimitNOFILE=65536
 ExecStart=/bin/sh run-tests
 ExecStopPost=/bin/sh -c 'journalctl --no-pager -o short-precise > /journal 2>&1'
-StandardOutput=file:/results
+StandardOutput=append:/results
 StandardError=inherit
 END
 write_file('/etc/systemd/system/booted.target', "[Unit]\nRequires=multi-user.target\nWants=lonc-test.service lond.service\n");
@@ -160,13 +160,14 @@ run('systemctl', '--quiet', "--root=$root", 'enable', 'lonc.target');
 # --- Its life -------------------------------------------------------------------------------------
 
 my $log = "$scratch/console";
-my $start = time;
-my $machine = fork // die "fork: $!";
-if ($machine == 0) {
+
+sub start_machine {
+    my $machine = fork // die "fork: $!";
+    return $machine if $machine;
     open STDIN, '<', '/dev/null';
     open STDOUT, '>', $log if !$ENV{LONC_KEEP};
     open STDERR, '>&', \*STDOUT;
-    exec qw(timeout --kill-after=10 600 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
+    exec qw(timeout --kill-after=10 1800 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
         --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
         'systemd.show_status=no' or die "systemd-nspawn: $!";
 }
@@ -179,18 +180,30 @@ sub read_file {
     return scalar(<$file>) // '';
 }
 
-# Shown as it comes.
-$| = 1;
-my $results = '';
-my $ended;
-until ($ended) {
-    $ended = waitpid($machine, 1) != 0;
-    my $more = read_file("$root/results", length $results);
-    print $more;
-    $results .= $more;
-    select undef, undef, undef, 0.1;
+# From power on to power off; what is said meanwhile is shown as it comes. The command's exit status, undef without one.
+sub boot {
+    my ($command) = @_;
+    write_file('/opt/lonc-tests/run-tests', "$command\necho \"exit status \$?\"\n");
+    unlink "$root/results";
+    my $machine = start_machine();
+    my ($results, $ended) = ('', 0);
+    until ($ended) {
+        $ended = waitpid($machine, 1) != 0;
+        my $more = read_file("$root/results", length $results);
+        print $more;
+        $results .= $more;
+        select undef, undef, undef, 0.1;
+    }
+    return ($results =~ /^exit status (\d+)\n\z/m)[0];
 }
-my ($status) = $results =~ /^exit status (\d+)\n\z/m;
+
+$| = 1;
+my $start = time;
+my $status = 0;
+for my $command ($bench ? 'perl bench.pl' : (prove(@first), prove(@tests))) {
+    $status = boot($command);
+    last if !defined $status || $status != 0;
+}
 printf "tests/system: %s in %d s on a booted systemd\n",
     !defined $status ? 'did not end' : $status == 0 ? 'passed' : 'FAILED', time - $start;
 my $failed = !defined $status || $status != 0;

@@ -92,6 +92,8 @@ Test(hosttab, both_shapes_may_stand_in_one_file)
     expect_good("old:msu:library:old.msu.edu:10.0.0.1\nnew:msu:library:new.msu.edu:https\n");
     expect_entry(0, "old", "old.msu.edu", "10.0.0.1");
     expect_entry(1, "new", "new.msu.edu", NULL);
+    cr_expect_not(table.entries[0].name_is_address);
+    cr_expect_not(table.entries[1].name_is_address);
 }
 
 Test(hosttab, a_DNS_name_that_is_an_address_is_one)
@@ -101,6 +103,8 @@ Test(hosttab, a_DNS_name_that_is_an_address_is_one)
     expect_entry(0, "a", "10.0.0.1", "10.0.0.1");
     expect_entry(1, "b", "10.0.0.2", "10.0.0.2");
     expect_entry(2, "c", "10.0.0.3", "10.0.0.4");
+    for (size_t i = 0; i < table.count; i++)
+        cr_expect(table.entries[i].name_is_address);
 }
 
 Test(hosttab, fields_past_the_fifth_are_tolerated)

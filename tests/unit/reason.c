@@ -44,6 +44,7 @@ Test(reason, the_words_are_those_of_their_names)
     cr_expect_str_eq(reason_word(REASON_NONE), "none");
     cr_expect_str_eq(reason_word(REASON_REFUSED), "refused");
     cr_expect_str_eq(reason_word(REASON_TIMED_OUT), "timed-out");
+    cr_expect_str_eq(reason_word(REASON_NAME), "name");
     cr_expect_str_eq(reason_word(REASON_UNKNOWN_HOST), "unknown-host");
     cr_expect_str_eq(reason_word(REASON_DEAD), "dead");
     cr_expect_str_eq(reason_word(REASON_REPLY_TIMEOUT), "reply-timeout");

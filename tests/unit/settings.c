@@ -89,6 +89,10 @@ Test(settings, the_defaults_are_those_of_the_design)
     cr_expect_eq(settings.line_limit, 64U << 20);
     cr_expect_eq(settings.buffers_limit, 256U << 20);
     cr_expect_eq(settings.connect_timeout, 3000000);
+    cr_expect_eq(settings.resolve, RESOLVE_TABLE);
+    cr_expect_str_eq(settings.resolve_servers, "");
+    cr_expect_eq(settings.resolve_cache, 60000000);
+    cr_expect_eq(settings.resolve_failure_cache, 15000000);
     cr_expect_eq(settings.handshake_timeout, 30000000);
     cr_expect_eq(settings.request_timeout, 120000000);
     cr_expect_eq(settings.connection_idle_timeout, 300000000);
@@ -101,7 +105,7 @@ Test(settings, both_bounds_of_every_number_can_be_written_and_read_back)
 {
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *row = &settings_table[i];
-        if (row->kind == SETTING_TEXT || row->kind == SETTING_NAMES)
+        if (row->kind == SETTING_TEXT || row->kind == SETTING_NAMES || row->kind == SETTING_SERVERS)
             continue;
         for (int high = 0; high < 2; high++) {
             uint64_t bound = high ? row->high : row->low;
@@ -321,6 +325,57 @@ Test(settings, a_choice_is_one_of_its_words)
                       "keeper.conf:1: log_target: \"syslog\": expected auto, journal or stderr\n"
                       "keeper.conf:2: log_level: \"7\": expected emerg, alert, crit, err, warning, "
                       "notice, info or debug\n");
+}
+
+Test(settings, DNS_servers_are_addresses_with_or_without_a_port)
+{
+    static const char *const good[] = {
+        "",
+        "192.0.2.1",
+        "192.0.2.1:5353",
+        "192.0.2.1,192.0.2.2:1,192.0.2.3:65535",
+        "2001:db8::1",
+        "[2001:db8::1]",
+        "[::1]:5353,192.0.2.1",
+    };
+    static const char *const bad[] = {
+        "localhost",
+        "192.0.2",
+        "192.0.2.1:",
+        "192.0.2.1:0",
+        "192.0.2.1:65536",
+        "192.0.2.1: 1",
+        ",",
+        "192.0.2.1,",
+        ",192.0.2.1",
+        "192.0.2.1,,192.0.2.2",
+        "[::1",
+        "[::1]53",
+        "[::1]:x",
+        "[192.0.2.1]:53",
+        "192.0.2.1 192.0.2.2",
+        "::1:53:",
+        "192.0.2.1;192.0.2.2",
+        "1111:2222:3333:4444:5555:6666:7777:8888:9999",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        char line[128];
+        snprintf(line, sizeof(line), "resolve_servers = %s\n", good[i]);
+        expect_good(line);
+        cr_expect_str_eq(settings.resolve_servers, good[i]);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char line[128];
+        char complaint[256];
+        heard_end();
+        heard_begin();
+        snprintf(line, sizeof(line), "resolve_servers = %s\n", bad[i]);
+        snprintf(complaint, sizeof(complaint),
+                 "keeper.conf:1: resolve_servers: \"%s\": expected ADDRESS[:PORT] with commas "
+                 "between, or nothing\n",
+                 bad[i]);
+        expect_complaints(line, complaint);
+    }
 }
 
 Test(settings, a_path_is_absolute)

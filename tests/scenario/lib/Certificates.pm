@@ -76,7 +76,7 @@ sub openssl {
 
 sub new_key {
     my ($path, $kind) = @_;
-    my @kind = ($kind || 'ec') eq 'rsa' ? 'rsa:2048' : ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256');
+    my @kind = ($kind || 'ec') =~ /^rsa(\d*)$/ ? 'rsa:' . ($1 || 2048) : ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256');
     return ('-nodes', '-keyout', $path, '-newkey', @kind);
 }
 
@@ -84,7 +84,7 @@ sub new_key {
 sub file { return "$_[0]{dir}/ca.pem" }
 
 # A certificate for a name, and its key. `days` until it expires (default 365; negative: it has), `begins`
-# in how many days it is valid (default: 400 days ago), `key` rsa for one of 2048 bits (default: EC).
+# in how many days it is valid (default: 400 days ago), `key` rsa for one of 2048 bits, rsa1024 for one of 1024 (default: EC).
 sub issue {
     my ($self, $name, %with) = @_;
     my $path = "$self->{dir}/" . ++$self->{count};

@@ -10,9 +10,12 @@ use JSON::PP;
 use Socket;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(sh output ask client within socket_of lond load property main_pid units_left pid1_memory pid1_cpu
-    write_file read_file write_hosts drop_in journal as_www $sockets);
+our @EXPORT = qw(sh output ask client within socket_of lond load property main_pid units_left pid1_memory pid1_cpu pid1_began
+    write_file read_file write_hosts drop_in journal as_www $sockets $patience);
 our $sockets = '/home/httpd/sockets';
+
+# What a test waits for comes much sooner; this only ends a test that has failed.
+our $patience = 60;
 my $tools = $ENV{BUILD} || '/opt/lonc-tests';
 
 # A command's exit status, and what it says on both channels.
@@ -71,13 +74,13 @@ sub lond {
     return $answer;
 }
 
-# Many clients at once: starts lonnet-load, and waits for its numbers.
+# Many clients at once: starts lonnet-load, and waits for its numbers. The end of all is for a test that has failed.
 sub load {
     my (@options) = @_;
     my ($uid, $gid) = (getpwnam 'www')[2, 3];
     # The numbers are on standard output; the same for people, on standard error, are not wanted here.
     my $pid = open my $out, '-|', 'sh', '-c', 'exec "$@" 2>/dev/null', 'sh', 'setpriv', "--reuid=$uid", "--regid=$gid", '--clear-groups', '--',
-        "$tools/lonnet-load", '--json', @options or die "lonnet-load: $!";
+        "$tools/lonnet-load", '--json', '--timeout', 300, @options or die "lonnet-load: $!";
     return bless {pid => $pid, out => $out}, 'Booted::Load';
 }
 
@@ -101,6 +104,8 @@ sub status_of {
     return (read_file('/proc/1/status') =~ /^$field:\s+(\d+)/m)[0];
 }
 sub pid1_memory { return status_of('RssAnon') * 1024 }
+# In ticks of the machine's clock: another one after each boot (a container has no boot id of its own).
+sub pid1_began { return (split ' ', read_file('/proc/1/stat'))[21] }
 sub pid1_cpu { return (split ' ', read_file('/proc/1/schedstat'))[0] / 1e9 }
 
 sub drop_in {

@@ -42,5 +42,5 @@ for my $activation ('per-connection', 'shared') {
     }
 }
 is serve('per-connection'), 0, 'and back';
-ok within(5, sub { units_left() == 0 }), 'no unit is left of any connection';
+ok within($patience, sub { units_left() == 0 }), 'no unit is left of any connection';
 done_testing;

@@ -26,19 +26,24 @@ is $n->{ok}, $n->{requests}, 'no request noticed: ' . said($n);
 
 # Requests in flight, too: they are finished first.
 my @slow = map { my $c = client('msul2'); $c->print("sleep:1500:slow-$_\n"); $c } 1 .. 5;
-sleep 0.3;
+ok within($patience, sub { lond('busy') == 5 }), 'five requests are in flight';
 my $start = time;
 sh('systemctl restart lonc-keeper.service');
-cmp_ok time - $start, '<', 10, 'a stop with requests in flight takes as long as they do';
+cmp_ok time - $start, '<', 9, 'a stop with requests in flight takes as long as they do, not the 10 s it may';
 is join('', map { readline $_ } @slow), join('', map {"slow-$_\n"} 1 .. 5), 'and they are answered';
+
+$start = time;
+sh('systemctl restart lonc-keeper.service');
+my $restart = time - $start; # what the machine makes of it
 
 $load = load('--socket', "$sockets/msul1", '--clients', 20, '--rate', 200, '--seconds', 4, '--check');
 sleep 1;
 my $pid = main_pid();
 kill 'KILL', $pid;
 my $killed = time;
-within(5, sub { main_pid() != $pid && main_pid() != 0 && property('lonc-keeper.service', 'ActiveState') eq 'active' });
-cmp_ok time - $killed, '<', 1.5, sprintf 'a killed keeper is back after %.2f s', time - $killed;
+within($patience, sub { main_pid() != $pid && main_pid() != 0 && property('lonc-keeper.service', 'ActiveState') eq 'active' });
+my $back = time - $killed;
+cmp_ok $back, '<', 1.5 + 5 * $restart, sprintf 'a killed keeper is back after %.2f s; a restart takes %.2f s', $back, $restart;
 $n = $load->numbers;
 nothing_worse_than_con_lost($n, 'killed under load');
 cmp_ok $n->{empty} + $n->{con_lost}, '<=', 20, 'only those it had taken notice';
@@ -55,7 +60,7 @@ $start = time;
 is ask('msul1', 'ping'), 'pong:msul1', 'a request to a keeper that hangs is answered by the next one';
 cmp_ok time - $start, '<', 10, sprintf 'after %.1f s', time - $start;
 isnt main_pid(), $pid, 'the watchdog has killed the one that hung';
-like journal("-u lonc-keeper.service --since=-20s"), qr/Watchdog timeout/, 'the journal says so';
+like journal("-u lonc-keeper.service --since=-120s"), qr/Watchdog timeout/, 'the journal says so';
 drop_in('lonc-keeper.service', undef);
 sh('systemctl restart lonc-keeper.service');
 
@@ -72,5 +77,5 @@ is join('', @answers), "con_lost\n" x 5, sprintf 'a keeper that exits at once: c
 cmp_ok $share, '<', 10, sprintf 'PID 1 uses %.1f %% of a CPU', $share;
 drop_in('lonc-keeper.service', undef);
 sh('lonc-hosts sync');
-ok within(10, sub { ask('msul1', 'ping') eq 'pong:msul1' }), 'and once it can run, it is back';
+ok within($patience, sub { ask('msul1', 'ping') eq 'pong:msul1' }), 'and once it can run, it is back';
 done_testing;

@@ -14,7 +14,7 @@ sub settings { write_file('/etc/lonc/keeper.conf', $usual . $_[0]) }
 
 is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
 is output('lonc-hosts sync'), '', 'a sync says nothing then';
-like output('lonc-hosts list'), qr/^msul1 +per-connection +listening +\Q$sockets\E\/msul1$/m, 'the list shows it';
+like output('lonc-hosts list'), qr/^msul1 +per-connection +listening +\Q$sockets\/msul1 $sockets\/msul1.example.edu\E$/m, 'the list shows it';
 
 settings("activation_exceptions = msul2\n");
 is output('lonc-hosts sync --dry-run'), 'start lonc-shared@msul2.socket: it was served per connection', 'one host is to be shared';
@@ -38,7 +38,7 @@ for (1 .. 5) {
 }
 my $n = $load->numbers;
 is $n->{wrong} + $n->{cut} + $n->{unanswered} + $n->{con_lost}, 0, 'switched ten times under 50 requests a second: nobody got a wrong answer';
-cmp_ok $n->{refused} + $n->{empty}, '<=', 40,
+cmp_ok $n->{refused} + $n->{empty}, '<=', $n->{requests} / 4,
     "what the ten gaps cost: $n->{refused} could not connect, $n->{empty} were not accepted, of $n->{requests}";
 is output(q(systemctl list-units --plain --no-legend 'lonc-shared@*')), '', 'no shared unit is left';
 
@@ -60,17 +60,60 @@ is ask('msul5', 'ping'), 'pong:msul5', 'serves again';
 settings('');
 sh('systemctl reload lonc-keeper');
 
+# By lonHostID, by DNS name, or both; in both ways of being served.
+sub answers { return join ' ', map { ask($_, 'ping') =~ s/:? .*//sr } 'msul1', 'msul1.example.edu' }
+for my $activation ('per-connection', 'shared') {
+    my $unit = $activation eq 'shared' ? 'lonc-shared@' : 'lonc-host-';
+    settings("activation = $activation\n");
+    is sh('systemctl reload lonc-keeper'), 0, "served $activation";
+    is answers(), 'pong:msul1 pong:msul1', "$activation: a host answers by its lonHostID and by its DNS name";
+    settings("activation = $activation\nsocket_names = dns\n");
+    like output('lonc-hosts sync --dry-run'), qr/^stop \Q${unit}\Emsul1\.socket: its paths have changed$/m, 'DNS names only: its socket must change';
+    is sh('systemctl reload lonc-keeper'), 0, 'a reload does it';
+    ok !-e "$sockets/msul1", 'the other path is gone';
+    is answers(), 'no pong:msul1', 'it answers by its DNS name';
+    is output('lonc-hosts sync'), '', 'a sync finds nothing to do';
+    settings("activation = $activation\nsocket_names = id\n");
+    is sh('systemctl reload lonc-keeper'), 0, 'lonHostIDs only';
+    ok !-e "$sockets/msul1.example.edu", 'the other path is gone';
+    is answers(), 'pong:msul1 no', 'it answers by its lonHostID';
+    settings("activation = $activation\n");
+    is sh('systemctl reload lonc-keeper'), 0, 'both again';
+    is answers(), 'pong:msul1 pong:msul1', 'it answers by both';
+    unlink "$sockets/msul1.example.edu";
+    like output('lonc-hosts sync'), qr/^(re)?start \Q${unit}\Emsul1\.socket: its path was gone$/m, 'a path that is gone comes back, also a DNS name';
+    is answers(), 'pong:msul1 pong:msul1', 'and it answers by both';
+
+    # Two ids of one server: its DNS name is the first one's, until that is gone.
+    my $table = '/home/httpd/lonTabs/hosts.tab';
+    my $usual = read_file($table);
+    write_file($table, $usual . "msul6:msu:library:MSUL1.example.edu:127.0.1.6\n");
+    is sh('systemctl reload lonc-keeper'), 0, 'another id of the same server';
+    is join(' ', map { ask($_, 'ping') } 'msul6', 'msul1.example.edu'), 'pong:msul6 pong:msul1', 'the name is that of the first';
+    ok !-e "$sockets/MSUL1.example.edu", 'and not of the second';
+    write_file($table, $usual =~ s/msul1:.*//r . "msul6:msu:library:msul1.example.edu:127.0.1.6\n");
+    is sh('systemctl reload lonc-keeper'), 0, 'the first is removed';
+    is join(' ', map { ask($_, 'ping') } 'msul6', 'msul1.example.edu'), 'pong:msul6 pong:msul6', 'and now the name is that of the second';
+    write_file($table, $usual);
+    is sh('systemctl reload lonc-keeper'), 0, 'the usual hosts again';
+    is answers(), 'pong:msul1 pong:msul1', 'and the name is that of the first';
+}
+settings('');
+is sh('systemctl reload lonc-keeper'), 0, 'per connection again';
+is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
+
 # lonSockDir elsewhere.
 write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\nPerlSetVar lonSockDir \"/srv/100% lonc\"\n");
 sh(q(install -d -o www -g www '/srv/100% lonc' '/srv/100% lonc/delayed'));
 is sh('systemctl reload lonc-keeper'), 0, 'another lonSockDir';
 ok -S '/srv/100% lonc/msul1', 'the sockets are there';
+is output("ls $sockets"), 'delayed', 'and no longer where they were';
 sh('systemctl restart lonc-keeper');
 {
     local $Booted::sockets = '/srv/100% lonc';
     is ask('msul1', 'ping'), 'pong:msul1', 'and serve';
     write_file("$Booted::sockets/delayed/1900000000.1.99.count.msul1", "count:elsewhere\n");
-    ok within(10, sub { !-e "$Booted::sockets/delayed/1900000000.1.99.count.msul1" }), 'the keeper may write there';
+    ok within($patience, sub { !-e "$Booted::sockets/delayed/1900000000.1.99.count.msul1" }), 'the keeper may write there';
 }
 write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\n");
 is sh('systemctl reload lonc-keeper'), 0, 'the usual one again';
@@ -85,7 +128,7 @@ is sh('lonc-hosts --config /nowhere sync'), 1, 'no configuration';
 is sh('systemctl stop dbus.socket dbus.service; lonc-hosts list; r=$?; systemctl start dbus.socket; exit $r'), 3, 'no bus';
 
 is sh('systemctl stop lonc.target'), 0, 'lonc.target is stopped';
-ok within(5, sub { output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)) eq '' }), 'and with it everything';
+ok within($patience, sub { output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)) eq '' }), 'and with it everything';
 is output("ls $sockets"), 'delayed', 'no socket is left';
 is sh('systemctl start lonc.target'), 0, 'it is started';
 is ask("msul$_", 'ping'), "pong:msul$_", "msul$_ answers" for 1 .. 5;

@@ -7,7 +7,6 @@
  *
  * Exit codes: 0 done; 1 the keeper says no, and why; 2 wrong usage; 3 no keeper answers.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -15,16 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
-#include "common/unix.h"
-
-enum loncctl_exit { LONCCTL_DONE = 0, LONCCTL_NO = 1, LONCCTL_USAGE = 2, LONCCTL_UNREACHABLE = 3 };
-
-/* A reload of ten thousand hosts takes a second at the most. */
-#define PATIENCE_SECONDS 30
+#include "keeper/loncctl/ask.h"
 
 static const char help_text[] =
     "loncctl talks to lonc-keeper.\n"
@@ -40,42 +31,6 @@ static const char help_text[] =
     "  --json           the keeper's answer as it is\n"
     "\n"
     "Exit codes: 0 done, 1 the keeper says no, 2 wrong usage, 3 no keeper answers.\n";
-
-static _Noreturn void fail(enum loncctl_exit code, const char *what, const char *why)
-{
-    fprintf(stderr, "loncctl: %s: %s\n", what, why);
-    exit(code);
-}
-
-/* --- Asking ----------------------------------------------------------------------------------- */
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address;
-    const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
-    if (unix_address(&address, path) < 0)
-        fail(LONCCTL_USAGE, path, "the path is too long for a socket");
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        fail(LONCCTL_UNREACHABLE, path, strerror(errno));
-    return fd;
-}
-
-/* Sends one line and reads one value. The caller owns it. */
-static json_t *ask(const char *path, const char *line)
-{
-    int fd = connect_to(path);
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
-        fail(LONCCTL_UNREACHABLE, path, strerror(errno));
-    json_error_t error;
-    json_t *value = json_loadfd(fd, 0, &error);
-    close(fd);
-    if (value == NULL)
-        fail(LONCCTL_UNREACHABLE, path, "the keeper did not answer");
-    return value;
-}
 
 /* --- Showing ---------------------------------------------------------------------------------- */
 
@@ -101,6 +56,8 @@ static void print_duration(double seconds)
 static void print_trouble(const json_t *trouble)
 {
     const json_t *dead_for = json_object_get(trouble, "dead_for");
+    const json_t *address;
+    size_t i;
     printf("  %-24s %-8s %s", json_string_value(json_object_get(trouble, "id")),
            json_string_value(json_object_get(trouble, "state")),
            json_string_value(json_object_get(trouble, "reason")));
@@ -112,6 +69,8 @@ static void print_trouble(const json_t *trouble)
     }
     fputs(", next attempt in ", stdout);
     print_duration(json_real_value(json_object_get(trouble, "next_attempt_in")));
+    json_array_foreach(json_object_get(trouble, "addresses"), i, address)
+        printf("%s %s", i == 0 ? ", at" : "", json_string_value(address));
     putchar('\n');
 }
 
@@ -187,7 +146,7 @@ static enum loncctl_exit show(const json_t *value, bool as_json)
     if (is_verdict)
         return print_verdict(value);
     const json_t *connections = json_object_get(value, "connections");
-    if (connections != NULL)
+    if (json_is_array(connections))
         print_connections(connections);
     else
         print_status(value);

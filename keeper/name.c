@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is known of one DNS name: the rules of the cache.
+ */
+#include "keeper/name.h"
+
+static const sa_family_t families[] = {[NAME_IPV4] = AF_INET, [NAME_IPV6] = AF_INET6};
+
+bool name_is_fresh(const struct name_record *record, uint64_t now)
+{
+    return now < record->fresh_until;
+}
+
+void name_ask(struct name_record *record)
+{
+    for (enum name_family family = 0; family < NAME_FAMILIES; family++)
+        record->answer[family] = NAME_ASKED;
+}
+
+bool name_is_asked(const struct name_record *record)
+{
+    return record->answer[NAME_IPV4] == NAME_ASKED || record->answer[NAME_IPV6] == NAME_ASKED;
+}
+
+bool name_has_failed(const struct name_record *record)
+{
+    for (enum name_family family = 0; family < NAME_FAMILIES; family++)
+        if (record->answer[family] != NAME_ABSENT && record->answer[family] != NAME_UNANSWERED)
+            return false;
+    return true;
+}
+
+void name_expire(struct name_record *record)
+{
+    record->fresh_until = 0;
+}
+
+static void add_family(struct addresses *to, const struct addresses *from, enum name_family family,
+                       unsigned most)
+{
+    for (unsigned i = 0; i < from->count; i++)
+        if (from->at[i].any.sa_family == families[family])
+            addresses_add(to, &from->at[i], most);
+}
+
+/*
+ * The family's addresses give way to those found, and IPv4 stands first again: an address that was
+ * preferred has to prove itself once more.
+ */
+static void replace(struct name_record *record, enum name_family replaced,
+                    const struct addresses *found, unsigned most)
+{
+    struct addresses old = record->addresses;
+    record->addresses.count = 0;
+    for (enum name_family family = 0; family < NAME_FAMILIES; family++)
+        add_family(&record->addresses, family == replaced ? found : &old, family, most);
+}
+
+bool name_take(struct name_record *record, const struct name_rules *rules, enum name_family family,
+               enum name_answer answer, const struct addresses *found, uint64_t now)
+{
+    static const struct addresses none;
+    if (answer == NAME_FOUND && found->count == 0)
+        answer = NAME_ABSENT;
+    record->answer[family] = answer;
+    if (answer != NAME_UNANSWERED)
+        replace(record, family, answer == NAME_FOUND ? found : &none, rules->most);
+    if (record->answer[NAME_IPV4] != NAME_FOUND && name_is_asked(record))
+        return false;
+    record->fresh_until = now + (name_has_failed(record) ? rules->failure_cache : rules->cache);
+    return true;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The verbs.
+ */
+#include <bsd/string.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "keeper/verbs.h"
+
+/* Hosts told in one turn of the loop: some 100 us of work. */
+#define HOSTS_PER_TURN 16
+
+static json_t *failure(const char *sentence)
+{
+    return json_pack("{s:b, s:[s]}", "ok", false, "errors", sentence);
+}
+
+static json_t *success(void)
+{
+    return json_pack("{s:b}", "ok", true);
+}
+
+/* --- Looking ---------------------------------------------------------------------------------- */
+
+static json_t *verb_status(struct question *question)
+{
+    return status_json(question->verbs->status);
+}
+
+static json_t *verb_history(struct question *question)
+{
+    return status_history_json(question->verbs->status);
+}
+
+static json_t *verb_histograms(struct question *question)
+{
+    return status_histograms_json(question->verbs->status);
+}
+
+static json_t *verb_config(struct question *question)
+{
+    return status_config_json(question->verbs->status);
+}
+
+static json_t *verb_clients(struct question *question)
+{
+    return clients_json(question->verbs->clients);
+}
+
+static json_t *verb_events(struct question *question)
+{
+    question->follows = true;
+    return NULL;
+}
+
+static bool matches(const struct host *host, const char *pattern)
+{
+    return host->listed && (pattern == NULL || fnmatch(pattern, host->id, 0) == 0 ||
+                            fnmatch(pattern, host->name, FNM_CASEFOLD) == 0);
+}
+
+static int append_json(struct buffer *out, json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(value);
+    int r = text != NULL ? buffer_append(out, text, strlen(text)) : -ENOMEM;
+    free(text);
+    return r;
+}
+
+/* Some hosts of thousands; between two turns of this the keeper serves its clients. */
+static int more_hosts(struct question *question, struct buffer *out)
+{
+    const struct status *status = question->verbs->status;
+    struct hosts *hosts = question->verbs->service->hosts;
+    struct host *host = hosts_after(hosts, question->cursor);
+    char *last = NULL;
+    int r = 0;
+    for (int n = 0; host != NULL && n < HOSTS_PER_TURN && r == 0; n++, host = hosts_next(host)) {
+        last = host->id;
+        if (!matches(host, question->words[0]))
+            continue;
+        if (question->told)
+            r = buffer_append(out, ",", 1);
+        question->told = true;
+        if (r == 0)
+            r = append_json(out, status_host_json(status, host));
+    }
+    if (r == 0 && host == NULL) {
+        question->more = NULL;
+        return buffer_append(out, "]}\n", 3);
+    }
+    free(question->cursor);
+    question->cursor = last != NULL ? strdup(last) : NULL;
+    return r < 0 || question->cursor == NULL ? -ENOMEM : 0;
+}
+
+static json_t *verb_hosts(struct question *question)
+{
+    question->more = more_hosts;
+    return NULL;
+}
+
+/* Holds the host that the first word names. NULL, with the failure in *answer, when there is none.
+ */
+static struct host *hold_host(const struct question *question, json_t **answer)
+{
+    struct host *host = hosts_hold(question->verbs->service->hosts, question->words[0]);
+    if (host == NULL)
+        *answer = failure("no such host in hosts.tab; expected a lonHostID or a DNS name");
+    return host;
+}
+
+static json_t *verb_connections(struct question *question)
+{
+    json_t *answer;
+    struct host *host = hold_host(question, &answer);
+    if (host == NULL)
+        return answer;
+    answer =
+        json_pack("{s:s, s:o}", "host", host->id, "connections", status_connections_json(host));
+    hosts_release(host);
+    return answer;
+}
+
+/* --- Changing --------------------------------------------------------------------------------- */
+
+static json_t *verb_reload(struct question *question)
+{
+    const struct verbs *verbs = question->verbs;
+    json_t *errors = verbs->actions.reload(verbs->actions.argument);
+    return json_pack("{s:b, s:I, s:o}", "ok", json_array_size(errors) == 0, "hosts",
+                     (json_int_t)verbs->service->hosts->count, "errors", errors);
+}
+
+static json_t *with_host(const struct question *question, void (*act)(struct host *host))
+{
+    json_t *answer;
+    struct host *host = hold_host(question, &answer);
+    if (host == NULL)
+        return answer;
+    act(host);
+    hosts_release(host);
+    return success();
+}
+
+static json_t *verb_retry(struct question *question)
+{
+    if (strcmp(question->words[0], "ALL") != 0)
+        return with_host(question, host_forgive);
+    hosts_forgive(question->verbs->service->hosts);
+    return success();
+}
+
+static json_t *verb_pause(struct question *question)
+{
+    return with_host(question, host_pause);
+}
+
+static json_t *verb_resume(struct question *question)
+{
+    return with_host(question, host_resume);
+}
+
+static json_t *verb_reconnect(struct question *question)
+{
+    return with_host(question, host_close_connections);
+}
+
+static json_t *verb_flush(struct question *question)
+{
+    json_t *answer;
+    struct host *host = hold_host(question, &answer);
+    if (host == NULL)
+        return answer;
+    host_forgive(host);
+    deferred_flush(question->verbs->deferred, host);
+    hosts_release(host);
+    return success();
+}
+
+/* What loncctl does with the files, as whoever it runs as; here it is allowed, and logged. */
+static json_t *verb_queue(struct question *question)
+{
+    static const char *const actions[] = {"hold", "release", "requeue", "delete"};
+    const char *folder = deferred_folder(question->verbs->deferred);
+    for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+        if (strcmp(question->words[0], actions[i]) == 0)
+            return folder != NULL ? json_pack("{s:b, s:s}", "ok", true, "folder", folder)
+                                  : failure("there is no deferred folder");
+    return failure("unknown action; expected hold, release, requeue or delete");
+}
+
+static const char *const log_levels[] = {
+    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+};
+
+static json_t *verb_log(struct question *question)
+{
+    struct settings *settings = &question->verbs->service->settings;
+    const char *what = question->words[0], *value = question->words[1];
+    if (strcmp(what, "transactions") == 0) {
+        bool on = strcmp(value, "on") == 0;
+        if (!on && strcmp(value, "off") != 0)
+            return failure("expected on or off");
+        settings->log_transactions = on;
+        return success();
+    }
+    if (strcmp(what, "level") != 0)
+        return failure("expected level LEVEL, or transactions on|off");
+    for (unsigned level = 0; level < sizeof(log_levels) / sizeof(*log_levels); level++)
+        if (strcmp(value, log_levels[level]) == 0) {
+            settings->log_level = level;
+            log_open("lonc-keeper", (enum log_target)settings->log_target, (int)level,
+                     LOG_JOURNAL_SOCKET);
+            return success();
+        }
+    return failure("expected emerg, alert, crit, err, warning, notice, info or debug");
+}
+
+/* --- Asking a host ---------------------------------------------------------------------------- */
+
+/* Bytes that are no UTF-8 cannot stand in JSON: each is told as the character of its number. */
+static json_t *reply_json(const char *bytes, size_t length)
+{
+    json_t *text = json_stringn(bytes, length);
+    if (text != NULL)
+        return json_pack("{s:b, s:o}", "ok", true, "reply", text);
+    char *coded = malloc(2 * length + 1);
+    if (coded == NULL)
+        return NULL;
+    char *at = coded;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        if (byte >= 0x80)
+            *at++ = (char)(0xc0 | byte >> 6);
+        *at++ = (char)(byte < 0x80 ? byte : 0x80 | (byte & 0x3f));
+    }
+    text = json_stringn(coded, (size_t)(at - coded));
+    free(coded);
+    return json_pack("{s:b, s:o, s:s}", "ok", true, "reply", text, "encoding", "latin-1");
+}
+
+static void on_reply(struct transaction *transaction, enum reason reason, struct buffer *reply,
+                     size_t length)
+{
+    struct question *question = CONTAINER_OF(transaction, struct question, transaction);
+    char sentence[128];
+    json_t *value;
+    if (reason == REASON_NONE) {
+        value = reply_json(reply->data + reply->start, length - 1);
+    } else {
+        snprintf(sentence, sizeof(sentence), "con_lost: %s", reason_text(reason));
+        value = failure(sentence);
+    }
+    hosts_release(question->host);
+    question->host = NULL;
+    question->answer(question, value);
+}
+
+static json_t *verb_send(struct question *question)
+{
+    json_t *answer;
+    question->host = hold_host(question, &answer);
+    if (question->host == NULL)
+        return answer;
+    question->later = true;
+    question->transaction = (struct transaction){
+        .request = question->rest, .length = question->rest_length, .done = on_reply};
+    question->verbs->service->requests++;
+    host_submit(question->host, &question->transaction);
+    return NULL;
+}
+
+static void on_stored(void *argument, bool stored)
+{
+    struct question *question = argument;
+    question->storing = false;
+    question->answer(question,
+                     stored ? success() : failure("it could not be stored; the log says why"));
+}
+
+static json_t *verb_defer(struct question *question)
+{
+    json_t *answer;
+    struct host *host = hold_host(question, &answer);
+    if (host == NULL)
+        return answer;
+    question->later = question->storing = true;
+    deferred_store(question->verbs->deferred, host->id, question->rest, question->rest_length,
+                   on_stored, question);
+    hosts_release(host);
+    return NULL;
+}
+
+bool question_withdraw(struct question *question)
+{
+    if (question->storing)
+        return false;
+    if (question->host != NULL) {
+        if (!host_withdraw(&question->transaction))
+            return false;
+        hosts_release(question->host);
+        question->host = NULL;
+    }
+    return true;
+}
+
+void question_clear(struct question *question)
+{
+    free(question->cursor);
+    question->cursor = NULL;
+}
+
+/* --- The table -------------------------------------------------------------------------------- */
+
+static const struct verb {
+    const char *name;
+    const char *words; /* as usage says it */
+    unsigned least, most;
+    bool rest;    /* behind the words comes a command */
+    bool changes; /* for root and the keeper's own user only */
+    json_t *(*run)(struct question *question);
+} verbs[] = {
+    {"status", "", 0, 0, false, false, verb_status},
+    {"hosts", "[PATTERN]", 0, 1, false, false, verb_hosts},
+    {"connections", "HOST", 1, 1, false, false, verb_connections},
+    {"clients", "", 0, 0, false, false, verb_clients},
+    {"config", "", 0, 0, false, false, verb_config},
+    {"history", "", 0, 0, false, false, verb_history},
+    {"histograms", "", 0, 0, false, false, verb_histograms},
+    {"events", "", 0, 0, false, false, verb_events},
+    {"reload", "", 0, 0, false, true, verb_reload},
+    {"retry", "HOST|ALL", 1, 1, false, true, verb_retry},
+    {"pause", "HOST", 1, 1, false, true, verb_pause},
+    {"resume", "HOST", 1, 1, false, true, verb_resume},
+    {"reconnect", "HOST", 1, 1, false, true, verb_reconnect},
+    {"flush", "HOST", 1, 1, false, true, verb_flush},
+    {"queue", "hold|release|requeue|delete HOST|FILE|ALL", 2, 2, false, true, verb_queue},
+    {"send", "HOST COMMAND", 1, 1, true, true, verb_send},
+    {"defer", "HOST COMMAND", 1, 1, true, true, verb_defer},
+    {"log", "level LEVEL|transactions on|off", 2, 2, false, true, verb_log},
+};
+#define VERBS (sizeof(verbs) / sizeof(*verbs))
+
+static json_t *unknown_verb(void)
+{
+    char sentence[512] = "unknown verb; expected one of";
+    for (size_t i = 0; i < VERBS; i++) {
+        strlcat(sentence, i == 0 ? " " : ", ", sizeof(sentence));
+        strlcat(sentence, verbs[i].name, sizeof(sentence));
+    }
+    return failure(sentence);
+}
+
+static bool may(const struct question *question, const struct verb *verb)
+{
+    uid_t user = question->peer.uid;
+    if (!verb->changes)
+        return true;
+    bool allowed = user == 0 || user == geteuid();
+    /* What it is done to; never a command, which may be a secret. */
+    log_write(
+        allowed ? LOG_INFO : LOG_WARNING, NULL, "control: user %u %s %s%s%s%s%s", (unsigned)user,
+        allowed ? "asks for" : "may not ask for", verb->name, question->words[0] != NULL ? " " : "",
+        question->words[0] != NULL ? question->words[0] : "", question->words[1] != NULL ? " " : "",
+        question->words[1] != NULL ? question->words[1] : "");
+    return allowed;
+}
+
+/* Moves past one word of the line and the blanks behind it; NULL at its end. */
+static char *next_word(char **rest)
+{
+    char *word;
+    while ((word = strsep(rest, " ")) != NULL && *word == '\0')
+        continue;
+    return word;
+}
+
+/*
+ * Cuts the words off the line. For a command behind them, `rest` points into the line itself, which
+ * is opaque from there.
+ */
+static bool take_words(struct question *question, const struct verb *verb, char *text,
+                       const char *line, size_t length)
+{
+    char *rest = text, *word;
+    unsigned count = 0;
+    next_word(&rest); /* the verb */
+    while (count < verb->most && (word = next_word(&rest)) != NULL)
+        question->words[count++] = word;
+    if (count < verb->least)
+        return false;
+    if (!verb->rest)
+        return next_word(&rest) == NULL;
+    if (rest == NULL)
+        return false;
+    question->rest = line + (rest - text);
+    question->rest_length = length - (size_t)(rest - text);
+    return question->rest_length > 1;
+}
+
+static json_t *wrong_words(const struct verb *verb)
+{
+    char sentence[160];
+    snprintf(sentence, sizeof(sentence), "expected: %s%s%s", verb->name,
+             *verb->words != '\0' ? " " : "", verb->words);
+    return failure(sentence);
+}
+
+json_t *verb_ask(struct question *question, const char *line, size_t length)
+{
+    char *text = question->words_text, name[32];
+    /* What does not fit is the command behind the words. */
+    size_t kept = length - 1 < sizeof(question->words_text) - 1 ? length - 1
+                                                                : sizeof(question->words_text) - 1;
+    memcpy(text, line, kept);
+    text[kept] = '\0';
+    size_t name_length = strcspn(text, " ");
+    snprintf(name, sizeof(name), "%.*s", (int)name_length, text);
+    for (size_t i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i].name, name) != 0)
+            continue;
+        if (!take_words(question, &verbs[i], text, line, length))
+            return wrong_words(&verbs[i]);
+        if (!may(question, &verbs[i]))
+            return failure("only root and the keeper's own user may ask for this");
+        return verbs[i].run(question);
+    }
+    return unknown_verb();
+}

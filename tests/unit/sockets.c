@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which sockets there should be, after the configuration; and the names of units.
+ */
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "units/sockets.h"
+
+static struct hosts hosts;
+
+/* --- What there should be --------------------------------------------------------------------- */
+
+static void expect(char *sock_dir, enum activation activation, const char *exceptions,
+                   const struct hosttab *table)
+{
+    struct config config = {
+        .settings = {.activation = activation,
+                     .activation_exceptions = (char *)(uintptr_t)exceptions,
+                     .socket_names = SOCKET_NAMES_BOTH},
+        .loncapa = {.sock_dir = sock_dir},
+        .table = *table,
+        .valid = true,
+    };
+    cr_assert(sockets_expect(&hosts, &config));
+}
+
+static char s[] = "/s";
+
+static struct hosttab *three(void)
+{
+    static struct hosttab_entry entries[3];
+    static char names[3][2][16];
+    static struct hosttab table = {.entries = entries, .count = 3};
+    for (int i = 0; i < 3; i++) {
+        snprintf(names[i][0], 16, "msul%d", 3 - i);
+        snprintf(names[i][1], 16, "msul%d.edu", 3 - i);
+        entries[i] = (struct hosttab_entry){.id = names[i][0], .name = names[i][1]};
+    }
+    return &table;
+}
+
+Test(sockets, each_host_of_the_table_is_wanted_at_its_paths)
+{
+    expect(s, ACTIVATION_PER_CONNECTION, "", three());
+    cr_assert_eq(hosts.wanted, 3);
+    cr_expect_eq(hosts.count, 3);
+    cr_expect_not(hosts.incomplete);
+    const struct host *host = sockets_find(&hosts, "msul2");
+    cr_assert_not_null(host);
+    cr_expect(host->wanted);
+    cr_expect_eq(host->kind, ACTIVATION_PER_CONNECTION);
+    cr_assert_eq(host->path_count, 2);
+    cr_expect_str_eq(host->paths[0], "/s/msul2");
+    cr_expect_str_eq(host->paths[1], "/s/msul2.edu");
+    cr_expect_null(sockets_find(&hosts, "msul4"));
+    cr_expect_null(sockets_find(&hosts, "msul2.edu"));
+    sockets_free(&hosts);
+}
+
+Test(sockets, exceptions_are_served_the_other_way)
+{
+    static const char *const lists[] = {"msul1 msul3", "  msul3\tmsul1 ", "msul1 nobody msul3"};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        for (enum activation usual = 0; usual < 2; usual++) {
+            expect(s, usual, lists[i], three());
+            cr_expect_eq(sockets_find(&hosts, "msul1")->kind, !usual, "%s", lists[i]);
+            cr_expect_eq(sockets_find(&hosts, "msul2")->kind, usual, "%s", lists[i]);
+            cr_expect_eq(sockets_find(&hosts, "msul3")->kind, !usual, "%s", lists[i]);
+            sockets_free(&hosts);
+        }
+    expect(s, ACTIVATION_SHARED, "msul msul22", three());
+    cr_expect_eq(sockets_find(&hosts, "msul2")->kind, ACTIVATION_SHARED, "a part of a name");
+    sockets_free(&hosts);
+}
+
+/* A socket's path has 107 bytes at most: "/s/msul1.edu" has 12. */
+Test(sockets, a_path_that_is_too_long_is_left_out_and_said)
+{
+    char directory[PATH_SIZE];
+    memset(directory, 'd', sizeof(directory));
+    directory[0] = '/';
+    directory[PATH_SIZE - sizeof("/msul1.edu")] = '\0';
+    expect(directory, ACTIVATION_PER_CONNECTION, "", three());
+    cr_expect_not(hosts.incomplete);
+    cr_expect_eq(hosts.list[0].path_count, 2);
+    sockets_free(&hosts);
+
+    cr_redirect_stderr();
+    strcat(directory, "d");
+    expect(directory, ACTIVATION_PER_CONNECTION, "", three());
+    cr_expect(hosts.incomplete);
+    cr_assert_eq(hosts.wanted, 3);
+    cr_expect_eq(hosts.list[0].path_count, 1);
+    sockets_free(&hosts);
+
+    strcat(directory, "dddd");
+    expect(directory, ACTIVATION_PER_CONNECTION, "", three());
+    cr_expect(hosts.incomplete);
+    cr_expect_eq(hosts.wanted, 0, "without a path a host has no socket");
+    cr_expect_null(sockets_find(&hosts, "msul1"));
+    sockets_free(&hosts);
+}
+
+/* --- The names of units ----------------------------------------------------------------------- */
+
+static void expect_unit(const char *id, enum activation kind, const char *suffix,
+                        const char *expected)
+{
+    struct host host = {.id = (char *)(uintptr_t)id};
+    char name[UNIT_SIZE], back[UNIT_SIZE];
+    sockets_unit_name(name, &host, kind, suffix);
+    cr_expect_str_eq(name, expected);
+    cr_assert(sockets_id_of(back, name, kind, suffix), "%s", name);
+    cr_expect_str_eq(back, id);
+}
+
+Test(sockets, a_unit_is_named_after_its_host_and_tells_it)
+{
+    expect_unit("msul1", ACTIVATION_PER_CONNECTION, ".socket", "lonc-host-msul1.socket");
+    expect_unit("s10-a.msu.edu", ACTIVATION_PER_CONNECTION, "@.service",
+                "lonc-host-s10-a.msu.edu@.service");
+    expect_unit("s10-a", ACTIVATION_SHARED, ".socket", "lonc-shared@s10-a.socket");
+    expect_unit("a.socket", ACTIVATION_SHARED, ".service", "lonc-shared@a.socket.service");
+}
+
+Test(sockets, other_units_are_nobodys)
+{
+    static const char *const others[] = {
+        "lonc-host-.socket", "lonc-host-.socket.d", "lonc-keeper.socket",    "lonc-shared@a.socket",
+        "lonc-host-a",       "xlonc-host-a.socket", "lonc-host-a.socket.new"};
+    char id[UNIT_SIZE];
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        cr_expect_not(sockets_id_of(id, others[i], ACTIVATION_PER_CONNECTION, ".socket"), "%s",
+                      others[i]);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What lonc-hosts does about each state of the sockets, in which order: as a dry run says it.
+ */
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "units/work.h"
+
+#define PER_CONNECTION ACTIVATION_PER_CONNECTION
+#define SHARED         ACTIVATION_SHARED
+
+static struct host list[4];
+static struct hosts hosts;
+
+static void begin(void)
+{
+    hosts = (struct hosts){.list = list};
+    for (size_t i = 0; i < 2; i++)
+        hosts.keeper[i] = (struct keeper_socket){.unit = i == 0 ? "lonc-keeper.socket"
+                                                                : "lonc-keeper-control.socket",
+                                                 .state = UNIT_ACTIVE,
+                                                 .path_alive = true};
+    memset(list, 0, sizeof(list));
+    cr_redirect_stdout();
+}
+
+TestSuite(work, .init = begin, .timeout = 30);
+
+/* A host that is served as it should be. */
+static struct host *add(char *id, enum activation kind)
+{
+    struct host *host = &list[hosts.count++];
+    *host = (struct host){.id = id, .wanted = true, .kind = kind, .paths_alive = true};
+    host->socket[kind] = UNIT_ACTIVE;
+    hosts.wanted = hosts.count;
+    return host;
+}
+
+/* What is not in the table is behind what is. */
+static struct host *add_stray(char *id)
+{
+    struct host *host = &list[hosts.count++];
+    *host = (struct host){.id = id};
+    return host;
+}
+
+static void expect_work(const char *expected)
+{
+    struct work work = {.dry_run = true};
+    unsigned lines = 0;
+    work_make_way(&work, &hosts);
+    puts("(units are written)");
+    work_serve(&work, &hosts);
+    fflush(stdout);
+    for (const char *c = expected; *c != '\0'; c++)
+        lines += *c == '\n';
+    cr_expect_eq(work.done, lines - 1);
+    cr_expect_eq(work.failed, 0);
+    cr_assert_stdout_eq_str(expected);
+}
+
+static char a[] = "a", b[] = "b";
+
+Test(work, where_all_is_right_there_is_nothing_to_do)
+{
+    add(a, PER_CONNECTION);
+    add(b, SHARED)->service = UNIT_ACTIVE;
+    expect_work("(units are written)\n");
+}
+
+Test(work, a_new_host_is_started)
+{
+    add(a, PER_CONNECTION)->socket[PER_CONNECTION] = UNIT_INACTIVE;
+    add(b, SHARED)->socket[SHARED] = UNIT_INACTIVE;
+    expect_work("(units are written)\n"
+                "start lonc-host-a.socket\n"
+                "start lonc-shared@b.socket\n");
+}
+
+Test(work, a_socket_that_failed_is_started)
+{
+    add(a, PER_CONNECTION)->socket[PER_CONNECTION] = UNIT_FAILED;
+    expect_work("(units are written)\n"
+                "start lonc-host-a.socket: it had failed\n");
+}
+
+Test(work, a_path_that_is_gone_is_made_again)
+{
+    add(a, PER_CONNECTION)->paths_alive = false;
+    expect_work("(units are written)\n"
+                "restart lonc-host-a.socket: its path was gone\n");
+}
+
+/* systemd starts a shared socket only while its service does not run. */
+Test(work, a_shared_socket_is_stopped_before_its_service_and_started_after)
+{
+    struct host *host = add(a, SHARED);
+    host->paths_alive = false;
+    host->service = UNIT_ACTIVE;
+    expect_work("stop lonc-shared@a.socket: its path was gone\n"
+                "stop lonc-shared@a.service: its socket is started anew\n"
+                "(units are written)\n"
+                "start lonc-shared@a.socket: its path was gone\n");
+}
+
+Test(work, changed_paths_stop_a_socket_before_its_unit_is_written)
+{
+    add(a, PER_CONNECTION)->moved[PER_CONNECTION] = true;
+    struct host *host = add(b, SHARED);
+    host->moved[SHARED] = true;
+    host->service = UNIT_ACTIVE;
+    expect_work("stop lonc-host-a.socket: its paths have changed\n"
+                "stop lonc-shared@b.socket: its paths have changed\n"
+                "stop lonc-shared@b.service: its socket is started anew\n"
+                "(units are written)\n"
+                "start lonc-host-a.socket: its paths have changed\n"
+                "start lonc-shared@b.socket: its paths have changed\n");
+}
+
+/* Starting the one stops the other (Conflicts=), so that the gap is short. */
+Test(work, switching_starts_the_other_kind)
+{
+    struct host *host = add(a, SHARED);
+    host->socket[SHARED] = UNIT_INACTIVE;
+    host->socket[PER_CONNECTION] = UNIT_ACTIVE;
+    host = add(b, PER_CONNECTION);
+    host->socket[PER_CONNECTION] = UNIT_INACTIVE;
+    host->socket[SHARED] = UNIT_ACTIVE;
+    host->service = UNIT_ACTIVE;
+    expect_work("(units are written)\n"
+                "start lonc-shared@a.socket: it was served per connection\n"
+                "start lonc-host-b.socket: it was shared\n"
+                "stop lonc-shared@b.service: its socket is gone\n");
+}
+
+/* The path that it leaves may be another host's by now. */
+Test(work, switching_with_changed_paths_stops_first)
+{
+    struct host *host = add(a, SHARED);
+    host->socket[SHARED] = UNIT_INACTIVE;
+    host->socket[PER_CONNECTION] = UNIT_ACTIVE;
+    host->moved[PER_CONNECTION] = true;
+    expect_work("stop lonc-host-a.socket: its paths have changed\n"
+                "(units are written)\n"
+                "start lonc-shared@a.socket: it was served per connection\n");
+}
+
+Test(work, both_kinds_at_once_are_one_too_many)
+{
+    add(a, PER_CONNECTION)->socket[SHARED] = UNIT_ACTIVE;
+    expect_work("(units are written)\n"
+                "stop lonc-shared@a.socket: it is served the other way\n");
+}
+
+Test(work, what_is_not_wanted_is_stopped_before_anything_is_started)
+{
+    add(a, PER_CONNECTION)->socket[PER_CONNECTION] = UNIT_INACTIVE;
+    struct host *stray = add_stray(b);
+    stray->socket[SHARED] = UNIT_ACTIVE;
+    stray->socket[PER_CONNECTION] = UNIT_FAILED;
+    stray->service = UNIT_ACTIVE;
+    expect_work("forget lonc-host-b.socket: not to be served\n"
+                "stop lonc-shared@b.socket: not to be served\n"
+                "(units are written)\n"
+                "start lonc-host-a.socket\n"
+                "stop lonc-shared@b.service: its socket is gone\n");
+}
+
+Test(work, the_keepers_own_sockets_are_only_mended)
+{
+    hosts.keeper[0].path_alive = false;
+    hosts.keeper[1].state = UNIT_FAILED;
+    expect_work("(units are written)\n"
+                "restart lonc-keeper.socket: its path was gone\n"
+                "start lonc-keeper-control.socket: it had failed\n");
+}
+
+Test(work, keepers_sockets_that_were_stopped_stay_stopped)
+{
+    hosts.keeper[0].state = hosts.keeper[1].state = UNIT_INACTIVE;
+    hosts.keeper[0].path_alive = hosts.keeper[1].path_alive = false;
+    expect_work("(units are written)\n");
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Units are made of templates line by line; what an administrator or a table has chosen is escaped
+ * where systemd would read more into it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "units/text.h"
+
+/* In a template, where the path of a host's socket goes. */
+#define SOCKET_MARK "@SOCKET@"
+#define LISTEN      "ListenStream="
+
+#define LENGTH(literal) (sizeof(literal) - 1)
+
+void text_clear(struct text *text)
+{
+    text->length = 0;
+    text->bytes[0] = '\0';
+}
+
+__attribute__((format(printf, 2, 3))) static void append(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(text->bytes + text->length, TEXT_SIZE - text->length, format, arguments);
+    va_end(arguments);
+    if (n > 0)
+        text->length += (size_t)n;
+    if (text->length >= TEXT_SIZE)
+        text->length = TEXT_SIZE - 1;
+}
+
+/* `%` starts a specifier everywhere; in a list of paths quotes and backslashes mean something too.
+ */
+static void append_path(struct text *text, const char *path, bool in_list)
+{
+    for (; *path != '\0'; path++) {
+        if (*path == '%')
+            append(text, "%%");
+        else if (in_list && (*path == '"' || *path == '\\'))
+            append(text, "\\");
+        append(text, "%c", *path);
+    }
+}
+
+/* --- The units of hosts ----------------------------------------------------------------------- */
+
+struct values {
+    const struct host *host;
+    const struct text_user *user;
+    const char *path; /* for this line */
+};
+
+/* The value of the mark that `at` begins with, into `text`. How long the mark is, 0 for none. */
+static size_t append_value(struct text *text, const char *at, const struct values *values)
+{
+    if (strncmp(at, "@HOST@", 6) == 0) {
+        append(text, "%s", values->host->id);
+        return 6;
+    }
+    if (strncmp(at, SOCKET_MARK, LENGTH(SOCKET_MARK)) == 0) {
+        append_path(text, values->path, false);
+        return LENGTH(SOCKET_MARK);
+    }
+    if (strncmp(at, "@USER@", 6) == 0) {
+        append(text, "%u", values->user->user);
+        return 6;
+    }
+    if (strncmp(at, "@GROUP@", 7) == 0) {
+        append(text, "%u", values->user->group);
+        return 7;
+    }
+    return 0;
+}
+
+static void append_line(struct text *text, const char *line, const char *end,
+                        const struct values *values)
+{
+    while (line < end) {
+        size_t n = append_value(text, line, values);
+        if (n == 0)
+            append(text, "%c", *line);
+        line += n > 0 ? n : 1;
+    }
+    append(text, "\n");
+}
+
+static size_t times(const char *line, const char *end, const struct host *host)
+{
+    /* Comments and blank lines stay behind: the service is read for every connection. */
+    if (line == end || *line == '#')
+        return 0;
+    size_t length = (size_t)(end - line);
+    return memmem(line, length, SOCKET_MARK, LENGTH(SOCKET_MARK)) != NULL ? host->path_count : 1;
+}
+
+void text_unit(struct text *text, const char *template, const struct host *host,
+               const struct text_user *user)
+{
+    struct values values = {.host = host, .user = user};
+    text_clear(text);
+    append(text, "# Made by `lonc-hosts sync`.\n");
+    for (const char *line = template; *line != '\0';) {
+        const char *end = strchrnul(line, '\n');
+        for (size_t i = 0, n = times(line, end, host); i < n; i++) {
+            values.path = host->paths[i];
+            append_line(text, line, end, &values);
+        }
+        line = *end == '\n' ? end + 1 : end;
+    }
+}
+
+/* By comparing the lines that text_unit wrote, in their order. */
+bool text_has_paths(const char *unit, const struct host *host)
+{
+    static struct text wanted; /* too large for the stack */
+    size_t found = 0;
+    for (const char *line = unit; *line != '\0';) {
+        const char *end = strchrnul(line, '\n');
+        if (strncmp(line, LISTEN, LENGTH(LISTEN)) == 0) {
+            if (found == host->path_count)
+                return false;
+            text_clear(&wanted);
+            append(&wanted, LISTEN);
+            append_path(&wanted, host->paths[found++], false);
+            if (wanted.length != (size_t)(end - line) ||
+                memcmp(wanted.bytes, line, wanted.length) != 0)
+                return false;
+        }
+        line = *end == '\n' ? end + 1 : end;
+    }
+    return found == host->path_count;
+}
+
+/* --- The keeper's drop-in --------------------------------------------------------------------- */
+
+/* `directory` and what is below it, where it is another than the unit file has. */
+static void append_writable(struct text *text, const char *directory, const char *below,
+                            const char *standard)
+{
+    if (strcmp(directory, standard) == 0)
+        return;
+    if (text->length == 0)
+        append(text, "# Written by `lonc-hosts sync`, after loncapa.conf.\n[Service]\n");
+    append(text, "ReadWritePaths=\"-");
+    append_path(text, directory, true);
+    append(text, "%s\"\n", below);
+}
+
+void text_keeper(struct text *text, const struct loncapa *conf)
+{
+    text_clear(text);
+    append_writable(text, conf->sock_dir, "", "/home/httpd/sockets");
+    append_writable(text, conf->daemons, "/logs", "/home/httpd/perl");
+    append_writable(text, conf->doc_root, "/lon-status", "/home/httpd/html");
+    append_writable(text, conf->cert_dir, "", "/home/httpd/lonCerts");
+}
