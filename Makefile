@@ -10,6 +10,7 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # Where systemd looks; asked when something is installed, not before.
 systemd      = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
@@ -62,7 +63,7 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 
 $(BUILD)/loncctl: $(call object,$(LONCCTL) common/unix.c)
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo
 
 $(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
 	$(if $(V),,@echo "  LINK  $@")
@@ -101,9 +102,9 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev pkgconf
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -166,6 +167,7 @@ SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
+	$(COMPLETIONDIR)/loncctl \
 	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
 
 install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
@@ -178,6 +180,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
 	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
 	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
+	install -D -m 644 units/loncctl.bash-completion $(DESTDIR)$(COMPLETIONDIR)/loncctl
 	if [ $(SYSTEMD_VERSION) -ge 255 ]; then for socket in $(SOCKETS); do \
 		install -D -m 644 units/lonc-poll-limit.conf $(DESTDIR)$(UNITDIR)/$$socket.d/10-poll-limit.conf; \
 	done; fi

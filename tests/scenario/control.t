@@ -13,10 +13,19 @@ use Lonc;
 
 my $loncctl = Lonc::program('loncctl');
 
+# Runs loncctl; what it wrote to both outputs, and its exit code.
+sub loncctl {
+    my ($world, @words) = @_;
+    my $path = $world->path('run/control.sock');
+    my $said = `$loncctl --socket $path @words 2>&1`;
+    return ($said, $? >> 8);
+}
+
 sub raw {
     my ($world, $bytes) = @_;
     my $socket = IO::Socket::UNIX->new(Peer => $world->path('run/control.sock')) or return "connect: $!";
     $socket->autoflush(1);
+    local $SIG{PIPE} = 'IGNORE'; # it may be closed before all is written
     print $socket $bytes;
     local $/;
     return scalar <$socket>;
@@ -35,35 +44,35 @@ is $world->ask('msul2', 'ping'), 'con_lost', '... and one is down';
 
 # --- loncctl --------------------------------------------------------------------------------------
 
-my ($said, $code) = $world->loncctl('status');
+my ($said, $code) = loncctl($world, 'status');
 is $code, 0, 'loncctl status exits 0';
 like $said, qr/hosts +2: 1 healthy, 0 failing, 1 dead/, '... counts the hosts';
 like $said, qr/requests +2, of which 1 got/, '... and the requests';
-like $said, qr/con_lost +dead +1/, '... and con_lost by its cause';
-like $said, qr/msul2 +dead +refused \(connection refused\), for \d+ s, next attempt in/, '... and says what is wrong with whom';
-my $status = decode_json(($world->loncctl('--json', 'status'))[0]);
+like $said, qr/con_lost +dead 1$/m, '... and con_lost by its cause';
+like $said, qr/^msul2 +dead +refused \(connection refused\) +\d+s +\S.* 127\./m, '... and says what is wrong with whom';
+my $status = decode_json((loncctl($world, '--json', 'status'))[0]);
 is $status->{hosts}{trouble}[0]{reason}, 'refused', 'loncctl --json status says the same to programs';
 is $status->{pid}, $keeper->{pid}, '... and who it is';
 
-is_deeply [$world->loncctl('retry', 'msul1')], ['', 0], 'loncctl retry of a healthy host is nothing, quietly';
+is_deeply [loncctl($world, 'retry', 'msul1')], ['', 0], 'loncctl retry of a healthy host is nothing, quietly';
 my $second = $world->lond('msul2');
-is_deeply [$world->loncctl('retry', 'msul2')], ['', 0], 'loncctl retry tries a dead host';
+is_deeply [loncctl($world, 'retry', 'msul2')], ['', 0], 'loncctl retry tries a dead host';
 $keeper->await(qr/host is back/);
 is $world->ask('msul2', 'ping'), 'pong:msul2', '... which is back then, hours before its next probe';
-is_deeply [$world->loncctl('retry', 'ALL')], ['', 0], 'loncctl retry ALL';
-($said, $code) = $world->loncctl('retry', 'nobody');
+is_deeply [loncctl($world, 'retry', 'ALL')], ['', 0], 'loncctl retry ALL';
+($said, $code) = loncctl($world, 'retry', 'nobody');
 is $code, 1, 'loncctl retry of a host that is none exits 1';
 like $said, qr/no such host/, '... and says why';
-like(($world->loncctl($_))[0], qr/$_|verb|argument|expected/, "loncctl $_ is refused with a sentence") for 'dance', 'retry', 'status me';
-is(($world->loncctl())[1], 2, 'loncctl without a verb is wrong usage');
-is(($world->loncctl('--help'))[1], 0, 'loncctl --help');
+like((loncctl($world, $_))[0], qr{no such verb|^usage: loncctl \w+}, "loncctl $_ is refused with a sentence") for 'dance', 'retry', 'status me';
+is((loncctl($world))[1], 2, 'loncctl without a verb is wrong usage');
+is((loncctl($world, '--help'))[1], 0, 'loncctl --help');
 is system("$loncctl --socket /nonexistent/control.sock status 2>/dev/null") >> 8, 3, 'loncctl without a keeper exits 3';
 
 # --- Reload ---------------------------------------------------------------------------------------
 
-is_deeply [$world->loncctl('reload')], ['', 0], 'loncctl reload waits for the verdict: all is well';
+is_deeply [loncctl($world, 'reload')], ['', 0], 'loncctl reload waits for the verdict: all is well';
 $world->write_file('tabs/hosts.tab', "msul1:msu:library:msul1.example.edu:300.1.2.3\n");
-($said, $code) = $world->loncctl('reload');
+($said, $code) = loncctl($world, 'reload');
 is $code, 1, 'loncctl reload with a bad table exits 1';
 like $said, qr{hosts\.tab:1: .*"300\.1\.2\.3": expected}, '... and says file, line, value and expectation';
 is $world->ask('msul2', 'ping'), 'pong:msul2', '... and the old table stays in force';
@@ -100,7 +109,7 @@ SKIP: {
 }
 my @silent = map { IO::Socket::UNIX->new(Peer => $world->path('run/control.sock')) } 1 .. 10;
 is $world->ask('msul1', 'ping'), 'pong:msul1', 'ten silent control clients cost lonnet nothing';
-is(($world->loncctl('status'))[1], 0, '... nor another administrator');
+is((loncctl($world, 'status'))[1], 0, '... nor another administrator');
 @silent = ();
 is raw($world, 'x' x 100_000), '', 'an endless request is closed unanswered';
 
