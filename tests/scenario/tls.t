@@ -79,16 +79,19 @@ for my $version ('1.2', '1.3') {
     ok $world->ask('msul1', "encrypt:echo:$long") eq $long, "TLS $version: lond's key is the keeper's";
     is_deeply [$world->ask_at_once('msul1', map {"sleep:100:$_"} 1 .. 10)], [1 .. 10],
         "TLS $version: ten clients at once are answered";
-    my $counts = $lond->counts;
+    my (@open, $counts);
+    Lonc::within($Lonc::PATIENCE, sub { # the last may still be on their way
+        @open = grep { ($_->{mode} // '') eq 'ssl' && $_->{tls} eq "TLSv$version" } @{$world->{keeper}->tells('connections msul1')->{connections}};
+        $counts = $lond->counts;
+        @open == $counts->{connections};
+    });
+    is scalar @open, $counts->{connections}, "TLS $version: the control socket tells of each that it is by ssl";
     is $counts->{ssl}, $counts->{accepted}, "TLS $version: all of them by ssl";
     is $counts->{'tls_' . ($version =~ s/\./_/r)}, $counts->{ssl}, "TLS $version: all by that version";
     is $counts->{clients_verified}, $counts->{ssl}, "TLS $version: each with the keeper's certificate";
     is $lond->control('tls-client'), 'annarborl1', '... which is the one configured';
     is $counts->{$_}, 0, "TLS $version: $_" for qw(wrong_lines malformed overlapping tls_failed);
     ok $world->{keeper}->said(qr/msul1: connected to lond \S.*, ssl by TLSv\Q$version\E/), 'the log says how they are connected';
-
-    my ($said) = $world->loncctl('connections', 'msul1');
-    is scalar(() = $said =~ /^Idle +ssl +TLSv\Q$version\E +no$/mg), $lond->connections, '... and loncctl how each of them is';
 
     my @keys = $lond->log =~ / <- ([0-9a-f]{32})$/mg;
     is scalar @keys, $counts->{ssl}, '(lond has told its keys)';
@@ -203,8 +206,9 @@ for my $version ('1.2', '1.3') {
         is $lond->control("set certificate $file"), 'ok', "(lond's certificate is $what)";
         $lond->control('close-all');
         fails($world, $lond, 'tls', $why, "TLS $version, a certificate that is $what");
-        my ($said) = $world->loncctl('status');
-        ok $said =~ /msul1 +dead +tls \((.*)\), for/ && "TLS failed: $1" =~ /^$why$/, '... and loncctl status says the same';
+        my ($trouble) = @{$world->{keeper}->tells('status')->{hosts}{trouble}};
+        is $trouble->{reason}, 'tls', '... and the control socket says the same';
+        like "TLS failed: $trouble->{detail}", qr/^$why$/, '... with the same words';
         is $lond->control("set certificate $londs->{both}"), 'ok', '(it has a good one again)';
         recovers($world, $lond, $descriptors, "TLS $version, a certificate that is $what");
     }
@@ -281,7 +285,7 @@ for my $version ('1.2', '1.3') {
     is enciphered($world), 'the quick brown fox', 'a lond that speaks insecure only is spoken to so, where loncAllowInsecure is 1';
     is $lond->counts->{insecure}, 1, '... in insecure mode';
     ok $world->{keeper}->said(qr/msul1: connected to lond \S.*, insecure/), '... and the log says so';
-    like +($world->loncctl('connections', 'msul1'))[0], qr/^Idle +insecure +- +no$/m, '... and loncctl';
+    is $world->{keeper}->tells('connections msul1')->{connections}[0]{mode}, 'insecure', '... and the control socket';
     is $lond->control('set auth ssl'), 'ok', '(now it speaks ssl)';
     $lond->control('close-all');
     is enciphered($world), 'the quick brown fox', 'the next connection is made by ssl';

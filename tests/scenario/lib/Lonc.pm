@@ -167,7 +167,7 @@ sub keeper {
         }
     };
     my $keeper = $self->start('lonc-keeper', \@command, setup => $setup);
-    $keeper->{account} = $self->path('run/control.sock');
+    $keeper->{control} = $self->path('run/control.sock');
     $keeper->await(qr/is ready/) unless $with{no_wait};
     return $self->{keeper} = $keeper;
 }
@@ -312,14 +312,6 @@ sub ask_at_once {
     return map { $_->line } $self->asking($host, @requests);
 }
 
-# Runs loncctl: what it wrote to both outputs, and its exit code.
-sub loncctl {
-    my ($self, @words) = @_;
-    my ($loncctl, $socket) = (program('loncctl'), $self->path('run/control.sock'));
-    my $said = `$loncctl --socket $socket @words 2>&1`;
-    return ($said, $? >> 8);
-}
-
 # Also before perl takes everything apart in an order of its own.
 END { $_->DESTROY for grep {defined} @all }
 
@@ -431,16 +423,22 @@ sub pause {
 
 sub resume { $_[0]->signal('CONT') }
 
+# What the keeper answers over its control socket.
+sub tells {
+    my ($self, $request) = @_;
+    my $socket = IO::Socket::UNIX->new(Peer => $self->{control}) or die "control of $self->{name}: $!";
+    $socket->print("$request\n");
+    local $/;
+    require JSON::PP;
+    return JSON::PP::decode_json(scalar <$socket>);
+}
+
 # How many descriptors it has open.
 sub descriptors {
     my ($self) = @_;
     if (opendir my $folder, "/proc/$self->{pid}/fd") { return scalar(grep {/^\d+$/} readdir $folder) }
     # Only root may look into the keeper; for others its own account must do.
-    my $socket = IO::Socket::UNIX->new(Peer => $self->{account}) or die "descriptors of $self->{name}: $!";
-    $socket->print("status\n");
-    local $/;
-    require JSON::PP;
-    return JSON::PP::decode_json(scalar <$socket>)->{descriptors};
+    return $self->tells('status')->{descriptors};
 }
 
 # ... once those are closed that were on their way out; nothing tells when.
