@@ -230,6 +230,8 @@ my @faults = (
     $lond->control('close-all');
     is $world->ask('annarborl1', 'ping'), 'con_lost', 'lonCertificateDirectory vanishes: con_lost';
     ok $world->{keeper}->said(qr/annarborl1: cannot write a key file in \S+certs: No such file or directory/), '... and the log says why';
+    ok $world->{keeper}->said(qr/host is dead: authentication failed: no key file can be written in lonCertificateDirectory;/),
+        '... and what it means';
     rename $world->path('moved'), $world->path('certs') or die "rename: $!";
     $world->ask('annarborl1', 'reset_retries');
     is enciphered($world), 'the quick brown fox', '... until it is there again';
