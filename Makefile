@@ -104,7 +104,8 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux \
+	python3-prometheus-client mandoc man-db
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -130,6 +131,15 @@ $(BUILD)/deps-build: Makefile
 $(BUILD)/deps-test: Makefile
 	$(call install-packages,$(PACKAGES_TEST))
 
+# Unpacked, not installed: the package would start a Prometheus on this machine, and bring its web pages.
+PROMETHEUS := $(BUILD)/prometheus/promtool
+
+$(PROMETHEUS): | $(BUILD)/deps-test
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }
+	cd $(@D) && dpkg -x prometheus_*.deb . && mv usr/bin/prometheus usr/bin/promtool . && rm -r prometheus_*.deb usr etc lib var
+	touch $@
+
 deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages that are missing (as root)
 
 # --- What can be done -----------------------------------------------------------------------------
@@ -142,7 +152,7 @@ check: check-unit check-scenario check-system ## run every test (without root, a
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
 
-check-scenario: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
+check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
 
 check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts

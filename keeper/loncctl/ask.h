@@ -22,6 +22,10 @@ void *must(void *pointer);
  * caller owns. What goes wrong ends the program with a sentence and the exit code for it. */
 json_t *ask(const char *path, const char *line);
 
+/* The same for who goes on without a keeper: NULL when none answers, and then *why says in words
+ * why not; the text is not the caller's to free. */
+json_t *ask_or_why(const char *path, const char *line, const char **why);
+
 /* A question under way. */
 struct asking {
     int fd; /* to be watched for reading; -1: there is none under way */

@@ -238,6 +238,8 @@ static enum loncctl_exit run(struct options *options, int argc, char **argv)
     size_t name_words;
     char *word = argv[0];
     const struct verb *verb = verbs_find(argv, 1, &name_words);
+    if (verb != NULL && verb->run != NULL && (argc < 2 || strcmp(argv[1], "--help") != 0))
+        return (enum loncctl_exit)verb->run(options->socket, argc, argv);
     argv[0] = program_invocation_short_name; /* for getopt's messages */
     parse_options(options, argc, argv, verb == NULL || !verbs_take_rest(verb));
     /* The words are at the end now, but for the first. */

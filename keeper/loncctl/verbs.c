@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "keeper/loncctl/metrics.h"
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/view.h"
 
@@ -152,6 +153,15 @@ static const struct verb verbs[] = {
         .changes = true,
         .help = "store a request until it can be delivered",
         .more = "COMMAND is as for `send`. When it is done the request is on the disk.\n",
+    },
+    {
+        .name = "metrics",
+        .arguments = "",
+        .help = "the keeper's numbers for Prometheus, as OpenMetrics",
+        .more =
+            "--text is Prometheus's older format; --http answers one HTTP request for /metrics\n"
+            "on standard input, a socket: lonc-metrics.socket starts it so.\n",
+        .run = loncctl_metrics,
     },
     {
         .name = "reload",
