@@ -104,8 +104,8 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux \
-	python3-prometheus-client mandoc man-db
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
+	python3-prometheus-client
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages

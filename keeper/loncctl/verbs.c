@@ -62,7 +62,7 @@ static const struct verb verbs[] = {
     {
         .name = "events",
         .arguments = "",
-        .help = "follow what happens, as it happens, until interrupted",
+        .help = "follow what happens, until interrupted",
         .more = "One line an event; with --json one JSON object a line. Ends with 0 on an "
                 "interrupt, and\n"
                 "with 3 when the keeper goes.\n",
@@ -157,7 +157,7 @@ static const struct verb verbs[] = {
     {
         .name = "metrics",
         .arguments = "",
-        .help = "the keeper's numbers for Prometheus, as OpenMetrics",
+        .help = "the keeper's numbers, as OpenMetrics",
         .more =
             "--text is Prometheus's older format; --http answers one HTTP request for /metrics\n"
             "on standard input, a socket: lonc-metrics.socket starts it so.\n",
