@@ -115,11 +115,15 @@ for my $name (sort keys %page) {
 # --- Options, verbs, exit codes -------------------------------------------------------------------
 
 my %option; # of each program
+my ($listed) = run("$ENV{BUILD}/loncctl", '--list-verbs');
+my %usage = $listed =~ /^([a-z ]+)\t(.*)$/mg;
+my %verb = map { /^(\w+)/ ? ($1 => 1) : () } keys %usage;
 for my $name (sort keys %program) {
     my $page = $program{$name}{page};
     my $code = join '', map { contents($_) } @{$program{$name}{sources}};
     my ($help, $exit) = run("$ENV{BUILD}/$name", '--help');
     is $exit, 0, "$name --help";
+    $help .= join '', map { (run("$ENV{BUILD}/$name", split(' '), '--help'))[0] } keys %usage if $name eq 'loncctl';
     my $known = words($code =~ /\{"([\w-]+)", (?:no|required|optional)_argument/g);
     $option{$name} = {map { $_ => 1 } split ' ', $known};
     isnt $known, '', "... ($known)";
@@ -147,9 +151,6 @@ sub item_text {
     }
     return "$text$closing" =~ s/ \| /|/gr =~ s/ \.\.\./.../gr;
 }
-my ($listed) = run("$ENV{BUILD}/loncctl", '--list-verbs');
-my %usage = $listed =~ /^([a-z ]+)\t(.*)$/mg;
-my %verb = map { /^(\w+)/ ? ($1 => 1) : () } keys %usage;
 my $verbs_told = section('loncctl.1', 'VERBS THAT LOOK') . section('loncctl.1', 'VERBS THAT CHANGE SOMETHING');
 is join("\n", sort map { item_text($_) } $verbs_told =~ /^\.It (Cm .*)/mg), join("\n", sort map { "$_ $usage{$_}" =~ s/ $//r } keys %usage),
     'loncctl.1 has the verbs of loncctl, with their arguments';
