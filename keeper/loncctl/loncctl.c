@@ -232,14 +232,28 @@ static enum loncctl_exit obey(const struct options *options, char *const *words,
     return code;
 }
 
+/* A verb with options of its own. */
+static enum loncctl_exit run_itself(const struct options *options, const struct verb *verb,
+                                    int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) {
+            verbs_help(verb->name);
+            return LONCCTL_DONE;
+        }
+    if (options->json)
+        fail(LONCCTL_USAGE, verb->name, "what it shows is no JSON");
+    return (enum loncctl_exit)verb->run(options->socket, argc, argv);
+}
+
 /* The verb and what follows it; there may be options among it. */
 static enum loncctl_exit run(struct options *options, int argc, char **argv)
 {
     size_t name_words;
     char *word = argv[0];
     const struct verb *verb = verbs_find(argv, 1, &name_words);
-    if (verb != NULL && verb->run != NULL && (argc < 2 || strcmp(argv[1], "--help") != 0))
-        return (enum loncctl_exit)verb->run(options->socket, argc, argv);
+    if (verb != NULL && verb->run != NULL)
+        return run_itself(options, verb, argc, argv);
     argv[0] = program_invocation_short_name; /* for getopt's messages */
     parse_options(options, argc, argv, verb == NULL || !verbs_take_rest(verb));
     /* The words are at the end now, but for the first. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "keeper/loncctl/metrics.h"
+#include "keeper/loncctl/top.h"
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/view.h"
 
@@ -30,6 +31,15 @@ static const struct verb verbs[] = {
             "them (to be quoted). CON_LOST counts by cause; a + behind DEFERRED: at least so "
             "many.\n",
         .view = view_hosts,
+    },
+    {
+        .name = "top",
+        .arguments = "",
+        .help = "hosts on the whole screen, live, trouble first",
+        .more =
+            "Rate, latency and queue with graphs of the last minute; the keys are at the bottom.\n"
+            "Asks the keeper once a second, and waits for it where there is none.\n",
+        .run = loncctl_top,
     },
     {
         .name = "connections",
@@ -62,7 +72,7 @@ static const struct verb verbs[] = {
     {
         .name = "events",
         .arguments = "",
-        .help = "follow what happens, until interrupted",
+        .help = "follow what happens, as it happens",
         .more = "One line an event; with --json one JSON object a line. Ends with 0 on an "
                 "interrupt, and\n"
                 "with 3 when the keeper goes.\n",
@@ -108,7 +118,7 @@ static const struct verb verbs[] = {
         .name = "queue hold",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
-        .help = "keep deferred files from being delivered",
+        .help = "keep files from being delivered",
         .more = "Says how many files it was.\n",
         .view = view_files,
     },
@@ -124,7 +134,7 @@ static const struct verb verbs[] = {
         .name = "queue requeue",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
-        .help = "deliver files again that lond rejected",
+        .help = "deliver again what lond rejected",
         .more = "Says how many files it was.\n",
         .view = view_files,
     },
