@@ -10,6 +10,7 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
+SHAREDIR ?= $(PREFIX)/share/lonc-keeper
 
 # Where systemd looks; asked when something is installed, not before.
 systemd      = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
@@ -60,9 +61,9 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,$(LONCCTL) common/unix.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/reason.c)
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lbsd -lm
 
 $(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
 	$(if $(V),,@echo "  LINK  $@")
@@ -73,7 +74,8 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
-$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)))
+$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)) \
+	keeper/loncctl/html.c keeper/loncctl/words.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
@@ -174,6 +176,7 @@ UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target
 SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,$(UNITS)))
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
+	$(SHAREDIR)/lonc-grafana.json \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
 	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
 
@@ -184,6 +187,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
 	sed -i 's|/usr/sbin/|$(SBINDIR)/|g' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(filter %.service,$(UNITS)))) \
 		$(DESTDIR)$(LIBDIR)/lonc-host@.service
+	install -D -m 644 -t $(DESTDIR)$(SHAREDIR) units/lonc-grafana.json
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
 	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
 	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
@@ -195,7 +199,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 uninstall: ## stop it, and remove what install installed; settings stay
 	$(if $(DESTDIR),,-units/removed)
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
+	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(SHAREDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
 	$(if $(DESTDIR),,-systemctl daemon-reload && journalctl --update-catalog)
 
 DEB = $(BUILD)/lonc-keeper_$(VERSION)_$(shell dpkg --print-architecture).deb

@@ -17,6 +17,7 @@
 
 #include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/metrics.h"
+#include "keeper/loncctl/page.h"
 
 static const char help_text[] =
     "loncctl talks to lonc-keeper.\n"
@@ -218,6 +219,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[optind], "metrics") == 0)
         return loncctl_metrics(options.socket, argc - optind, argv + optind);
+    if (strcmp(argv[optind], "page") == 0)
+        return loncctl_page(options.socket, argc - optind, argv + optind);
     make_line(line, sizeof(line), argv + optind);
     json_t *value = ask(options.socket, line);
     enum loncctl_exit code = show(value, options.json);

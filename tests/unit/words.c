@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Numbers as people read them, and texts that stay texts in HTML.
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "keeper/loncctl/html.h"
+#include "keeper/loncctl/words.h"
+
+Test(words, a_count_has_its_thousands_apart)
+{
+    cr_expect_str_eq(words_count(0).text, "0");
+    cr_expect_str_eq(words_count(999).text, "999");
+    cr_expect_str_eq(words_count(1000).text, "1,000");
+    cr_expect_str_eq(words_count(1234567).text, "1,234,567");
+    cr_expect_str_eq(words_count(-123456).text, "-123,456");
+    cr_expect_str_eq(words_count(INT64_MIN).text, "-9,223,372,036,854,775,808");
+}
+
+Test(words, a_rate_is_as_exact_as_it_is_small)
+{
+    cr_expect_str_eq(words_rate(0).text, "0");
+    cr_expect_str_eq(words_rate(0.031).text, "0.03");
+    cr_expect_str_eq(words_rate(27.44).text, "27.4");
+    cr_expect_str_eq(words_rate(1234.5).text, "1,235");
+    cr_expect_str_eq(words_rate(NAN).text, "-");
+}
+
+Test(words, a_latency_is_in_milliseconds_below_one_second)
+{
+    cr_expect_str_eq(words_latency(0.00084).text, "0.8 ms");
+    cr_expect_str_eq(words_latency(0.0314).text, "31 ms");
+    cr_expect_str_eq(words_latency(0.9999).text, "1.0 s");
+    cr_expect_str_eq(words_latency(1.94).text, "1.9 s");
+    cr_expect_str_eq(words_latency(120).text, "120 s");
+    cr_expect_str_eq(words_latency(NAN).text, "-");
+}
+
+Test(words, a_duration_has_its_two_largest_units)
+{
+    cr_expect_str_eq(words_duration(0).text, "0 s");
+    cr_expect_str_eq(words_duration(-3).text, "0 s");
+    cr_expect_str_eq(words_duration(59.9).text, "59 s");
+    cr_expect_str_eq(words_duration(300).text, "5 min");
+    cr_expect_str_eq(words_duration(301).text, "5 min 1 s");
+    cr_expect_str_eq(words_duration(3601).text, "1 h");
+    cr_expect_str_eq(words_duration(93784).text, "1 d 2 h");
+}
+
+Test(words, a_date_is_local_time)
+{
+    setenv("TZ", "EST5", 1);
+    cr_expect_str_eq(words_date(0).text, "31 Dec 19:00");
+}
+
+/* noipa: else gcc sees the NULL, and warns. */
+__attribute__((noipa)) static char *html(const char *text)
+{
+    char *bytes;
+    size_t length;
+    FILE *to = open_memstream(&bytes, &length);
+    html_put(to, "<b class=\"%s\">%zu%% of %d</b>", text, (size_t)7, -1);
+    fclose(to);
+    return bytes;
+}
+
+Test(html, a_text_cannot_become_markup)
+{
+    char *bytes = html("<i a='b' c=\"d\">&amp;\n\x7f");
+    cr_expect_str_eq(bytes, "<b class=\"&lt;i a=&#39;b&#39; c=&quot;d&quot;&gt;&amp;amp;&#xFFFD;"
+                            "&#xFFFD;\">7% of -1</b>");
+    free(bytes);
+}
+
+Test(html, utf_8_stays_and_nothing_is_a_dash)
+{
+    char *bytes = html("Zürich €");
+    cr_expect_str_eq(bytes, "<b class=\"Zürich €\">7% of -1</b>");
+    free(bytes);
+    bytes = html(NULL);
+    cr_expect_str_eq(bytes, "<b class=\"-\">7% of -1</b>");
+    free(bytes);
+}
