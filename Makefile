@@ -11,6 +11,7 @@ SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
 SHAREDIR ?= $(PREFIX)/share/lonc-keeper
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # Where systemd looks; asked when something is installed, not before.
 systemd      = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
@@ -63,7 +64,7 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 
 $(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/reason.c)
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lbsd -lm
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo -lbsd -lm
 
 $(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
 	$(if $(V),,@echo "  LINK  $@")
@@ -75,9 +76,9 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
 $(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)) \
-	keeper/loncctl/html.c keeper/loncctl/words.c)
+	$(filter-out keeper/loncctl/loncctl.c,$(LONCCTL)))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares -lncursesw -ltinfo -lm
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
 	$(if $(V),,@echo "  LINK  $@")
@@ -103,9 +104,9 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 # --- What the machine must have -------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev pkgconf
+PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base python3-prometheus-client
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux python3-prometheus-client chromium
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -178,6 +179,7 @@ INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBD
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SHAREDIR)/lonc-grafana.json \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
+	$(COMPLETIONDIR)/loncctl \
 	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
 
 install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
@@ -191,6 +193,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
 	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
 	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
+	install -D -m 644 units/loncctl.bash-completion $(DESTDIR)$(COMPLETIONDIR)/loncctl
 	if [ $(SYSTEMD_VERSION) -ge 255 ]; then for socket in $(SOCKETS); do \
 		install -D -m 644 units/lonc-poll-limit.conf $(DESTDIR)$(UNITDIR)/$$socket.d/10-poll-limit.conf; \
 	done; fi

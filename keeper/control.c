@@ -314,6 +314,8 @@ void control_free(struct control *control)
     log_also_to(LOG_ALSO_EVENTS, NULL);
     LIST_FOREACH_SAFE (client, &control->clients, link, next) {
         client->question.later = false; /* nobody is left who could answer */
+        if (client->fd >= 0 && buffer_length(&client->out) > 0)
+            (void)buffer_send(&client->out, client->fd); /* the last event, as that we leave */
         if (client->fd >= 0)
             end(client);
         else

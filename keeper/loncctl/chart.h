@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "keeper/loncctl/words.h"
+#include "keeper/loncctl/display.h"
 
 /* More samples than the keeper keeps of anything; the newest are drawn. */
 #define CHART_SAMPLES 256
@@ -22,10 +22,10 @@ struct chart_line {
 };
 
 struct chart {
-    const char *title;                /* "Requests a second" */
-    const char *span;                 /* "last hour" */
-    struct words (*in_words)(double); /* its values */
-    size_t samples;                   /* of each line */
+    const char *title;               /* "Requests a second" */
+    const char *span;                /* "last hour" */
+    struct word (*in_words)(double); /* its values */
+    size_t samples;                  /* of each line */
     int line_count;
     bool logarithmic; /* else a few large values make a line of all others */
     struct chart_line lines[CHART_LINES];

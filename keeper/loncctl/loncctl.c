@@ -1,178 +1,138 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * loncctl, the administrator's hand: it sends one line to the keeper's control socket and shows the
- * JSON value that comes back, as it is (--json) or for people.
+ * JSON value that comes back, as it is (--json) or for people. What it can say is in verbs.c.
  *
- *     loncctl [--socket PATH] [--json] status | connections HOST | reload | retry HOST|ALL
+ *     loncctl [--socket PATH] [--json] VERB [ARGUMENT...]
  *
  * Exit codes: 0 done; 1 the keeper says no, and why; 2 wrong usage; 3 no keeper answers.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "keeper/loncctl/ask.h"
-#include "keeper/loncctl/metrics.h"
-#include "keeper/loncctl/page.h"
+#include "keeper/loncctl/terminal.h"
+#include "keeper/loncctl/verbs.h"
+#include "keeper/loncctl/view.h"
 
-static const char help_text[] =
-    "loncctl talks to lonc-keeper.\n"
-    "\n"
-    "usage: loncctl [--socket PATH] [--json] VERB\n"
-    "\n"
-    "  status           how the keeper and its hosts are\n"
-    "  connections HOST the host's connections, and how they are authenticated\n"
-    "  reload           read settings and tables again; what is wrong is said and changes nothing\n"
-    "  retry HOST|ALL   try a host that is in trouble now\n"
-    "\n"
-    "  --socket PATH    the control socket (/run/lonc/control.sock)\n"
-    "  --json           the keeper's answer as it is\n"
-    "\n"
-    "Exit codes: 0 done, 1 the keeper says no, 2 wrong usage, 3 no keeper answers.\n";
+/* Digits of a number that come back as they went out: the keeper sends fewer. */
+#define JSON_FORM JSON_REAL_PRECISION(15)
+
+struct options {
+    const char *socket;
+    bool json, help;
+};
+
+/* --- Help ------------------------------------------------------------------------------------- */
+
+static void print_help(FILE *out)
+{
+    fputs("loncctl talks to lonc-keeper.\n"
+          "\n"
+          "usage: loncctl [--socket PATH] [--json] VERB [ARGUMENT...]\n"
+          "       loncctl VERB --help\n"
+          "\n"
+          "To look:\n",
+          out);
+    verbs_summary(out, false);
+    fputs("\nTo act, for root and the keeper's user:\n", out);
+    verbs_summary(out, true);
+    fputs("\n"
+          "  --socket PATH   the control socket (/run/lonc/control.sock)\n"
+          "  --json          the keeper's answer as it is\n"
+          "  --list-verbs    the verbs and their arguments, for programs\n"
+          "  --version       the version\n"
+          "\n"
+          "Exit codes: 0 done, 1 the keeper says no, 2 wrong usage, 3 no keeper answers.\n",
+          out);
+}
 
 /* --- Showing ---------------------------------------------------------------------------------- */
 
-static json_int_t integer(const json_t *object, const char *key)
+/* Control characters stand as \uNNNN in JSON anyway; what else a terminal might obey does here. */
+static void print_json(const json_t *value, size_t flags)
 {
-    return json_integer_value(json_object_get(object, key));
+    json_dumpf(value, stdout, flags | JSON_FORM | (terminal.present ? JSON_ENSURE_ASCII : 0));
+    putchar('\n');
 }
 
-/* "3 d 4 h", "12 min", "5 s": the two largest units that say something. */
-static void print_duration(double seconds)
+/* Whether the keeper said no. */
+static bool is_refusal(const json_t *value)
 {
-    long s = (long)seconds;
-    if (s >= 86400)
-        printf("%ld d %ld h", s / 86400, s % 86400 / 3600);
-    else if (s >= 3600)
-        printf("%ld h %ld min", s / 3600, s % 3600 / 60);
-    else if (s >= 60)
-        printf("%ld min %ld s", s / 60, s % 60);
-    else
-        printf("%ld s", s);
+    return json_is_false(json_object_get(value, "ok"));
 }
 
-static void print_trouble(const json_t *trouble)
+static void print_errors(const json_t *refusal)
 {
-    const json_t *dead_for = json_object_get(trouble, "dead_for");
-    const json_t *address;
+    const json_t *error;
     size_t i;
-    printf("  %-24s %-8s %s", json_string_value(json_object_get(trouble, "id")),
-           json_string_value(json_object_get(trouble, "state")),
-           json_string_value(json_object_get(trouble, "reason")));
-    if (json_object_get(trouble, "detail") != NULL)
-        printf(" (%s)", json_string_value(json_object_get(trouble, "detail")));
-    if (dead_for != NULL) {
-        fputs(", for ", stdout);
-        print_duration(json_real_value(dead_for));
-    }
-    fputs(", next attempt in ", stdout);
-    print_duration(json_real_value(json_object_get(trouble, "next_attempt_in")));
-    json_array_foreach(json_object_get(trouble, "addresses"), i, address)
-        printf("%s %s", i == 0 ? ", at" : "", json_string_value(address));
-    putchar('\n');
-}
-
-static void print_con_lost(const json_t *causes)
-{
-    const char *reason;
-    json_t *count;
-    json_object_foreach((json_t *)(uintptr_t)causes, reason, count)
-        printf("  con_lost  %-18s %lld\n", reason, (long long)json_integer_value(count));
-}
-
-static void print_status(const json_t *status)
-{
-    const json_t *hosts = json_object_get(status, "hosts");
-    printf("lonc-keeper %s, process %lld, up for ",
-           json_string_value(json_object_get(status, "version")),
-           (long long)integer(status, "pid"));
-    print_duration(json_real_value(json_object_get(status, "up_for")));
-    putchar('\n');
-    if (!json_is_true(json_object_get(status, "configured")))
-        puts("  NO VALID CONFIGURATION: every request is answered con_lost; see lonc-keeper "
-             "--check");
-    printf("  hosts     %lld: %lld healthy, %lld failing, %lld dead\n",
-           (long long)integer(hosts, "total"), (long long)integer(hosts, "healthy"),
-           (long long)integer(hosts, "failing"), (long long)integer(hosts, "dead"));
-    printf("  requests  %lld, of which %lld got lond's reply\n",
-           (long long)integer(status, "requests"), (long long)integer(status, "replies"));
-    print_con_lost(json_object_get(status, "con_lost"));
-    printf("  waiting   %lld queued, %lld deferred\n", (long long)integer(status, "queued"),
-           (long long)integer(status, "deferred"));
-    const json_t *trouble = json_object_get(hosts, "trouble");
-    if (json_array_size(trouble) > 0)
-        puts("\nHosts that want attention:");
-    for (size_t i = 0; i < json_array_size(trouble); i++)
-        print_trouble(json_array_get(trouble, i));
-}
-
-static const char *text(const json_t *object, const char *key)
-{
-    const char *value = json_string_value(json_object_get(object, key));
-    return value != NULL ? value : "-";
-}
-
-static void print_connections(const json_t *connections)
-{
-    printf("%-22s %-9s %-8s %s\n", "STATE", "MODE", "TLS", "IN USE");
-    for (size_t i = 0; i < json_array_size(connections); i++) {
-        const json_t *connection = json_array_get(connections, i);
-        printf("%-22s %-9s %-8s %s\n", text(connection, "state"), text(connection, "mode"),
-               text(connection, "tls"),
-               json_is_true(json_object_get(connection, "busy")) ? "yes" : "no");
+    json_array_foreach(json_object_get(refusal, "errors"), i, error)
+    {
+        const char *text = json_string_value(error);
+        char *clean = display_clean(text != NULL ? text : "", json_string_length(error));
+        fprintf(stderr, "%s\n", clean);
+        free(clean);
     }
 }
 
-/* The verdict of a verb that does something. */
-static enum loncctl_exit print_verdict(const json_t *verdict)
+static enum loncctl_exit show(const struct verb *verb, const json_t *value, bool as_json)
 {
-    const json_t *errors = json_object_get(verdict, "errors");
-    for (size_t i = 0; i < json_array_size(errors); i++)
-        fprintf(stderr, "%s\n", json_string_value(json_array_get(errors, i)));
-    return json_is_true(json_object_get(verdict, "ok")) ? LONCCTL_DONE : LONCCTL_NO;
+    bool refused = is_refusal(value);
+    if (as_json)
+        print_json(value, JSON_INDENT(2));
+    else if (refused)
+        print_errors(value);
+    else if (verb->view != NULL)
+        verb->view(value);
+    return refused ? LONCCTL_NO : LONCCTL_DONE;
 }
 
-static enum loncctl_exit show(const json_t *value, bool as_json)
+/* --- A stream --------------------------------------------------------------------------------- */
+
+struct stream {
+    const struct verb *verb;
+    bool json;
+    enum loncctl_exit code;
+};
+
+/* A line of the stream; the keeper may say no in the first. */
+static bool show_line(void *argument, const char *line)
 {
-    bool is_verdict = json_object_get(value, "ok") != NULL;
-    if (as_json) {
-        json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        putchar('\n');
-        return is_verdict && !json_is_true(json_object_get(value, "ok")) ? LONCCTL_NO
-                                                                         : LONCCTL_DONE;
-    }
-    if (is_verdict)
-        return print_verdict(value);
-    const json_t *connections = json_object_get(value, "connections");
-    if (json_is_array(connections))
-        print_connections(connections);
+    struct stream *stream = argument;
+    json_t *value = json_loads(line, 0, NULL);
+    if (value == NULL)
+        fail(LONCCTL_UNREACHABLE, stream->verb->name, "what came is no JSON");
+    if (stream->json)
+        print_json(value, JSON_COMPACT);
+    else if (is_refusal(value))
+        print_errors(value);
     else
-        print_status(value);
-    return LONCCTL_DONE;
+        stream->verb->view(value);
+    if (is_refusal(value))
+        stream->code = LONCCTL_NO;
+    json_decref(value);
+    return fflush(stdout) == 0 && stream->code == LONCCTL_DONE;
 }
 
 /* --- The command line ------------------------------------------------------------------------- */
 
-struct options {
-    const char *socket;
-    bool json;
-};
-
-static void parse_options(struct options *options, int argc, char **argv)
+/* Takes the options off, and leaves optind at the first word. With `all`, also those behind words.
+ */
+static void parse_options(struct options *options, int argc, char **argv, bool all)
 {
     static const struct option known[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+        {"list-verbs", no_argument, NULL, 'l'},   {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option;
-    while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
+    optind = 0; /* start anew: it is called for what stands before the verb, and behind it */
+    while ((option = getopt_long(argc, argv, all ? "" : "+", known, NULL)) != -1) {
         switch (option) {
         case 's':
             options->socket = optarg;
@@ -180,50 +140,135 @@ static void parse_options(struct options *options, int argc, char **argv)
         case 'j':
             options->json = true;
             break;
+        case 'l':
+            verbs_list(stdout);
+            exit(LONCCTL_DONE);
         case 'V':
             puts("loncctl " LONC_VERSION);
             exit(LONCCTL_DONE);
         case 'h':
-            fputs(help_text, stdout);
-            exit(LONCCTL_DONE);
+            options->help = true;
+            break;
         default:
             exit(LONCCTL_USAGE);
         }
     }
 }
 
-/* The verb and its argument as the line to send. */
-static void make_line(char *line, size_t size, char **words)
+/* One line of standard input. The caller frees it. */
+static char *read_command(void)
 {
-    size_t at = 0;
-    for (; *words != NULL; words++) {
-        if (strpbrk(*words, " \n") != NULL)
-            fail(LONCCTL_USAGE, *words, "blanks and line feeds are not allowed");
-        int n = snprintf(line + at, size - at, "%s%s", at > 0 ? " " : "", *words);
-        if (n < 0 || (size_t)n >= size - at - 1)
-            fail(LONCCTL_USAGE, *words, "too long");
-        at += (size_t)n;
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length = getline(&line, &size, stdin);
+    if (length < 0)
+        fail(LONCCTL_USAGE, "standard input", "there is no line");
+    if (length > 0 && line[length - 1] == '\n')
+        line[--length] = '\0';
+    if (strlen(line) != (size_t)length)
+        fail(LONCCTL_USAGE, "standard input", "a NUL byte cannot be sent");
+    return line;
+}
+
+/* The words as the line to send, which the caller frees. Those from `opaque` on may have blanks,
+ * and may be a "-". */
+static char *make_line(char *const *words, size_t count, size_t opaque)
+{
+    char *line = NULL;
+    size_t size;
+    FILE *out = must(open_memstream(&line, &size));
+    for (size_t i = 0; i < count; i++) {
+        char *read =
+            i == opaque && i + 1 == count && strcmp(words[i], "-") == 0 ? read_command() : NULL;
+        if (*words[i] == '\0' || strpbrk(words[i], i < opaque ? " \n" : "\n") != NULL)
+            fail(LONCCTL_USAGE, words[i], "blanks and line feeds are not allowed");
+        fprintf(out, "%s%s", i > 0 ? " " : "", read != NULL ? read : words[i]);
+        free(read);
     }
-    line[at] = '\n';
-    line[at + 1] = '\0';
+    fputc('\n', out);
+    fclose(out);
+    return must(line);
+}
+
+/* Its own reader has gone: nobody is left to be told. */
+static enum loncctl_exit finish(enum loncctl_exit code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (errno != EPIPE)
+        fail(LONCCTL_NO, "standard output", strerror(errno));
+    return code;
+}
+
+static enum loncctl_exit talk(const struct options *options, const struct verb *verb,
+                              const char *line)
+{
+    if (verb->streams) {
+        struct stream stream = {.verb = verb, .json = options->json};
+        follow(options->socket, line, show_line, &stream);
+        return stream.code;
+    }
+    json_t *value = ask(options->socket, line);
+    enum loncctl_exit code = show(verb, value, options->json);
+    json_decref(value);
+    return code;
+}
+
+/* What the words, options taken off, ask for. */
+static enum loncctl_exit obey(const struct options *options, char *const *words, size_t count)
+{
+    size_t name_words;
+    const struct verb *verb = verbs_find(words, count, &name_words);
+    if (options->help && verbs_help(verb != NULL ? verb->name : words[0]))
+        return LONCCTL_DONE;
+    if (verb == NULL || !verbs_accept(verb, count - name_words)) {
+        if (!verbs_usage(stderr, words[0]))
+            fail(LONCCTL_USAGE, words[0], "there is no such verb; see loncctl --help");
+        return LONCCTL_USAGE;
+    }
+    char *line = make_line(words, count, verbs_take_rest(verb) ? name_words + 1 : count);
+    enum loncctl_exit code = talk(options, verb, line);
+    free(line);
+    return code;
+}
+
+/* A verb with options of its own. */
+static enum loncctl_exit run_itself(const struct options *options, const struct verb *verb,
+                                    int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) {
+            verbs_help(verb->name);
+            return LONCCTL_DONE;
+        }
+    if (options->json)
+        fail(LONCCTL_USAGE, verb->name, "what it shows is no JSON");
+    return (enum loncctl_exit)verb->run(options->socket, argc, argv);
+}
+
+/* The verb and what follows it; there may be options among it. */
+static enum loncctl_exit run(struct options *options, int argc, char **argv)
+{
+    size_t name_words;
+    char *word = argv[0];
+    const struct verb *verb = verbs_find(argv, 1, &name_words);
+    if (verb != NULL && verb->run != NULL)
+        return run_itself(options, verb, argc, argv);
+    argv[0] = program_invocation_short_name; /* for getopt's messages */
+    parse_options(options, argc, argv, verb == NULL || !verbs_take_rest(verb));
+    /* The words are at the end now, but for the first. */
+    argv[optind - 1] = word;
+    return obey(options, argv + optind - 1, (size_t)(argc - optind + 1));
 }
 
 int main(int argc, char **argv)
 {
     struct options options = {.socket = "/run/lonc/control.sock"};
-    char line[1024];
-    parse_options(&options, argc, argv);
+    terminal_setup();
+    parse_options(&options, argc, argv, false);
     if (optind == argc) {
-        fputs(help_text, stderr);
-        return LONCCTL_USAGE;
+        print_help(options.help ? stdout : stderr);
+        return options.help ? LONCCTL_DONE : LONCCTL_USAGE;
     }
-    if (strcmp(argv[optind], "metrics") == 0)
-        return loncctl_metrics(options.socket, argc - optind, argv + optind);
-    if (strcmp(argv[optind], "page") == 0)
-        return loncctl_page(options.socket, argc - optind, argv + optind);
-    make_line(line, sizeof(line), argv + optind);
-    json_t *value = ask(options.socket, line);
-    enum loncctl_exit code = show(value, options.json);
-    json_decref(value);
-    return (int)code;
+    return (int)finish(run(&options, argc - optind, argv + optind));
 }

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <locale.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,10 +16,10 @@
 #include "common/config.h"
 #include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/chart.h"
+#include "keeper/loncctl/display.h"
 #include "keeper/loncctl/html.h"
 #include "keeper/loncctl/page.h"
 #include "keeper/loncctl/page_parts.h"
-#include "keeper/loncctl/words.h"
 
 /* Hosts with deferred transactions that are named; those with most of them. */
 #define DEFERRED_HOSTS_MAX 20
@@ -32,12 +31,6 @@ struct answers {
     json_t *status, *hosts, *history, *queue;
     const char *why; /* NULL, or why one of them is not there: then none is shown */
 };
-
-double page_number(const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
 
 void page_section(FILE *to, const char *id, const char *heading)
 {
@@ -66,23 +59,23 @@ static void put_head(FILE *to, const char *server)
 static void put_verdict(FILE *to, const struct answers *answers)
 {
     const json_t *hosts = json_object_get(answers->status, "hosts");
-    json_int_t total = page_integer(hosts, "total"), dead = page_integer(hosts, "dead");
+    json_int_t total = field_integer(hosts, "total"), dead = field_integer(hosts, "dead");
     if (answers->why != NULL)
         html_put(to, "<p class=\"verdict d\"><b>No keeper answers:</b> %s", answers->why);
-    else if (!json_is_true(json_object_get(answers->status, "configured")))
+    else if (!field_true(answers->status, "configured"))
         fputs("<p class=\"verdict d\"><b>The configuration is not valid:</b> every request is "
               "answered con_lost. <code>lonc-keeper --check</code> says what is wrong.",
               to);
     else if (dead > 0)
         html_put(to, "<p class=\"verdict d\"><b>%s of %s hosts %s dead</b> and cannot be reached.",
-                 words_count(dead).text, words_count(total).text, dead == 1 ? "is" : "are");
-    else if (page_integer(hosts, "failing") > 0)
+                 display_count(dead).text, display_count(total).text, dead == 1 ? "is" : "are");
+    else if (field_integer(hosts, "failing") > 0)
         html_put(to, "<p class=\"verdict f\"><b>No host is dead;</b> %s %s.",
-                 words_count(page_integer(hosts, "failing")).text,
-                 page_integer(hosts, "failing") == 1 ? "is failing" : "are failing");
+                 display_count(field_integer(hosts, "failing")).text,
+                 field_integer(hosts, "failing") == 1 ? "is failing" : "are failing");
     else
         html_put(to, "<p class=\"verdict h\"><b>All is well:</b> no host of %s is in trouble.",
-                 words_count(total).text);
+                 display_count(total).text);
     fputs("\n", to);
 }
 
@@ -124,30 +117,30 @@ static void put_tiles(FILE *to, const json_t *status)
 {
     const json_t *latency = json_object_get(status, "latency");
     const json_t *connections = json_object_get(status, "connections");
-    json_int_t requests = page_integer(status, "requests");
-    json_int_t lost = requests - page_integer(status, "replies");
-    double rate = page_number(status, "rate");
+    json_int_t requests = field_integer(status, "requests");
+    json_int_t lost = requests - field_integer(status, "replies");
+    double rate = field_number(status, "rate");
     char text[120];
     page_section(to, "now", "Now");
     fputs("<dl class=tiles>\n", to);
-    put_tile(to, "Requests a second", words_rate(rate).text, "in the last minute");
+    put_tile(to, "Requests a second", display_rate(rate).text, "in the last minute");
     snprintf(text, sizeof(text), "for half of them; %s for 99 %%",
-             words_latency(page_number(latency, "p99")).text);
-    put_tile(to, "Latency", words_latency(page_number(latency, "p50")).text, text);
-    put_tile(to, "Queued", words_count(page_integer(status, "queued")).text,
+             display_latency(field_number(latency, "p99")).text);
+    put_tile(to, "Latency", display_latency(field_number(latency, "p50")).text, text);
+    put_tile(to, "Queued", display_count(field_integer(status, "queued")).text,
              "requests wait for a connection");
-    put_tile(to, "Deferred", words_count(page_integer(status, "deferred")).text,
+    put_tile(to, "Deferred", display_count(field_integer(status, "deferred")).text,
              "transactions wait for their host");
     snprintf(text, sizeof(text), "%s busy, %s being opened",
-             words_count(page_integer(connections, "busy")).text,
-             words_count(page_integer(connections, "opening")).text);
+             display_count(field_integer(connections, "busy")).text,
+             display_count(field_integer(connections, "opening")).text);
     put_tile(to, "Connections",
-             words_count(page_integer(connections, "busy") + page_integer(connections, "idle") +
-                         page_integer(connections, "opening"))
+             display_count(field_integer(connections, "busy") + field_integer(connections, "idle") +
+                           field_integer(connections, "opening"))
                  .text,
              text);
-    snprintf(text, sizeof(text), "of %s requests", words_count(requests).text);
-    put_tile(to, "No reply", words_count(lost).text, text);
+    snprintf(text, sizeof(text), "of %s requests", display_count(requests).text);
+    put_tile(to, "No reply", display_count(lost).text, text);
     fputs("</dl></section>\n", to);
 }
 
@@ -159,12 +152,12 @@ static void fill_line(struct chart_line *line, const char *name, const json_t *s
 {
     line->name = name;
     for (size_t i = 0; from + i + 1 < json_array_size(samples) && i < CHART_SAMPLES; i++)
-        line->values[i] = page_number(json_array_get(samples, from + i), key) / divisor;
+        line->values[i] = field_number(json_array_get(samples, from + i), key) / divisor;
 }
 
-static struct words in_queue(double queued)
+static struct word in_queue(double queued)
 {
-    return words_count(isnan(queued) ? 0 : (long long)queued);
+    return display_count(isnan(queued) ? 0 : (long long)queued);
 }
 
 /* The last sample is still being counted, and would look like a fall: it is left out. */
@@ -172,17 +165,17 @@ static void put_history_of(FILE *to, const json_t *part, const char *span)
 {
     static struct chart chart; /* 4 KiB */
     const json_t *samples = json_object_get(part, "samples");
-    double seconds = page_number(part, "span");
+    double seconds = field_number(part, "span");
     size_t count = json_array_size(samples) > 0 ? json_array_size(samples) - 1 : 0;
     size_t from = count > CHART_SAMPLES ? count - CHART_SAMPLES : 0;
-    chart = (struct chart){.title = "Requests a second", .span = span, .in_words = words_rate};
+    chart = (struct chart){.title = "Requests a second", .span = span, .in_words = display_rate};
     chart.samples = count - from;
     chart.line_count = 2;
     fill_line(&chart.lines[0], "all", samples, from, "requests", seconds);
     fill_line(&chart.lines[1], "con_lost", samples, from, "con_lost", seconds);
     chart_put(to, &chart);
     chart.title = "Latency";
-    chart.in_words = words_latency;
+    chart.in_words = display_latency;
     chart.logarithmic = true;
     fill_line(&chart.lines[0], "half", samples, from, "p50", 1);
     fill_line(&chart.lines[1], "99 %", samples, from, "p99", 1);
@@ -212,7 +205,8 @@ static void put_bar(FILE *to, const char *name, json_int_t count, json_int_t mos
     html_put(to,
              "<tr><th scope=row>%s<td class=n>%s<td class=bar aria-hidden=\"true\">"
              "<i style=\"width:%d%%\"></i>\n",
-             name, words_count(count).text, most > 0 ? (int)((100 * count + most - 1) / most) : 0);
+             name, display_count(count).text,
+             most > 0 ? (int)((100 * count + most - 1) / most) : 0);
 }
 
 static void put_ages(FILE *to, const json_t *hosts, const json_t *bounds)
@@ -234,11 +228,11 @@ static void put_ages(FILE *to, const json_t *hosts, const json_t *bounds)
         double low = json_number_value(json_array_get(bounds, c - 1));
         double high = json_number_value(json_array_get(bounds, c));
         if (c == 0)
-            snprintf(name, sizeof(name), "under %s", words_duration(high).text);
+            snprintf(name, sizeof(name), "under %s", display_age(high).text);
         else if (c + 1 < classes)
-            snprintf(name, sizeof(name), "to %s", words_duration(high).text);
+            snprintf(name, sizeof(name), "to %s", display_age(high).text);
         else
-            snprintf(name, sizeof(name), "over %s", words_duration(low).text);
+            snprintf(name, sizeof(name), "over %s", display_age(low).text);
         put_bar(to, name, ages[c], most);
     }
     fputs("</table>\n", to);
@@ -246,17 +240,15 @@ static void put_ages(FILE *to, const json_t *hosts, const json_t *bounds)
 
 static int compare_files(const void *a, const void *b)
 {
-    json_int_t one = page_integer(*(json_t *const *)a, "files");
-    json_int_t other = page_integer(*(json_t *const *)b, "files");
+    json_int_t one = field_integer(*(json_t *const *)a, "files");
+    json_int_t other = field_integer(*(json_t *const *)b, "files");
     return (other > one) - (other < one);
 }
 
 static void put_deferred_hosts(FILE *to, const json_t *hosts)
 {
     size_t count = json_array_size(hosts);
-    json_t **sorted = calloc(count + 1, sizeof(*sorted));
-    if (sorted == NULL)
-        return;
+    json_t **sorted = must(calloc(count + 1, sizeof(json_t *)));
     for (size_t i = 0; i < count; i++)
         sorted[i] = json_array_get(hosts, i);
     qsort(sorted, count, sizeof(*sorted), compare_files);
@@ -267,15 +259,15 @@ static void put_deferred_hosts(FILE *to, const json_t *hosts)
           "<th scope=col class=n>Corrupt<tbody>\n",
           to);
     for (size_t i = 0; i < count && i < DEFERRED_HOSTS_MAX; i++) {
-        double oldest = page_number(sorted[i], "oldest");
+        double oldest = field_number(sorted[i], "oldest");
         html_put(to,
                  "<tr><th scope=row>%s<td class=n>%s<td>%s<td class=n>%s<td class=n>%s<td "
                  "class=n>%s\n",
-                 page_text(sorted[i], "host"), words_count(page_integer(sorted[i], "files")).text,
-                 isnan(oldest) ? "-" : words_duration(oldest).text,
-                 words_count(page_integer(sorted[i], "held")).text,
-                 words_count(page_integer(sorted[i], "rejected")).text,
-                 words_count(page_integer(sorted[i], "corrupt")).text);
+                 field_text(sorted[i], "host"),
+                 display_count(field_integer(sorted[i], "files")).text, display_age(oldest).text,
+                 display_count(field_integer(sorted[i], "held")).text,
+                 display_count(field_integer(sorted[i], "rejected")).text,
+                 display_count(field_integer(sorted[i], "corrupt")).text);
     }
     fputs("</table></div>", to);
     if (count > DEFERRED_HOSTS_MAX)
@@ -328,8 +320,8 @@ static void put_footer(FILE *to, const json_t *status)
         html_put(to,
                  "<p>lonc-keeper %s, process %s, up for %s. <code>loncctl status</code> and "
                  "<code>loncctl top</code> show the same in a terminal.",
-                 page_text(status, "version"), words_count(page_integer(status, "pid")).text,
-                 words_duration(json_number_value(json_object_get(status, "up_for"))).text);
+                 field_text(status, "version"), display_count(field_integer(status, "pid")).text,
+                 display_age(field_number(status, "up_for")).text);
     fputs("</footer>\n</body>\n</html>\n", to);
 }
 
@@ -451,8 +443,6 @@ int loncctl_page(const char *socket, int argc, char **argv)
     }
     if (argc - optind > 1)
         fail(LONCCTL_USAGE, argv[optind + 1], "there is one page only");
-    /* A number's point must be a point, whatever language the rest of loncctl speaks. */
-    setlocale(LC_NUMERIC, "C");
     if (optind == argc)
         find_page(standard, sizeof(standard), config);
     struct answers answers = ask_all(socket);

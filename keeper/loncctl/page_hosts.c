@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keeper/loncctl/ask.h"
+#include "keeper/loncctl/display.h"
 #include "keeper/loncctl/html.h"
 #include "keeper/loncctl/page_parts.h"
-#include "keeper/loncctl/words.h"
 #include "keeper/reason.h"
 
 /* Past this many, the tiles of the grid have no room for names. */
@@ -33,19 +34,19 @@ static const struct {
 
 static enum look look_of(const json_t *host)
 {
-    const char *state = page_text(host, "state");
+    const char *state = field_text(host, "state");
     if (state != NULL && strcmp(state, "dead") == 0)
         return LOOK_DEAD;
     if (state != NULL && strcmp(state, "failing") == 0)
         return LOOK_FAILING;
-    return json_is_true(json_object_get(host, "paused")) ? LOOK_PAUSED : LOOK_HEALTHY;
+    return field_true(host, "paused") ? LOOK_PAUSED : LOOK_HEALTHY;
 }
 
 /* "dead", "dead, paused" */
 static void put_state(FILE *to, const json_t *host)
 {
     enum look look = look_of(host);
-    bool paused = json_is_true(json_object_get(host, "paused"));
+    bool paused = field_true(host, "paused");
     html_put(to, "<b class=\"state %s\"><span aria-hidden=\"true\">%s </span>%s%s</b>",
              looks[look].class, looks[look].sign, looks[look].word,
              paused && look != LOOK_PAUSED ? ", paused" : "");
@@ -68,30 +69,30 @@ static void put_trouble_row(FILE *to, const json_t *host, time_t written)
     const json_t *next = json_object_get(host, "next_attempt_in");
     const json_t *address;
     size_t i;
-    html_put(to, "<tr role=row><th scope=row role=rowheader>%s<small>%s", page_text(host, "id"),
-             page_text(host, "name"));
+    html_put(to, "<tr role=row><th scope=row role=rowheader>%s<small>%s", field_text(host, "id"),
+             field_text(host, "name"));
     json_array_foreach(json_object_get(host, "addresses"), i, address)
         html_put(to, " · %s", json_string_value(address));
     fputs("</small><td role=cell>", to);
     put_state(to, host);
-    if (page_text(host, "reason") != NULL)
-        html_put(to, " %s", reason_in_words(page_text(host, "reason")));
-    if (page_text(host, "detail") != NULL)
-        html_put(to, "<small>%s</small>", page_text(host, "detail"));
+    if (field_text(host, "reason") != NULL)
+        html_put(to, " %s", reason_in_words(field_text(host, "reason")));
+    if (field_text(host, "detail") != NULL)
+        html_put(to, "<small>%s</small>", field_text(host, "detail"));
     fputs("<td role=cell>", to);
     if (dead_for != NULL) {
         double seconds = json_number_value(dead_for);
-        html_put(to, "%s<small>for %s</small>", words_date((double)written - seconds).text,
-                 words_duration(seconds).text);
+        html_put(to, "%s<small>for %s</small>", display_date((double)written - seconds).text,
+                 display_age(seconds).text);
     }
     if (next != NULL)
         html_put(to, "<small>next attempt within %s</small>",
-                 words_duration(json_number_value(next) + 1).text);
+                 display_age(json_number_value(next) + 1).text);
     html_put(
         to,
         "<td role=cell class=n data-name=Queued>%s<td role=cell class=n data-name=Deferred>%s\n",
-        words_count(page_integer(host, "queued")).text,
-        words_count(page_integer(host, "deferred")).text);
+        display_count(field_integer(host, "queued")).text,
+        display_count(field_integer(host, "deferred")).text);
 }
 
 /* Dead ones first, those longest dead before others; then failing, then paused; then by name. */
@@ -99,12 +100,11 @@ static int compare_trouble(const void *a, const void *b)
 {
     const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
     int difference = (int)look_of(one) - (int)look_of(other);
-    double one_for = json_number_value(json_object_get(one, "dead_for"));
-    double other_for = json_number_value(json_object_get(other, "dead_for"));
+    double one_for = field_number(one, "dead_for"), other_for = field_number(other, "dead_for");
     if (difference == 0)
         difference = (other_for > one_for) - (other_for < one_for);
-    if (difference == 0 && page_text(one, "id") != NULL && page_text(other, "id") != NULL)
-        difference = strcmp(page_text(one, "id"), page_text(other, "id"));
+    if (difference == 0 && field_text(one, "id") != NULL && field_text(other, "id") != NULL)
+        difference = strcmp(field_text(one, "id"), field_text(other, "id"));
     return difference;
 }
 
@@ -142,8 +142,8 @@ static void put_trouble(FILE *to, json_t *const *trouble, size_t count, time_t w
 void page_trouble(FILE *to, const json_t *hosts, time_t written)
 {
     size_t count = 0, total = json_array_size(hosts);
-    json_t **trouble = calloc(total + 1, sizeof(json_t *));
-    for (size_t i = 0; trouble != NULL && i < total; i++)
+    json_t **trouble = must(calloc(total + 1, sizeof(json_t *)));
+    for (size_t i = 0; i < total; i++)
         if (look_of(json_array_get(hosts, i)) != LOOK_HEALTHY)
             trouble[count++] = json_array_get(hosts, i);
     if (count > 0) {
@@ -165,7 +165,7 @@ static void put_legend(FILE *to, const json_t *hosts)
         html_put(to,
                  "<li><b class=\"state %s\"><span aria-hidden=\"true\">%s </span>%s %s</b> "
                  "<span>%s</span>",
-                 looks[look].class, looks[look].sign, words_count((long long)count[look]).text,
+                 looks[look].class, looks[look].sign, display_count((long long)count[look]).text,
                  looks[look].word, looks[look].meaning);
     fputs("</ul>\n", to);
 }
@@ -180,7 +180,7 @@ static void put_grid(FILE *to, const json_t *hosts, size_t shown)
     for (size_t i = 0; i < shown; i++) {
         const json_t *host = json_array_get(hosts, i);
         enum look look = look_of(host);
-        const char *id = page_text(host, "id");
+        const char *id = field_text(host, "id");
         if (named)
             html_put(to,
                      "<li class=%s><a href=\"#h-%s\"><span aria-hidden=\"true\">%s</span>"
@@ -200,18 +200,19 @@ static void put_grid(FILE *to, const json_t *hosts, size_t shown)
 static void put_host_row(FILE *to, const json_t *host)
 {
     const json_t *latency = json_object_get(host, "latency");
-    json_int_t requests = page_integer(host, "requests");
-    html_put(to, "<tr id=\"h-%s\"><th scope=row>%s<small>%s</small><td>", page_text(host, "id"),
-             page_text(host, "id"), page_text(host, "name"));
+    json_int_t requests = field_integer(host, "requests");
+    html_put(to, "<tr id=\"h-%s\"><th scope=row>%s<small>%s</small><td>", field_text(host, "id"),
+             field_text(host, "id"), field_text(host, "name"));
     put_state(to, host);
-    html_put(to, "<td class=n>%s<td class=n>%s", words_count(requests).text,
-             words_count(requests - page_integer(host, "replies")).text);
-    html_put(to, "<td class=n>%s<td class=n>%s", words_latency(page_number(latency, "p50")).text,
-             words_latency(page_number(latency, "p99")).text);
-    html_put(to, "<td class=n>%s<td class=n>%s%s", words_count(page_integer(host, "queued")).text,
+    html_put(to, "<td class=n>%s<td class=n>%s", display_count(requests).text,
+             display_count(requests - field_integer(host, "replies")).text);
+    html_put(to, "<td class=n>%s<td class=n>%s", display_latency(field_number(latency, "p50")).text,
+             display_latency(field_number(latency, "p99")).text);
+    html_put(to, "<td class=n>%s<td class=n>%s%s",
+             display_count(field_integer(host, "queued")).text,
              json_is_false(json_object_get(host, "deferred_exact")) ? "at least " : "",
-             words_count(page_integer(host, "deferred")).text);
-    html_put(to, "<td>%s<td>%s\n", page_text(host, "lond"), page_text(host, "mode"));
+             display_count(field_integer(host, "deferred")).text);
+    html_put(to, "<td>%s<td>%s\n", field_text(host, "lond"), field_text(host, "mode"));
 }
 
 void page_hosts(FILE *to, const json_t *hosts)

@@ -14,20 +14,6 @@
 
 extern const char page_style[];
 
-/* A member's text; NULL where it has none. */
-static inline const char *page_text(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static inline json_int_t page_integer(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-/* A member's number; NAN where it has none, as there is no latency without requests. */
-double page_number(const json_t *object, const char *key);
-
 /* The section's opening tag and heading; `id` names it for links. */
 void page_section(FILE *to, const char *id, const char *heading);
 

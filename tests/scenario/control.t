@@ -25,6 +25,7 @@ sub raw {
     my ($world, $bytes) = @_;
     my $socket = IO::Socket::UNIX->new(Peer => $world->path('run/control.sock')) or return "connect: $!";
     $socket->autoflush(1);
+    local $SIG{PIPE} = 'IGNORE'; # it may be closed before all is written
     print $socket $bytes;
     local $/;
     return scalar <$socket>;
@@ -47,8 +48,8 @@ my ($said, $code) = loncctl($world, 'status');
 is $code, 0, 'loncctl status exits 0';
 like $said, qr/hosts +2: 1 healthy, 0 failing, 1 dead/, '... counts the hosts';
 like $said, qr/requests +2, of which 1 got/, '... and the requests';
-like $said, qr/con_lost +dead +1/, '... and con_lost by its cause';
-like $said, qr/msul2 +dead +refused \(connection refused\), for \d+ s, next attempt in/, '... and says what is wrong with whom';
+like $said, qr/con_lost +dead 1$/m, '... and con_lost by its cause';
+like $said, qr/^msul2 +dead +refused \(connection refused\) +\d+s +\S.* 127\./m, '... and says what is wrong with whom';
 my $status = decode_json((loncctl($world, '--json', 'status'))[0]);
 is $status->{hosts}{trouble}[0]{reason}, 'refused', 'loncctl --json status says the same to programs';
 is $status->{pid}, $keeper->{pid}, '... and who it is';
@@ -62,7 +63,7 @@ is_deeply [loncctl($world, 'retry', 'ALL')], ['', 0], 'loncctl retry ALL';
 ($said, $code) = loncctl($world, 'retry', 'nobody');
 is $code, 1, 'loncctl retry of a host that is none exits 1';
 like $said, qr/no such host/, '... and says why';
-like((loncctl($world, $_))[0], qr/$_|verb|argument|expected/, "loncctl $_ is refused with a sentence") for 'dance', 'retry', 'status me';
+like((loncctl($world, $_))[0], qr{no such verb|^usage: loncctl \w+}, "loncctl $_ is refused with a sentence") for 'dance', 'retry', 'status me';
 is((loncctl($world))[1], 2, 'loncctl without a verb is wrong usage');
 is((loncctl($world, '--help'))[1], 0, 'loncctl --help');
 is system("$loncctl --socket /nonexistent/control.sock status 2>/dev/null") >> 8, 3, 'loncctl without a keeper exits 3';
