@@ -26,11 +26,13 @@
 /* Classes of age; the keeper has 10. */
 #define AGES_MAX 32
 
-/* What the keeper has said. */
+/* What the keeper has said; NULL where it has refused to. */
 struct answers {
     json_t *status, *hosts, *history, *queue;
-    const char *why; /* NULL, or why one of them is not there: then none is shown */
+    const char *why; /* NULL, or why there is nothing to show */
 };
+
+#define NOT_SAID "<p>The keeper did not say."
 
 void page_section(FILE *to, const char *id, const char *heading)
 {
@@ -191,10 +193,15 @@ static void put_history_of(FILE *to, const json_t *part, const char *span)
 static void put_history(FILE *to, const json_t *history)
 {
     page_section(to, "history", "The last hour and day");
-    fputs("<div class=charts>\n", to);
-    put_history_of(to, json_object_get(history, "hour"), "last hour");
-    put_history_of(to, json_object_get(history, "day"), "last day");
-    fputs("</div></section>\n", to);
+    if (history != NULL) {
+        fputs("<div class=charts>\n", to);
+        put_history_of(to, json_object_get(history, "hour"), "last hour");
+        put_history_of(to, json_object_get(history, "day"), "last day");
+        fputs("</div>", to);
+    } else {
+        fputs(NOT_SAID, to);
+    }
+    fputs("</section>\n", to);
 }
 
 /* --- What is deferred, what was lost ---------------------------------------------------------- */
@@ -227,12 +234,13 @@ static void put_ages(FILE *to, const json_t *hosts, const json_t *bounds)
     for (size_t c = 0; c < classes; c++) {
         double low = json_number_value(json_array_get(bounds, c - 1));
         double high = json_number_value(json_array_get(bounds, c));
+        /* In minutes, as qshape has them: the bounds double. */
         if (c == 0)
-            snprintf(name, sizeof(name), "under %s", display_age(high).text);
+            snprintf(name, sizeof(name), "under %.0f min", high / 60);
         else if (c + 1 < classes)
-            snprintf(name, sizeof(name), "to %s", display_age(high).text);
+            snprintf(name, sizeof(name), "to %.0f min", high / 60);
         else
-            snprintf(name, sizeof(name), "over %s", display_age(low).text);
+            snprintf(name, sizeof(name), "over %.0f min", low / 60);
         put_bar(to, name, ages[c], most);
     }
     fputs("</table>\n", to);
@@ -282,7 +290,7 @@ static void put_deferred(FILE *to, const json_t *queue)
     const json_t *hosts = json_object_get(queue, "hosts");
     page_section(to, "deferred", "Deferred transactions");
     if (json_array_size(hosts) == 0) {
-        fputs("<p>Nothing is deferred.", to);
+        fputs(hosts != NULL ? "<p>Nothing is deferred." : NOT_SAID, to);
     } else {
         fputs("<div class=pair>", to);
         put_ages(to, hosts, json_object_get(queue, "bounds"));
@@ -344,9 +352,8 @@ static void put_page(FILE *to, const struct answers *answers)
     put_footer(to, answers->why == NULL ? answers->status : NULL);
 }
 
-/* Asks for all of it; a keeper that goes away in between, or does not know of one, has not
- * answered.
- */
+/* Asks for all of it. A keeper that goes away in between has not answered; one that is older, and
+ * does not know of a part, has. */
 static struct answers ask_all(const char *socket)
 {
     struct answers answers = {0};
@@ -359,11 +366,13 @@ static struct answers ask_all(const char *socket)
                      {"queue\n", &answers.queue}};
     for (size_t i = 0; i < sizeof(questions) / sizeof(*questions) && answers.why == NULL; i++) {
         json_t *value = ask_or_why(socket, questions[i].line, &answers.why);
-        const json_t *errors = json_object_get(value, "errors");
-        *questions[i].value = value;
-        if (errors != NULL)
-            answers.why = json_string_value(json_array_get(errors, 0));
+        if (json_object_get(value, "errors") == NULL)
+            *questions[i].value = value;
+        else
+            json_decref(value);
     }
+    if (answers.why == NULL && (answers.status == NULL || answers.hosts == NULL))
+        answers.why = "it does not say how it is";
     return answers;
 }
 

@@ -78,7 +78,7 @@ const char page_style[] =
     "summary{cursor:pointer;padding:.3rem 0;font-weight:600}\n"
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));"
     "gap:1.5rem}\n"
-    ".bars th{font-weight:400;white-space:nowrap}.bars .bar{width:60%;padding-right:0}\n"
+    ".bars th{font-weight:400;overflow-wrap:anywhere}.bars .bar{width:60%;padding-right:0}\n"
     ".bar i{display:block;height:1.1em;margin-top:.15em;border-radius:.2em;"
     "background:var(--accent)}\n"
     "a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--accent);"

@@ -46,11 +46,11 @@ my $html = $world->read_file('pages/200.html');
 like $html, qr/4 of 200 hosts are dead/, 'the first thing said is what matters most';
 my @dead = $html =~ m{<th scope=row role=rowheader>(\w+)<small>.*?<b class="state d">.*?</b> connection refused}g;
 is_deeply [sort @dead], [qw(msua102 msul152 msul2 msul52)], 'dead hosts are listed, with the reason';
-like $html, qr{\d\d \w{3} \d\d:\d\d<small>for \d+ h}, '... and since when';
+like $html, qr{\d\d \w{3} \d\d:\d\d<small>for \d+h \d+min<}, '... and since when';
 like $html, qr/certificate has expired/, '... and failing ones with the detail';
 is scalar(() = $html =~ /<svg/g), 6, 'rate, latency and queue of an hour and a day are drawn';
 like $html, qr{<th scope=row>under 5 min<td class=n>\d+<td class=bar}, 'what is deferred, by age';
-like $html, qr{<th scope=row>msul52<td class=n>92<td>1 h 8 min}, '... and by host';
+like $html, qr{<th scope=row>msul52<td class=n>92<td>1h 8min}, '... and by host';
 like $html, qr{<th scope=row>refused<td class=n>[\d,]+<td class=bar}, 'con_lost by reason';
 like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when it was written';
 
@@ -91,11 +91,18 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
 like written('away.html'), qr/No keeper answers:.* No such file or directory/, 'without a keeper, the page says so';
 {
     my $keeper = StandInKeeper->new($control);
-    delete $keeper->{answers}{queue};
+    delete @{$keeper->{answers}}{qw(queue history)};
     $keeper->serve;
     my $html = written('half.html');
-    like $html, qr/No keeper answers:.* no such verb/, '... and so it does when one does not tell all';
-    unlike $html, qr/msul2/, '... and shows nothing half';
+    is scalar(() = $html =~ /The keeper did not say/g), 2, '... what a keeper does not tell is not made up';
+    like $html, qr/msul2.*connection refused/, '... and the rest is shown';
+    unlike $html, qr/Nothing is deferred|<svg/, '... nothing is not the same as unknown';
+}
+{
+    my $keeper = StandInKeeper->new($control);
+    delete $keeper->{answers}{hosts};
+    $keeper->serve;
+    like written('nothing.html'), qr/No keeper answers:.* does not say how it is/, '... unless it is all that matters';
 }
 my $keeper = StandInKeeper->new($control, hosts => 200)->serve;
 my $path = $world->path('pages/200.html');
@@ -131,7 +138,7 @@ $control = $world->path('run/control.sock');
 $html = written('real.html');
 like $html, qr/1 of 2 hosts is dead/, 'the keeper\'s own hosts';
 like $html, qr{<th scope=row role=rowheader>msul2<small>msul2\.example\.edu · 127\.\S+</small><td role=cell><b class="state d">.*?</b> connection refused}, '... the one that is down, with where and why';
-like $html, qr{<tr id="h-msul1"><th scope=row>msul1<small>msul1\.example\.edu</small><td>.*?<td class=n>1<td class=n>0<td class=n>[\d.]+ ms<td class=n>[\d.]+ ms}, '... and the one that answers, with its latency';
+like $html, qr{<tr id="h-msul1"><th scope=row>msul1<small>msul1\.example\.edu</small><td>.*?<td class=n>1<td class=n>0<td class=n>[\d.]+[mu]?s<td class=n>[\d.]+[mu]?s}, '... and the one that answers, with its latency';
 
 # --- In a browser ---------------------------------------------------------------------------------
 
