@@ -10,6 +10,7 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
+SHAREDIR ?= $(PREFIX)/share/lonc-keeper
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # Where systemd looks; asked when something is installed, not before.
@@ -61,9 +62,9 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,$(LONCCTL) common/unix.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/reason.c)
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo -lbsd -lm
 
 $(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
 	$(if $(V),,@echo "  LINK  $@")
@@ -74,9 +75,10 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
-$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)))
+$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)) \
+	$(filter-out keeper/loncctl/loncctl.c,$(LONCCTL)))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares -lncursesw -ltinfo -lm
 
 $(BUILD)/stand-in-lond: $(call object,$(LOND))
 	$(if $(V),,@echo "  LINK  $@")
@@ -105,7 +107,7 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
 	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
-	python3-prometheus-client
+	python3-prometheus-client chromium
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -182,6 +184,7 @@ SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(subst .,,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
+	$(SHAREDIR)/lonc-grafana.json \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
 	$(COMPLETIONDIR)/loncctl \
 	$(foreach socket,$(SOCKETS),$(UNITDIR)/$(socket).d/10-poll-limit.conf)
@@ -194,6 +197,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
 	sed -i 's|/usr/sbin/|$(SBINDIR)/|g' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(filter %.service,$(UNITS)))) \
 		$(DESTDIR)$(LIBDIR)/lonc-host@.service
+	install -D -m 644 -t $(DESTDIR)$(SHAREDIR) units/lonc-grafana.json
 	install -D -m 644 units/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/lonc-keeper.conf
 	install -D -m 644 units/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/lonc-keeper.conf
 	install -D -m 644 units/lonc.catalog $(DESTDIR)$(CATALOGDIR)/lonc-keeper.catalog
@@ -206,7 +210,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 uninstall: ## stop it, and remove what install installed; settings stay
 	$(if $(DESTDIR),,-units/removed)
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
+	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(SHAREDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
 	$(if $(DESTDIR),,-systemctl daemon-reload && journalctl --update-catalog)
 
 DEB = $(BUILD)/lonc-keeper_$(VERSION)_$(shell dpkg --print-architecture).deb

@@ -44,7 +44,7 @@ static const char *const kind_name[] = {
 static int write_files(struct written *written, const struct hosts *hosts,
                        const struct config *config)
 {
-    int r = written_keeper(written, &config->loncapa);
+    int r = written_dropins(written, &config->loncapa);
     for (size_t i = 0; r >= 0 && i < hosts->wanted; i++)
         r = written_host(written, &hosts->list[i]);
     return r;

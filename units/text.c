@@ -135,7 +135,7 @@ bool text_has_paths(const char *unit, const struct host *host)
     return found == host->path_count;
 }
 
-/* --- The keeper's drop-in --------------------------------------------------------------------- */
+/* --- Drop-ins --------------------------------------------------------------------- */
 
 /* `directory` and what is below it, where it is another than the unit file has. */
 static void append_writable(struct text *text, const char *directory, const char *below,
@@ -157,4 +157,10 @@ void text_keeper(struct text *text, const struct loncapa *conf)
     append_writable(text, conf->daemons, "/logs", "/home/httpd/perl");
     append_writable(text, conf->doc_root, "/lon-status", "/home/httpd/html");
     append_writable(text, conf->cert_dir, "", "/home/httpd/lonCerts");
+}
+
+void text_page(struct text *text, const struct loncapa *conf)
+{
+    text_clear(text);
+    append_writable(text, conf->doc_root, "/lon-status", "/home/httpd/html");
 }

@@ -45,4 +45,7 @@ bool text_has_paths(const char *unit, const struct host *host);
  */
 void text_keeper(struct text *text, const struct loncapa *conf);
 
+/* The same of lonc-page.service, which writes the status page. */
+void text_page(struct text *text, const struct loncapa *conf);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Each file is compared with what it should be and written only if it differs, since a change makes
- * systemd read all unit files again. The drop-in stays over a boot, for the keeper is started
- * before anybody could have written it; the hosts' units do not.
+ * systemd read all unit files again. Drop-ins stay over a boot, for the keeper is started before
+ * anybody could have written its own; the hosts' units do not.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +19,6 @@
 
 /* Where systemd keeps what programs set, not people (systemctl set-property does). */
 #define DROPINS "/etc/systemd/system.control"
-#define DROPIN  DROPINS "/lonc-keeper.service.d"
 #define NAME    "50-loncapa.conf"
 
 /* Where units are that were made since the boot. */
@@ -71,33 +70,47 @@ static int replace_file(const char *path, const struct text *text)
     return fail(path, error);
 }
 
-/* --- The keeper's drop-in --------------------------------------------------------------------- */
+/* --- Drop-ins --------------------------------------------------------------------------------- */
 
-static int put_dropin(const struct text *text)
+static int put_dropin(const char *directory, const char *path, const struct text *text)
 {
     if (text->length == 0) {
-        if (unlink(DROPIN "/" NAME) < 0)
-            return fail(DROPIN "/" NAME, errno);
-        rmdir(DROPIN); /* stays while there are other drop-ins */
+        if (unlink(path) < 0)
+            return fail(path, errno);
+        rmdir(directory); /* stays while there are other drop-ins */
         return 0;
     }
     int r = make_directory(DROPINS);
     if (r >= 0)
-        r = make_directory(DROPIN);
-    return r < 0 ? r : replace_file(DROPIN "/" NAME, text);
+        r = make_directory(directory);
+    return r < 0 ? r : replace_file(path, text);
 }
 
-int written_keeper(struct written *written, const struct loncapa *conf)
+static int make_dropin(struct written *written, const char *unit, const struct text *wanted,
+                       bool *changed)
 {
-    static struct text wanted, found;
-    text_keeper(&wanted, conf);
-    read_file(DROPIN "/" NAME, &found);
-    if (strcmp(wanted.bytes, found.bytes) == 0)
+    static struct text found;
+    char directory[200], path[250];
+    snprintf(directory, sizeof(directory), DROPINS "/%s.d", unit);
+    snprintf(path, sizeof(path), "%s/" NAME, directory);
+    read_file(path, &found);
+    if (strcmp(wanted->bytes, found.bytes) == 0)
         return 0;
-    printf("%s %s: the directories of loncapa.conf\n", wanted.length > 0 ? "write" : "remove",
-           DROPIN "/" NAME);
-    written->changed = written->keeper_changed = true;
-    return written->dry_run ? 0 : put_dropin(&wanted);
+    printf("%s %s: the directories of loncapa.conf\n", wanted->length > 0 ? "write" : "remove",
+           path);
+    *changed = true;
+    return written->dry_run ? 0 : put_dropin(directory, path, wanted);
+}
+
+int written_dropins(struct written *written, const struct loncapa *conf)
+{
+    static struct text wanted;
+    text_page(&wanted, conf);
+    int r = make_dropin(written, "lonc-page.service", &wanted, &written->changed);
+    text_keeper(&wanted, conf);
+    int s = make_dropin(written, "lonc-keeper.service", &wanted, &written->keeper_changed);
+    written->changed = written->changed || written->keeper_changed;
+    return r < 0 ? r : s;
 }
 
 /* --- The units of hosts ----------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What lonc-hosts writes for systemd to read: the hosts' units and the keeper's drop-in (text.h). A
+ * What lonc-hosts writes for systemd to read: the hosts' units and drop-ins (text.h). A
  * file that is right already is left alone.
  */
 #ifndef LONC_UNITS_WRITTEN_H
@@ -19,11 +19,12 @@ struct written {
 
 /*
  * Those that write return 0, or a negative errno after it was said on standard error. A change of
- * the drop-in is said on standard output; those of a host's units go without saying.
+ * a drop-in is said on standard output; those of a host's units go without saying.
  */
 
-/* Makes the keeper's drop-in what it should be: none where its unit is right as it is. */
-int written_keeper(struct written *written, const struct loncapa *conf);
+/* Makes the drop-ins of the keeper and of the status page what they should be: none where the unit
+ * is right as it is. */
+int written_dropins(struct written *written, const struct loncapa *conf);
 
 /*
  * Makes a host's units, after the templates in LIBDIR: those of both kinds, so that systemd need

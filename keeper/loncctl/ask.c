@@ -139,19 +139,33 @@ static struct asking start_or_fail(const char *path, const char *line)
     return asking;
 }
 
-/* Waits for the value; NULL, and *why, when none comes. The question is over in either case. */
-static json_t *finish(struct asking *asking, const char **why)
+/* The value of a question that was put, which ends with it; NULL, and why. */
+static json_t *await_value(struct asking *asking, const char **why)
 {
     struct pollfd wait = {.fd = asking->fd, .events = POLLIN};
     int got = 0;
-    while (got == 0)
-        got = poll(&wait, 1, PATIENCE * 1000) == 0 ? -ETIMEDOUT : asking_receive(asking);
+    while (got == 0) {
+        if (poll(&wait, 1, PATIENCE * 1000) == 0)
+            got = -ETIMEDOUT;
+        else
+            got = asking_receive(asking);
+    }
     json_t *value = got > 0 ? asking_value(asking) : NULL;
-    if (got < 0)
-        *why = strerror(-got);
-    else if (value == NULL)
-        *why = asking->length == 0 ? "it hung up" : "what came is no JSON";
+    if (value == NULL)
+        *why = got < 0               ? strerror(-got)
+               : asking->length == 0 ? "it hung up"
+                                     : "what came is no JSON";
     asking_end(asking);
+    return value;
+}
+
+json_t *ask(const char *path, const char *line)
+{
+    const char *why;
+    struct asking asking = start_or_fail(path, line);
+    json_t *value = await_value(&asking, &why);
+    if (value == NULL)
+        unreachable(path, why);
     return value;
 }
 
@@ -160,19 +174,9 @@ json_t *ask_or_why(const char *path, const char *line, const char **why)
     struct asking asking;
     int error = asking_start(&asking, path, line, PATIENCE);
     if (error == 0)
-        return finish(&asking, why);
+        return await_value(&asking, why);
     *why = strerror(-error);
     return NULL;
-}
-
-json_t *ask(const char *path, const char *line)
-{
-    struct asking asking = start_or_fail(path, line);
-    const char *why;
-    json_t *value = finish(&asking, &why);
-    if (value == NULL)
-        unreachable(path, why);
-    return value;
 }
 
 /* --- A stream --------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 
 #include "keeper/loncctl/ask.h"
@@ -208,5 +209,29 @@ struct word display_rate(double per_second)
     else
         snprintf(word.text, sizeof(word.text), "%.*f", per_second == 0 ? 0 : decimals(per_second),
                  per_second);
+    return word;
+}
+
+struct word display_count(long long count)
+{
+    struct word word;
+    char digits[24];
+    int n = snprintf(digits, sizeof(digits), "%lld", count);
+    char *to = word.text;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && digits[i - 1] != '-' && (n - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return word;
+}
+
+struct word display_date(double epoch)
+{
+    struct word word;
+    struct tm local;
+    time_t time = (time_t)epoch;
+    strftime(word.text, sizeof(word.text), "%e %b %H:%M", localtime_r(&time, &local));
     return word;
 }

@@ -9,7 +9,6 @@
  */
 #include <getopt.h>
 #include <jansson.h>
-#include <locale.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "keeper/loncctl/ask.h"
+#include "keeper/loncctl/display.h"
 #include "keeper/loncctl/http.h"
 #include "keeper/loncctl/metrics.h"
 
@@ -185,8 +185,7 @@ static void put_samples(const struct exposition *to, const struct family *family
 static void put_keeper(const struct exposition *to, const json_t *status)
 {
     put_family(to, "lonc_keeper", KIND_INFO, "Which keeper this is.");
-    put_name(to, "lonc_keeper", "_info",
-             LABELS({"version", json_string_value(json_object_get(status, "version"))}));
+    put_name(to, "lonc_keeper", "_info", LABELS({"version", field_text(status, "version")}));
     fputs("1\n", to->file);
     for (size_t i = 0; i < COUNT(keeper_families); i++) {
         const struct family *family = &keeper_families[i];
@@ -204,10 +203,8 @@ static void put_host_info(const struct exposition *to, const json_t *hosts)
     json_array_foreach(hosts, i, host)
     {
         put_name(to, "lonc_host", "_info",
-                 LABELS({"host", json_string_value(json_object_get(host, "id"))},
-                        {"dns", json_string_value(json_object_get(host, "name"))},
-                        {"mode", json_string_value(json_object_get(host, "mode"))},
-                        {"lond", json_string_value(json_object_get(host, "lond"))}));
+                 LABELS({"host", field_text(host, "id")}, {"dns", field_text(host, "name")},
+                        {"mode", field_text(host, "mode")}, {"lond", field_text(host, "lond")}));
         fputs("1\n", to->file);
     }
 }
@@ -221,11 +218,10 @@ static void put_host_states(const struct exposition *to, const json_t *hosts)
     put_family(to, "lonc_host_state", KIND_GAUGE, "1 for the state the host is in, else 0.");
     json_array_foreach(hosts, i, host)
     {
-        const char *state = json_string_value(json_object_get(host, "state"));
+        const char *state = field_text(host, "state");
         for (size_t s = 0; s < COUNT(states) && state != NULL; s++) {
             put_name(to, "lonc_host_state", "",
-                     LABELS({"host", json_string_value(json_object_get(host, "id"))},
-                            {"state", states[s]}));
+                     LABELS({"host", field_text(host, "id")}, {"state", states[s]}));
             fprintf(to->file, "%d\n", strcmp(state, states[s]) == 0);
         }
     }
@@ -246,8 +242,7 @@ static void put_host_latency(const struct exposition *to, const json_t *hosts)
             if (!json_is_number(value))
                 continue;
             put_name(to, "lonc_host_latency_seconds", "",
-                     LABELS({"host", json_string_value(json_object_get(host, "id"))},
-                            {"quantile", quantiles[q][1]}));
+                     LABELS({"host", field_text(host, "id")}, {"quantile", quantiles[q][1]}));
             put_value(to, value);
         }
     }
@@ -263,8 +258,7 @@ static void put_hosts(const struct exposition *to, const json_t *hosts)
     for (size_t i = 0; i < COUNT(host_families); i++) {
         const struct family *family = &host_families[i];
         put_family(to, family->name, family->kind, family->help);
-        json_array_foreach(hosts, at, host)
-            put_samples(to, family, host, json_string_value(json_object_get(host, "id")));
+        json_array_foreach(hosts, at, host) put_samples(to, family, host, field_text(host, "id"));
     }
 }
 
@@ -304,8 +298,8 @@ static char *expose(const char *socket, bool openmetrics, bool partial, size_t *
     json_t *histograms = hosts != NULL ? ask_or_why(socket, "histograms\n", why) : NULL;
     struct exposition to = {.file = NULL, .openmetrics = openmetrics};
     bool up = histograms != NULL;
-    if ((up || partial) && (to.file = open_memstream(&text, length)) == NULL)
-        fail(LONCCTL_NO, "metrics", "no memory");
+    if (up || partial)
+        to.file = must(open_memstream(&text, length));
     if (to.file != NULL) {
         put_family(&to, "lonc_up", KIND_GAUGE, "1 if the keeper has answered.");
         fprintf(to.file, "lonc_up %d\n", up);
@@ -326,9 +320,7 @@ static char *expose(const char *socket, bool openmetrics, bool partial, size_t *
     json_decref(histograms);
     if (to.file != NULL && openmetrics)
         fputs("# EOF\n", to.file);
-    if (to.file != NULL && fclose(to.file) != 0)
-        fail(LONCCTL_NO, "metrics", "no memory");
-    return text;
+    return to.file == NULL || fclose(to.file) == 0 ? text : must(NULL);
 }
 
 /* --- The verb --------------------------------------------------------------------------------- */
@@ -384,7 +376,5 @@ int loncctl_metrics(const char *socket, int argc, char **argv)
     }
     if (optind < argc)
         fail(LONCCTL_USAGE, argv[optind], "metrics takes no more words");
-    /* A number's point must be a point, whatever language the rest of loncctl speaks. */
-    setlocale(LC_NUMERIC, "C");
     return http ? serve(socket) : print(socket, openmetrics);
 }

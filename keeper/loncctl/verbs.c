@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "keeper/loncctl/metrics.h"
+#include "keeper/loncctl/page.h"
 #include "keeper/loncctl/top.h"
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/view.h"
@@ -78,6 +79,26 @@ static const struct verb verbs[] = {
                 "with 3 when the keeper goes.\n",
         .view = view_event,
         .streams = true,
+    },
+    {
+        .name = "metrics",
+        .arguments = "[--text|--http]",
+        .help = "the keeper's numbers, for Prometheus",
+        .more =
+            "OpenMetrics; with --text in Prometheus's older text format, which the text-file "
+            "collector\n"
+            "of its node exporter reads. With --http, answers one HTTP request on descriptor 0, "
+            "as\n"
+            "lonc-metrics.socket has it.\n",
+        .run = loncctl_metrics,
+    },
+    {
+        .name = "page",
+        .arguments = "[PATH]",
+        .help = "write the status page",
+        .more = "A page for a browser. Without PATH, lon-status/lonc.html in lonDocRoot, to which\n"
+                "--config FILE leads (/etc/lonc/keeper.conf). Without a keeper the page says so.\n",
+        .run = loncctl_page,
     },
     {
         .name = "retry",

@@ -115,7 +115,7 @@ Test(text, a_unit_that_is_not_there_has_other_paths)
     cr_expect_not(text_has_paths("[Socket]\n", &host));
 }
 
-/* --- The keeper's drop-in --------------------------------------------------------------------- */
+/* --- Drop-ins --------------------------------------------------------------------- */
 
 static struct loncapa standard(void)
 {
@@ -145,6 +145,20 @@ Test(text, a_keeper_may_write_to_other_directories)
                                  "[Service]\n"
                                  "ReadWritePaths=\"-/srv/s\"\n"
                                  "ReadWritePaths=\"-/srv/perl/logs\"\n");
+}
+
+Test(text, the_page_may_be_written_to_another_document_root_and_nothing_else)
+{
+    struct loncapa conf = standard();
+    char sockets[] = "/srv/s", root[] = "/srv/html";
+    text_page(&text, &conf);
+    cr_expect_str_empty(text.bytes);
+    conf.sock_dir = sockets;
+    conf.doc_root = root;
+    text_page(&text, &conf);
+    cr_expect_str_eq(text.bytes, "# Written by `lonc-hosts sync`, after loncapa.conf.\n"
+                                 "[Service]\n"
+                                 "ReadWritePaths=\"-/srv/html/lon-status\"\n");
 }
 
 Test(text, what_ends_a_path_in_a_list_is_escaped)

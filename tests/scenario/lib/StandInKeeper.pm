@@ -82,7 +82,7 @@ sub host {
         deferred => $state eq 'dead' ? 40 + $n % 60 : 0,
         reason => undef,
         $state eq 'dead' ? (reason => 'refused', dead_for => 4000.5 + 977 * ($n % 90), next_attempt_in => 12.5) : (),
-        $state eq 'failing' ? (reason => 'certificate', detail => 'certificate has expired', next_attempt_in => 0.5) : (),
+        $state eq 'failing' ? (reason => 'tls', detail => 'certificate has expired', next_attempt_in => 0.5) : (),
     };
 }
 
@@ -97,7 +97,7 @@ sub status {
     return {
         version => '0.1', pid => 4711, up_for => 93_784.25, configured => true, stopping => false,
         hosts => {total => scalar @hosts, %of, paused => scalar(grep { $_->{paused} } @hosts), trouble => [@trouble[0 .. ($#trouble > 99 ? 99 : $#trouble)]]},
-        requests => sum(map { $_->{requests} } @hosts) + 5, replies => sum(map { $_->{replies} } @hosts), con_lost => {%con_lost, 'no-host' => 5},
+        requests => sum(map { $_->{requests} } @hosts) + 5, replies => sum(map { $_->{replies} } @hosts), con_lost => {%con_lost, 'unknown-host' => 5},
         queued => sum(map { $_->{queued} } @hosts), deferred => sum(map { $_->{deferred} } @hosts),
         clients => 17, descriptors => 230, descriptors_max => 131_072, buffers => 1_048_576, buffers_limit => 268_435_456, handovers_cut => 0,
         connections => {opening => 1, idle => 12, busy => 4},

@@ -13,7 +13,7 @@ plan skip_all => 'there is no package' if !$package;
 
 # Whatever bears our name, where programs, units and state are.
 sub files {
-    my $places = '/usr/sbin /usr/lib/systemd /usr/lib/lonc-keeper /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/share/doc /usr/share/man /etc /run /var/lib/systemd';
+    my $places = '/usr/sbin /usr/lib/systemd /usr/lib/lonc-keeper /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/share/doc /usr/share/man /usr/share/lonc-keeper /etc /run /var/lib/systemd';
     return output("find $places -path '*lonc*' 2>/dev/null | grep -v -e lonc-test -e loncapa.conf | sort");
 }
 
