@@ -42,13 +42,7 @@ sub section {
     return $page{$page} =~ /^\.Sh \Q$heading\E\n(.*?)(?=^\.Sh |\z)/ms ? $1 : '';
 }
 
-# Everything that a pattern finds, sorted, each once.
-sub all {
-    my ($text, $pattern) = @_;
-    my %seen = map { $_ => 1 } $text =~ /$pattern/g;
-    return join ' ', sort keys %seen;
-}
-
+# Each once, sorted.
 sub words { my %seen = map { $_ => 1 } @_; return join ' ', sort keys %seen }
 
 # What a program says, on both outputs, and its exit code.
@@ -80,25 +74,25 @@ for my $unit (sort glob "$tree/units/lonc*.{service,socket,target,timer,path}") 
 
 # --- Settings -------------------------------------------------------------------------------------
 
-my $settings = `$ENV{BUILD}/lonc-keeper --settings`;
+my $keeper = Lonc::program('lonc-keeper');
+my $settings = `$keeper --settings`;
 my %default = $settings =~ /^#(\w+) = ?(.*)$/mg;
 cmp_ok scalar keys %default, '>=', 50, scalar(keys %default) . ' settings';
 
 write_to("$scratch/$_->[0]", contents($_->[1])) for ['README.md', "$tree/README.md"], ['keeper.conf.5', $path{'keeper.conf.5'}];
-is system("$ENV{BUILD}/lonc-keeper --settings | $tree/common/settings-tables $scratch/README.md $scratch/keeper.conf.5"), 0, 'the tables of settings can be made';
+is system("$keeper --settings | $tree/common/settings-tables $scratch/README.md $scratch/keeper.conf.5"), 0, 'the tables of settings can be made';
 is `diff $tree/README.md $scratch/README.md`, '', '... and README.md has what is made (make settings-tables)';
 is `diff $path{'keeper.conf.5'} $scratch/keeper.conf.5`, '', '... and so has keeper.conf(5)';
 
-# The one written by the code, the other by the page: the same names, and the same defaults.
-my $world = Lonc->new;
 my %in_page = section('keeper.conf.5', 'SETTINGS') =~ /^\.It Va (\S+) No = Cm (.*)$/mg;
 is_deeply \%in_page, {map { $_ => $default{$_} eq '' ? '(empty)' : $default{$_} } keys %default}, 'keeper.conf(5) has each setting with its default';
+my $world = Lonc->new;
 my %own = map { /^(\w+) = / ? ($1 => $_) : () } split /^/, $world->read_file('keeper.conf'); # its folders
 my $check = sub {
     my ($text) = @_;
     $text .= $own{$_} for grep { $text !~ s/^$_ =.*\n/$own{$_}/m } keys %own;
     write_to("$scratch/keeper.conf", $text);
-    return run("$ENV{BUILD}/lonc-keeper", '--config', "$scratch/keeper.conf", '--check');
+    return run($keeper, '--config', "$scratch/keeper.conf", '--check');
 };
 like + ($check->($settings =~ s/^#(\w+ =)/$1/mgr))[0], qr/all is well/, '--settings, with all of it in force, is a valid file';
 my ($example) = section('keeper.conf.5', 'EXAMPLES') =~ /^\.Bd.*?\n(.*?)^\.Ed/ms;
@@ -114,23 +108,23 @@ for my $name (sort keys %page) {
 
 # --- Options, verbs, exit codes -------------------------------------------------------------------
 
-my %option; # of each program
-my ($listed) = run("$ENV{BUILD}/loncctl", '--list-verbs');
+my ($listed) = run(Lonc::program('loncctl'), '--list-verbs');
 my %usage = $listed =~ /^([a-z ]+)\t(.*)$/mg;
 my %verb = map { /^(\w+)/ ? ($1 => 1) : () } keys %usage;
+my %option; # of each program
 for my $name (sort keys %program) {
     my $page = $program{$name}{page};
     my $code = join '', map { contents($_) } @{$program{$name}{sources}};
-    my ($help, $exit) = run("$ENV{BUILD}/$name", '--help');
+    my ($help, $exit) = run(Lonc::program($name), '--help');
     is $exit, 0, "$name --help";
-    $help .= join '', map { (run("$ENV{BUILD}/$name", split(' '), '--help'))[0] } keys %usage if $name eq 'loncctl';
+    $help .= join '', map { (run(Lonc::program($name), split(' '), '--help'))[0] } keys %usage if $name eq 'loncctl';
     my $known = words($code =~ /\{"([\w-]+)", (?:no|required|optional)_argument/g);
     $option{$name} = {map { $_ => 1 } split ' ', $known};
     isnt $known, '', "... ($known)";
     is words(grep { !$option{$name}{$_} } $help =~ /--([\w-]+)/g), '', '... names no option that there is not';
     is words($page{$page} =~ /Fl -([\w-]+)/g), $known, "$page has its options";
     is words(map {/^\.It (?:Cm .* )?(?:Op )?Fl -([\w-]+)/mg} $page{$page}), $known, '... and says what each does';
-    is_deeply [(run("$ENV{BUILD}/$name", '--no-such-option'))[1]], [$name eq 'lonc-shim' ? 64 : 2], '... and another one is wrong usage';
+    is_deeply [(run(Lonc::program($name), '--no-such-option'))[1]], [$name eq 'lonc-shim' ? 64 : 2], '... and another one is wrong usage';
 
     my ($list) = $code =~ /^enum \w+_exit \{(.*?)\};/ms;
     my @codes = ($list // '') =~ /= (\d+)/g;
@@ -138,18 +132,11 @@ for my $name (sort keys %program) {
     is words(section($page, 'EXIT STATUS') =~ /^\.It (\d+)$/mg), words(@codes), "$page has its exit codes";
 }
 
-# A verb, and its arguments as usage says them: "retry HOST|ALL", "metrics [--http]".
+# A verb, and its arguments as usage says them: "retry HOST|ALL", "queue [HOST]".
 sub item_text {
     my ($item) = @_;
-    my @words = grep { $_ !~ /^(?:Cm|Ar|Li)$/ } split ' ', $item;
-    my ($text, $closing) = ('', '');
-    while (defined(my $word = shift @words)) {
-        if ($word =~ /^O[po]$/) { ($text, $closing) = ("$text [", $word eq 'Op' ? "$closing]" : $closing); next }
-        if ($word eq 'Oc') { $text .= ']'; next }
-        $word = '-' . shift @words if $word eq 'Fl';
-        $text .= ($text =~ /\[$/ || $text eq '' ? '' : ' ') . $word;
-    }
-    return "$text$closing" =~ s/ \| /|/gr =~ s/ \.\.\./.../gr;
+    $item =~ s/\b(?:Cm|Ar) //g;
+    return $item =~ s/Op (.*)/[$1]/r =~ s/ \| /|/gr =~ s/ \.\.\./.../r;
 }
 my $verbs_told = section('loncctl.1', 'VERBS THAT LOOK') . section('loncctl.1', 'VERBS THAT CHANGE SOMETHING');
 is join("\n", sort map { item_text($_) } $verbs_told =~ /^\.It (Cm .*)/mg), join("\n", sort map { "$_ $usage{$_}" =~ s/ $//r } keys %usage),
@@ -165,9 +152,8 @@ is words(section('lonc-hosts.8', 'VERBS') =~ /^\.It Cm (\w+)/mg), words(keys %ho
 
 # --- Metrics --------------------------------------------------------------------------------------
 
-$world->write_config;
 $world->keeper;
-my $metrics = `$ENV{BUILD}/loncctl --socket @{[$world->path('run/control.sock')]} metrics`;
+my $metrics = `@{[Lonc::program('loncctl')]} --socket @{[$world->path('run/control.sock')]} metrics`;
 my %kind = $metrics =~ /^# TYPE (\S+) (\S+)$/mg;
 my %help = $metrics =~ /^# HELP (\S+) (.*)$/mg;
 my %metric = section('loncctl.1', 'METRICS') =~ /^\.It Li (\S+ \S+)\n((?:[^.].*\n)+)/mg;
