@@ -106,7 +106,8 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
-	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux python3-prometheus-client chromium
+	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
+	python3-prometheus-client chromium
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -171,11 +172,17 @@ coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and sce
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ --filter units/ build/coverage
 
+MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))
+
+settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.md and keeper.conf(5) up to date
+	$(BUILD)/lonc-keeper --settings | common/settings-tables README.md keeper/keeper.conf.5
+
 # What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
 HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared.socket
 UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
 SOCKETS     := lonc-host-.socket lonc-shared@.socket $(notdir $(filter %.socket,$(UNITS)))
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
+	$(foreach manual,$(MANUALS),$(MANDIR)/man$(subst .,,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 	$(SHAREDIR)/lonc-grafana.json \
 	$(SYSUSERSDIR)/lonc-keeper.conf $(TMPFILESDIR)/lonc-keeper.conf $(CATALOGDIR)/lonc-keeper.catalog \
@@ -184,6 +191,7 @@ INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBD
 
 install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell systemd
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(PROGRAMS)
+	for manual in $(MANUALS); do install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${manual##*.} $$manual || exit; done
 	install -D -m 755 -t $(DESTDIR)$(LIBDIR) units/lonc
 	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(HOST_UNITS)
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
@@ -209,7 +217,7 @@ DEB = $(BUILD)/lonc-keeper_$(VERSION)_$(shell dpkg --print-architecture).deb
 
 deb: $(DEB) ## a Debian package, build/lonc-keeper_VERSION_ARCH.deb
 
-$(DEB): $(PROGRAMS) $(UNITS) $(HOST_UNITS) $(wildcard units/*) README.md Makefile
+$(DEB): $(PROGRAMS) $(UNITS) $(HOST_UNITS) $(wildcard units/*) $(MANUALS) README.md Makefile
 	rm -rf $(BUILD)/deb
 	$(MAKE) -s install DESTDIR=$(BUILD)/deb PREFIX=/usr
 	units/deb $(BUILD)/deb $(VERSION) $@
@@ -220,5 +228,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long check-system bench-system coverage install uninstall deb clean help
+.PHONY: all deps demo check check-unit check-scenario check-long check-system bench-system coverage settings-tables install uninstall deb clean help
 .DELETE_ON_ERROR:

@@ -29,9 +29,6 @@
 #define DIGITS "0123456789"
 #define BLANKS " \t"
 
-/* The longest expectation, that of log_level, has 60 bytes. */
-#define EXPECTATION_SIZE 128
-
 /* What a line of the file leaves for it. */
 #define NAMES_MAX 4000
 
@@ -501,7 +498,7 @@ static void join_words(const char *const *words, char *text, size_t size)
     }
 }
 
-static void expectation(const struct setting *setting, char *text, size_t size)
+void setting_expectation(const struct setting *setting, char *text, size_t size)
 {
     static const char *const nouns[] = {
         [SETTING_COUNT] = "a whole number",
@@ -572,8 +569,8 @@ static void set(struct reading *reading, unsigned line, size_t index, const char
     const struct setting *setting = &settings_table[index];
     uint64_t number;
     if (!parse(setting, value, &number)) {
-        char expected[EXPECTATION_SIZE];
-        expectation(setting, expected, sizeof(expected));
+        char expected[SETTING_EXPECTATION_SIZE];
+        setting_expectation(setting, expected, sizeof(expected));
         reading->given[index].bad = true;
         complain(reading->complaints, reading->path, line, "%s: " COMPLAINT_QUOTED ": expected %s",
                  setting->name, value, expected);

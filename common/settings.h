@@ -131,4 +131,10 @@ void settings_free(struct settings *settings);
 void setting_format(const struct setting *setting, const struct settings *settings, char *text,
                     size_t size);
 
+/* The longest expectation, that of log_level, has 60 bytes. */
+#define SETTING_EXPECTATION_SIZE 128
+
+/* What a value must be, to be read behind "expected": "a time from 10ms to 5min". */
+void setting_expectation(const struct setting *setting, char *text, size_t size);
+
 #endif

@@ -429,10 +429,11 @@ static bool open_one(struct host *host)
             pool_insert(lond, POOL_OPENING);
             return true;
         }
+        if (errno == ENOKEY)
+            why = "there is nothing to show, and loncAllowInsecure is 0";
+        else if (errno == EKEYREJECTED)
+            why = "no key file can be written in lonCertificateDirectory";
         reason = reason_from_errno(errno);
-        why = reason == REASON_AUTHENTICATION
-                  ? "there is nothing to show, and loncAllowInsecure is 0"
-                  : NULL;
     }
     if (is_local(reason)) {
         limit_reached(reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit

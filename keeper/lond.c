@@ -555,7 +555,8 @@ static int start_connecting(struct lond *lond, uint16_t port)
     return 0;
 }
 
-/* Chooses the mode, with what it needs. 0 or a negative errno, -ENOKEY where there is none. */
+/* Chooses the mode, with what it needs. 0 or a negative errno: -ENOKEY where there is none that is
+ * allowed, -EKEYREJECTED where a key file cannot be written. */
 static int begin_handshake(struct lond *lond, const struct handshake_identity *identity)
 {
     const struct credentials *credentials = lond->service->credentials;
@@ -568,7 +569,7 @@ static int begin_handshake(struct lond *lond, const struct handshake_identity *i
         if (r < 0) {
             log_write(LOG_WARNING, &(struct log_about){.host = identity->remote_id},
                       "cannot write a key file in %s: %s", credentials->directory, strerror(-r));
-            return -ENOKEY;
+            return -EKEYREJECTED;
         }
     }
     handshake_begin(lond->handshake, identity, mode, lond->key_file);

@@ -73,7 +73,8 @@ void lond_setup(struct service *service);
  * that fails the next is tried, each within connect_timeout; what is told is how the last failed.
  * Once TCP is established the others are not tried any more. The addresses are copied; the identity
  * must outlive the connection. Returns NULL with errno set when all fail at once, ENOKEY where
- * there is no mode to authenticate in; then `changed` is not called.
+ * no mode to authenticate in is allowed, EKEYREJECTED where a key file cannot be written (which the
+ * log says); then `changed` is not called.
  */
 struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity);

@@ -2,7 +2,7 @@
 /*
  * lonc-keeper's command line.
  *
- *     lonc-keeper [--config FILE] [--check] [--version] [--help]
+ *     lonc-keeper [--config FILE] [--check] [--settings] [--version] [--help]
  *
  * Exit codes: 0 after a stop, or a check that found nothing; 1 when something is wrong with the
  * configuration (--check) or the keeper could not start; 2 for a wrong command line.
@@ -26,10 +26,11 @@
 static const char help_text[] =
     "lonc-keeper holds the authenticated connections to the londs of a LON-CAPA network.\n"
     "\n"
-    "usage: lonc-keeper [--config FILE] [--check]\n"
+    "usage: lonc-keeper [--config FILE] [--check] [--settings]\n"
     "\n"
     "  --config FILE  settings, by default " CONFIG_PATH "\n"
     "  --check        read settings and tables, say what is wrong with them, and exit\n"
+    "  --settings     print a settings file with every default in it, commented out\n"
     "  --version      say which version this is\n"
     "  --help         this text\n";
 
@@ -38,14 +39,24 @@ struct options {
     bool check;
 };
 
+/* To begin a keeper.conf with, and what the tables in the documentation are made of. */
+static void print_settings(void)
+{
+    for (size_t i = 0; i < settings_count; i++) {
+        const struct setting *setting = &settings_table[i];
+        char expected[SETTING_EXPECTATION_SIZE];
+        setting_expectation(setting, expected, sizeof(expected));
+        printf("%s# %s\n# Expected: %s.\n#%s =%s%s\n", i > 0 ? "\n" : "", setting->meaning,
+               expected, setting->name, setting->standard[0] != '\0' ? " " : "", setting->standard);
+    }
+}
+
 static void parse_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"settings", no_argument, NULL, 's'},     {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -56,6 +67,9 @@ static void parse_options(struct options *options, int argc, char **argv)
         case 'k':
             options->check = true;
             break;
+        case 's':
+            print_settings();
+            exit(EXIT_SUCCESS);
         case 'V':
             puts("lonc-keeper " LONC_VERSION);
             exit(EXIT_SUCCESS);

@@ -55,6 +55,7 @@ enum reason reason_from_errno(int error)
     case ETIMEDOUT:
         return REASON_TIMED_OUT;
     case ENOKEY:
+    case EKEYREJECTED:
         return REASON_AUTHENTICATION;
     case EMFILE:
     case ENFILE:

@@ -14,6 +14,7 @@
 
 #include "common/unix.h"
 #include "keeper/loncctl/ask.h"
+#include "keeper/loncctl/interrupt.h"
 
 /* Seconds without a byte. A reload of ten thousand hosts takes one at the most. */
 #define PATIENCE 30
@@ -180,28 +181,6 @@ json_t *ask_or_why(const char *path, const char *line, const char **why)
 
 /* --- A stream --------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-/* From here on SIGINT and SIGTERM come only while we wait with the mask that is returned. */
-static sigset_t catch_signals(void)
-{
-    const struct sigaction action = {.sa_handler = on_signal};
-    sigset_t blocked, before;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGTERM);
-    sigprocmask(SIG_BLOCK, &blocked, &before);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    return before;
-}
-
 /* Hands over the lines that are complete, and keeps the rest. */
 static bool take_lines(struct asking *asking, bool (*each)(void *argument, const char *line),
                        void *argument)
@@ -221,7 +200,7 @@ static bool take_lines(struct asking *asking, bool (*each)(void *argument, const
 void follow(const char *path, const char *line, bool (*each)(void *argument, const char *line),
             void *argument)
 {
-    sigset_t before = catch_signals();
+    sigset_t before = interrupt_catch();
     struct asking asking = start_or_fail(path, line);
     struct pollfd wait[] = {
         {.fd = asking.fd, .events = POLLIN},
@@ -230,13 +209,13 @@ void follow(const char *path, const char *line, bool (*each)(void *argument, con
     };
     int got = 0;
     bool more = true;
-    while (more && got == 0 && !interrupted) {
+    while (more && got == 0 && !interrupt_came()) {
         if (ppoll(wait, 2, NULL, &before) < 0)
             continue;
         got = asking_receive(&asking);
         more = take_lines(&asking, each, argument) && wait[1].revents == 0;
     }
     asking_end(&asking);
-    if (more && !interrupted)
+    if (more && !interrupt_came())
         unreachable(path, got > 0 ? "it hung up" : strerror(-got));
 }

@@ -204,8 +204,11 @@ struct word display_rate(double per_second)
     struct word word;
     if (isnan(per_second))
         return none();
-    snprintf(word.text, sizeof(word.text), "%.*f", per_second == 0 ? 0 : decimals(per_second),
-             per_second);
+    if (per_second >= 99999.5)
+        snprintf(word.text, sizeof(word.text), "%.0fk", per_second / 1e3);
+    else
+        snprintf(word.text, sizeof(word.text), "%.*f", per_second == 0 ? 0 : decimals(per_second),
+                 per_second);
     return word;
 }
 

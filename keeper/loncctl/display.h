@@ -48,7 +48,7 @@ struct word {
 struct word display_age(double seconds);     /* "3d 4h", "12min 5s", "7s" */
 struct word display_latency(double seconds); /* "1.2s", "34ms", "560us" */
 struct word display_size(double bytes);      /* "1.5M", as the settings have it */
-struct word display_rate(double per_second); /* "0.25", "12.3", "1234" */
+struct word display_rate(double per_second); /* "0.25", "12.3", "1234", "123k" */
 struct word display_count(long long count);  /* "1,234,567" */
 struct word display_date(double epoch);      /* "22 Nov 14:05", local time */
 

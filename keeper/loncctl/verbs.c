@@ -7,6 +7,7 @@
 
 #include "keeper/loncctl/metrics.h"
 #include "keeper/loncctl/page.h"
+#include "keeper/loncctl/top.h"
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/view.h"
 
@@ -31,6 +32,15 @@ static const struct verb verbs[] = {
             "them (to be quoted). CON_LOST counts by cause; a + behind DEFERRED: at least so "
             "many.\n",
         .view = view_hosts,
+    },
+    {
+        .name = "top",
+        .arguments = "",
+        .help = "hosts on the whole screen, live, trouble first",
+        .more =
+            "Rate, latency and queue with graphs of the last minute; the keys are at the bottom.\n"
+            "Asks the keeper once a second, and waits for it where there is none.\n",
+        .run = loncctl_top,
     },
     {
         .name = "connections",
@@ -63,7 +73,7 @@ static const struct verb verbs[] = {
     {
         .name = "events",
         .arguments = "",
-        .help = "follow what happens, as it happens, until interrupted",
+        .help = "follow what happens, as it happens",
         .more = "One line an event; with --json one JSON object a line. Ends with 0 on an "
                 "interrupt, and\n"
                 "with 3 when the keeper goes.\n",
@@ -129,7 +139,7 @@ static const struct verb verbs[] = {
         .name = "queue hold",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
-        .help = "keep deferred files from being delivered",
+        .help = "keep files from being delivered",
         .more = "Says how many files it was.\n",
         .view = view_files,
     },
@@ -145,7 +155,7 @@ static const struct verb verbs[] = {
         .name = "queue requeue",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
-        .help = "deliver files again that lond rejected",
+        .help = "deliver again what lond rejected",
         .more = "Says how many files it was.\n",
         .view = view_files,
     },
@@ -174,6 +184,15 @@ static const struct verb verbs[] = {
         .changes = true,
         .help = "store a request until it can be delivered",
         .more = "COMMAND is as for `send`. When it is done the request is on the disk.\n",
+    },
+    {
+        .name = "metrics",
+        .arguments = "",
+        .help = "the keeper's numbers, as OpenMetrics",
+        .more =
+            "--text is Prometheus's older format; --http answers one HTTP request for /metrics\n"
+            "on standard input, a socket: lonc-metrics.socket starts it so.\n",
+        .run = loncctl_metrics,
     },
     {
         .name = "reload",

@@ -3,6 +3,7 @@
  * Hosts: the table of all of them, and what is said of one.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,16 @@ static void integer_cell(struct table *table, const json_t *object, const char *
     table_printf(table, STYLE_PLAIN, "%lld", (long long)field_integer(object, key));
 }
 
+/* "1.421" of "$Revision: 1.421 $", as RCS wrote it into lond; anything else as it is. */
+static struct word lond_version(const json_t *host)
+{
+    struct word word = {.text = "-"};
+    const char *version = field_text(host, "lond");
+    if (version != NULL && sscanf(version, "$Revision: %31[0-9.] $", word.text) != 1)
+        snprintf(word.text, sizeof(word.text), "%s", version);
+    return word;
+}
+
 /* In the order of the columns. */
 static void add_host(struct table *table, const json_t *host)
 {
@@ -153,7 +164,7 @@ static void add_host(struct table *table, const json_t *host)
     table_printf(table, STYLE_PLAIN, "%lld%s", (long long)field_integer(host, "deferred"),
                  exact ? "" : "+");
     table_cell(table, STYLE_PLAIN, field_text(host, "mode"));
-    table_cell(table, STYLE_PLAIN, field_text(host, "lond"));
+    table_cell(table, STYLE_PLAIN, lond_version(host).text);
     table_cell(table, STYLE_PLAIN, con_lost);
     free(con_lost);
 }

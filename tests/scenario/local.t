@@ -38,11 +38,12 @@ sub enciphered { my ($world) = @_; return $world->ask('annarborl1', 'encrypt:ech
 
 sub key_files {
     my ($world) = @_;
-    return sort map {s{.*/}{}r} glob $world->path('certs/lonc-key-*');
+    my @files = map {s{.*/}{}r} glob $world->path('certs/lonc-key-*');
+    return @files;
 }
 
 # A client may have its answer a moment before the file goes.
-sub none_left { my ($world) = @_; return Lonc::within(10, sub { !key_files($world) }) }
+sub none_left { my ($world) = @_; return Lonc::within($Lonc::PATIENCE, sub { !key_files($world) }) }
 
 # Waits until lond has been told of a key file, and returns its path.
 sub told {
@@ -58,7 +59,8 @@ sub told {
     is $world->ask('annarborl1', 'ping'), 'pong:annarborl1', "this very host's lond answers, at 127.0.0.1";
     is enciphered($world), 'the quick brown fox', '... and both have the key of the file';
     is_deeply [$world->ask_at_once('annarborl1', map {"sleep:100:$_"} 1 .. 10)], [1 .. 10], '... on ten connections as well';
-    my $counts = $lond->counts;
+    my $counts;
+    Lonc::within($Lonc::PATIENCE, sub { $counts = $lond->counts; $counts->{open} == $counts->{connections} }); # the last may be on their way
     is $counts->{local}, $counts->{accepted}, 'all of them are local';
     is $counts->{wrong_lines}, 0, '... and each file was as it must be, mode and content';
     is $counts->{malformed}, 0, '... and each key';
@@ -69,6 +71,7 @@ sub told {
     is scalar keys %names, scalar @told, '... with a name of its own';
     ok none_left($world), '... and none is left';
     ok $world->{keeper}->said(qr/annarborl1: connected to lond \S.*, local/), 'the log says how they are connected';
+    is $world->{keeper}->tells('connections annarborl1')->{connections}[0]{mode}, 'local', '... and so does the control socket';
 }
 
 {
@@ -84,11 +87,18 @@ sub told {
     ok none_left($world), 'lond takes the file, but leaves it: the keeper removes it';
     chomp $line;
     is scalar(() = $world->{keeper}->log =~ /$line/gi), 0, '... and its content is not in the log, even at level debug';
-    $lond->control('fault none');
     $world->ask('annarborl1', 'reset_retries');
-    is enciphered($world), 'the quick brown fox', '... and the next handshake works';
+    ($client) = $world->asking('annarborl1', 'echo:through');
     my $second = told($lond);
-    isnt $second, $path, '... with another file';
+    isnt $second, $path, 'the next handshake has a file of another name';
+    my $other = $world->read_file('certs/' . $second =~ s{.*/}{}r);
+    like $other, qr/^[0-9a-fA-F]{32}\n$/, '... with a key as well';
+    isnt $other, "$line\n", '... that is another';
+    $lond->control('fault none');
+    $lond->control('close-all');
+    is $client->line, 'con_lost', '(lond gives up)';
+    $world->ask('annarborl1', 'reset_retries');
+    is enciphered($world), 'the quick brown fox', '... and then answers';
 }
 
 {
@@ -123,7 +133,7 @@ my @faults = (
 {
     my ($world, $lond) = up();
     enciphered($world);
-    my $descriptors = $world->{keeper}->descriptors;
+    my $descriptors = $world->{keeper}->settled_descriptors;
     for my $kept ('', 'keep-key-file,') {
         for my $fault (@faults) {
             my ($name, $reason, $why, $what) = @$fault;
@@ -145,7 +155,7 @@ my @faults = (
             $world->ask('annarborl1', 'reset_retries');
             my $next = enciphered($world);
             my $now = -1;
-            my $same = $lond->has(1, 'connections') && Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
+            my $same = $lond->has(1, 'connections') && Lonc::within($Lonc::PATIENCE, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
             ok(($next eq 'the quick brown fox' && $same), "$what: mended, it works, and nothing is left over")
                 || diag "answer $next, $now descriptors instead of $descriptors";
         }
@@ -220,6 +230,8 @@ my @faults = (
     $lond->control('close-all');
     is $world->ask('annarborl1', 'ping'), 'con_lost', 'lonCertificateDirectory vanishes: con_lost';
     ok $world->{keeper}->said(qr/annarborl1: cannot write a key file in \S+certs: No such file or directory/), '... and the log says why';
+    ok $world->{keeper}->said(qr/host is dead: authentication failed: no key file can be written in lonCertificateDirectory;/),
+        '... and what it means';
     rename $world->path('moved'), $world->path('certs') or die "rename: $!";
     $world->ask('annarborl1', 'reset_retries');
     is enciphered($world), 'the quick brown fox', '... until it is there again';

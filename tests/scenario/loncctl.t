@@ -264,4 +264,49 @@ is completes('--js'), '--json', '... options';
 $canned->stop;
 is completes('retry', 'm'), '', '... and nothing without a keeper';
 
+# --- A real keeper --------------------------------------------------------------------------------
+
+{
+    my ($world, $lond) = Lonc->up(hosts => ['msul1'], settings => {connections_per_host => 3, retry_delay => '50ms', probe_min => '1h', probe_max => '1h'});
+    $loncctl = "$program --socket " . $world->path('run/control.sock');
+    is $world->ask('msul1', 'ping'), 'pong:msul1', 'a real keeper at work';
+    is jq('[.hosts.healthy, .requests]', 'status'), '[1,1]', 'status';
+    like said('hosts'), qr/^msul1 +healthy +0 +1 +0 +0 +- +1 +\S+[mu]?s +\S+ +0 +insecure +1\.421 +-$/m, 'hosts';
+    is scalar(split /\n/, said(q(hosts 'nobody*'))), 1, '... none that matches: the heading alone';
+    like said('connections msul1'), qr/^Idle +insecure +- +no +127\./m, 'connections';
+    is((run("$loncctl connections nobody"))[2], 1, '... of nobody: 1');
+    like said('config'), qr/^connections_per_host +3 +10 +file /m, 'config: what is set';
+    like said('config'), qr/^queue_per_host +1000 +1000 +default /m, '... and what is not';
+    is jq('.settings[] | select(.name == "connections_per_host") | [.value, .changed]', 'config'), '["3",true]', '... as JSON';
+    is said('send msul1 echo:a  b'), "a b\n", 'send';
+    is said(q(send msul1 'echo:a  b')), "a  b\n", '... blanks and all';
+    is said(q(send msul1 "$(printf 'echo:\\351\\377')")), "\xe9\xff\n", '... any bytes';
+    my ($none, $why, $exit) = run("$loncctl send nobody ping");
+    is_deeply [$none, $exit], ['', 1], '... to nobody: 1';
+    like $why, qr/no such host/, '... with a sentence';
+
+    my $follower = $world->start('loncctl events', [split(' ', $loncctl), '--json', 'events']);
+    ok Lonc::within($Lonc::PATIENCE, sub { said('reload'); $follower->log =~ /"event":"loaded"/ }), 'events --json: a reload';
+    is_deeply [run("$loncctl pause msul1")], ['', '', 0], 'pause';
+    my ($client) = $world->asking('msul1', 'echo:paused');
+    ok Lonc::within($Lonc::PATIENCE, sub { jq('[.hosts[0].queued, .hosts[0].paused]', 'hosts') eq '[1,true]' }), '... requests wait';
+    like said('clients'), qr/^ *$$ +\d+ +msul1 +waiting +\d+s$/m, 'clients: who waits';
+    like said('status'), qr/^msul1 +healthy, paused /m, '... it wants attention';
+    is_deeply [run("$loncctl resume msul1")], ['', '', 0], 'resume';
+    is $client->line, 'paused', '... and they are answered';
+    is_deeply [run("$loncctl $_")], ['', '', 0], $_ for 'reconnect msul1', 'flush msul1', 'log level debug', 'log transactions on', 'log transactions off', 'reload', 'retry ALL';
+    is((run("$loncctl log level loud"))[2], 1, 'log level: no such one');
+    $lond->end;
+    $world->ask('msul1', 'ping') for 1 .. 2;
+    $world->{keeper}->await(qr/host is dead/);
+    $follower->await(qr/"event":"host-dead".*\n/);
+    my ($event) = grep { $_->{event} eq 'host-dead' } map { decode_json($_) } split /\n/, $follower->log;
+    is_deeply [@$event{qw(host reason)}], ['msul1', 'refused'], 'events --json: a host that died';
+    is_deeply [run("$loncctl defer msul1 echo:later")], ['', '', 0], 'defer';
+    my $stored = $world->path('sockets/delayed');
+    is scalar(() = glob "$stored/*.msul1"), 1, '... it is on the disk';
+    $world->{keeper}->signal('TERM');
+    is $follower->wait_exit >> 8, 3, 'events end with 3 when the keeper goes';
+}
+
 done_testing;

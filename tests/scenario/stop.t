@@ -42,13 +42,7 @@ sub in_flight {
 # A client that the keeper has taken, and that has written nothing so far.
 sub silent {
     my ($world) = @_;
-    # The one before may be on its way out; nothing tells.
-    my $before = -1;
-    Lonc::within($Lonc::PATIENCE, sub {
-        my $last = $before;
-        select undef, undef, undef, 0.02;
-        ($before = $world->{keeper}->descriptors) == $last;
-    });
+    my $before = $world->{keeper}->settled_descriptors;
     my $client = $world->client('msul1');
     Lonc::within($Lonc::PATIENCE, sub { $world->{keeper}->descriptors > $before }) or die 'the keeper did not take the client';
     return $client;

@@ -58,17 +58,9 @@ sub recovers {
     my $answer = enciphered($world);
     my $alone = $lond->has(1, 'connections');
     my $now = 'unknown';
-    my $same = Lonc::within(10, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
+    my $same = Lonc::within($Lonc::PATIENCE, sub { ($now = $world->{keeper}->descriptors) <= $descriptors });
     return ok(($answer eq 'the quick brown fox' && $alone && $same), "$what: mended, it works, and nothing is left over")
         || diag "answer $answer, $now descriptors instead of $descriptors, " . $lond->connections . ' connections';
-}
-
-# Descriptors that the keeper has open, once clients have gone.
-sub settled_descriptors {
-    my ($world) = @_;
-    my $last = -1;
-    Lonc::within(10, sub { my $before = $last; select undef, undef, undef, 0.05; ($last = $world->{keeper}->descriptors) == $before });
-    return $last;
 }
 
 sub reload {
@@ -86,8 +78,14 @@ for my $version ('1.2', '1.3') {
     my $long = join '', map { sprintf '%07x ', $_ } 1 .. 100_000;
     ok $world->ask('msul1', "encrypt:echo:$long") eq $long, "TLS $version: lond's key is the keeper's";
     is_deeply [$world->ask_at_once('msul1', map {"sleep:100:$_"} 1 .. 10)], [1 .. 10],
-        "TLS $version: as many connections as there may be are opened at once";
-    my $counts = $lond->counts;
+        "TLS $version: ten clients at once are answered";
+    my (@open, $counts);
+    Lonc::within($Lonc::PATIENCE, sub { # the last may still be on their way
+        @open = grep { ($_->{mode} // '') eq 'ssl' && $_->{tls} eq "TLSv$version" } @{$world->{keeper}->tells('connections msul1')->{connections}};
+        $counts = $lond->counts;
+        @open == $counts->{connections};
+    });
+    is scalar @open, $counts->{connections}, "TLS $version: the control socket tells of each that it is by ssl";
     is $counts->{ssl}, $counts->{accepted}, "TLS $version: all of them by ssl";
     is $counts->{'tls_' . ($version =~ s/\./_/r)}, $counts->{ssl}, "TLS $version: all by that version";
     is $counts->{clients_verified}, $counts->{ssl}, "TLS $version: each with the keeper's certificate";
@@ -166,7 +164,7 @@ my @silences = (
 for my $version ('1.2', '1.3') {
     my ($world, $lond) = world(lond => ['--tls', $version, '--drip', 1]);
     enciphered($world);
-    my $descriptors = settled_descriptors($world);
+    my $descriptors = $world->{keeper}->settled_descriptors;
     # fails() looks at each of them: nothing here is ever less than ssl.
     for my $fault (@faults, $version eq '1.3' ? map { [$_->[0], 'timed-out', qr/timed out/, $_->[1]] } @silences : ()) {
         my ($name, $reason, $why, $what) = @$fault;
@@ -196,7 +194,7 @@ my $failed = qr/TLS failed: certificate verify failed/;
 for my $version ('1.2', '1.3') {
     my ($world, $lond) = world(lond => ['--tls', $version]);
     enciphered($world);
-    my $descriptors = settled_descriptors($world);
+    my $descriptors = $world->{keeper}->settled_descriptors;
     my @certificates = (
         ['of another CA', $other->issue('msul1.example.edu')->{both}, qr/$failed \(unable to get local issuer certificate\)/],
         ['expired', $ca->issue('msul1.example.edu', days => -1)->{both}, qr/$failed \(certificate has expired\)/],
@@ -208,6 +206,9 @@ for my $version ('1.2', '1.3') {
         is $lond->control("set certificate $file"), 'ok', "(lond's certificate is $what)";
         $lond->control('close-all');
         fails($world, $lond, 'tls', $why, "TLS $version, a certificate that is $what");
+        my ($trouble) = @{$world->{keeper}->tells('status')->{hosts}{trouble}};
+        is $trouble->{reason}, 'tls', '... and the control socket says the same';
+        like "TLS failed: $trouble->{detail}", qr/^$why$/, '... with the same words';
         is $lond->control("set certificate $londs->{both}"), 'ok', '(it has a good one again)';
         recovers($world, $lond, $descriptors, "TLS $version, a certificate that is $what");
     }
@@ -284,6 +285,7 @@ for my $version ('1.2', '1.3') {
     is enciphered($world), 'the quick brown fox', 'a lond that speaks insecure only is spoken to so, where loncAllowInsecure is 1';
     is $lond->counts->{insecure}, 1, '... in insecure mode';
     ok $world->{keeper}->said(qr/msul1: connected to lond \S.*, insecure/), '... and the log says so';
+    is $world->{keeper}->tells('connections msul1')->{connections}[0]{mode}, 'insecure', '... and the control socket';
     is $lond->control('set auth ssl'), 'ok', '(now it speaks ssl)';
     $lond->control('close-all');
     is enciphered($world), 'the quick brown fox', 'the next connection is made by ssl';
@@ -297,7 +299,7 @@ for my $version ('1.2', '1.3') {
     fails($world, $lond, 'authentication', $only, 'a lond that speaks insecure only, where loncAllowInsecure is 0');
     is $lond->counts->{wrong_lines}, 0, '... and it is sent nothing after its challenge';
     is $lond->control('set auth ssl,insecure'), 'ok', '(now it speaks ssl as well)';
-    my $descriptors = settled_descriptors($world);
+    my $descriptors = $world->{keeper}->settled_descriptors;
     recovers($world, $lond, $descriptors + 1, 'a lond that speaks insecure only');
 }
 

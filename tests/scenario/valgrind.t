@@ -9,6 +9,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use POSIX ();
 use Time::HiRes qw(time);
+use Certificates;
 use Lonc;
 
 my ($valgrind) = grep {-x} map {"$_/valgrind"} split /:/, $ENV{PATH};
@@ -217,6 +218,93 @@ for my $signals (['QUIT'], ['TERM', 'TERM']) {
             '--check', '--config', $world->path('keeper.conf')]);
     is $check->wait_exit >> 8, 1, '--check with mistakes exits 1, not 9, so valgrind has found nothing'
         or diag $world->read_file('valgrind.check');
+}
+
+# --- ssl and local --------------------------------------------------------------------------------
+
+# A host that is reached by ssl, and this very host, locally; each starts with these faults.
+sub world_of_modes {
+    my (%faults) = @_;
+    my $ca = Certificates->new;
+    my $mine = $ca->issue('annarborl1');
+    my $world = Lonc->new(hosts => [qw(annarborl1 msul1)],
+        settings => {%quick, failures_until_dead => 1, handshake_timeout => $faults{timeout} || '5s'});
+    my $local = $world->lond('annarborl1', '--listen', '127.0.0.1:0', '--auth', 'local', '--fault', $faults{local} || 'none');
+    my ($port) = $local->control('addresses') =~ /127\.0\.0\.1:(\d+)/;
+    my $ssl = $world->lond('msul1', '--listen', "$world->{address}{msul1}:$port",
+        $ca->lond($ca->issue('msul1.example.edu')), '--fault', $faults{ssl} || 'none');
+    $world->{variables} = {londPort => $port, $ca->variables($mine)};
+    $world->write_config;
+    my $keeper = start_keeper($world);
+    $world->activate($_) for qw(annarborl1 msul1);
+    return ($world, $keeper, $local, $ssl, $ca);
+}
+
+sub mended {
+    my ($world, $lond, $host, $what) = @_;
+    $lond->control('fault none');
+    $world->ask($host, 'reset_retries');
+    is $world->ask($host, 'encrypt:echo:secret'), 'secret', $what;
+}
+
+{
+    my ($world, $keeper, $local, $ssl, $ca) = world_of_modes();
+    for my $fault ('none', map({"$_\@TLS"} qw(close reset garbage half alert)),
+        map({"$_\@TLSKey"} qw(close farewell half short long two notify ticket last)), 'close@Initialized', 'refuse@Initialized')
+    {
+        $ssl->control('close-all');
+        $ssl->control("fault $fault");
+        is $world->ask('msul1', 'echo:through'), $fault eq 'none' ? 'through' : 'con_lost', "ssl, and lond's fault $fault";
+        mended($world, $ssl, 'msul1', 'and after it');
+    }
+    for my $certificate (Certificates->new->issue('msul1.example.edu')->{both}, $ca->issue('msul1.example.edu', days => -1)->{both}, 'none') {
+        my $good = $ca->issue('msul1.example.edu')->{both};
+        $ssl->control('close-all');
+        is $ssl->control("set certificate $certificate"), 'ok', '(a bad certificate)';
+        is $world->ask('msul1', 'echo:through'), 'con_lost', 'ssl, and a bad certificate';
+        is $ssl->control("set certificate $good"), 'ok', '(a good one)';
+        mended($world, $ssl, 'msul1', 'and after it');
+    }
+    for my $fault (map { ("$_\@Initialized", "keep-key-file,$_\@Initialized") } qw(none close refuse short)) {
+        $local->control('close-all');
+        $local->control("fault $fault");
+        is $world->ask('annarborl1', 'echo:through'), $fault =~ /none/ ? 'through' : 'con_lost', "local, and lond's fault $fault";
+        mended($world, $local, 'annarborl1', 'and after it');
+    }
+
+    # Reloads: the same, another, bad ones, a revocation list, none.
+    my @variables = ({$ca->variables($ca->issue('another'))}, {$ca->variables($ca->issue('expired', days => -1))},
+        {$ca->variables($ca->issue('soon', days => 1))}, {$ca->variables({certificate => $world->path('keeper.conf'), key => '/nonexistent'})});
+    my $port = $world->{variables}{londPort};
+    for my $variables (@variables) {
+        reload($world);
+        $world->{variables} = {londPort => $port, %$variables};
+        reload($world);
+        $ssl->control('close-all');
+        is $world->ask('msul1', 'echo:through'), 'through', 'ssl after a reload';
+    }
+    $world->{variables} = {londPort => $port, %{$variables[0]}};
+    $world->{settings}{tls_revocations} = $ca->revocations([]);
+    reload($world);
+    $ssl->control('close-all');
+    is $world->ask('msul1', 'echo:through'), 'through', 'ssl with a revocation list';
+    $world->{settings}{tls_revocations} = $world->path('keeper.conf');
+    reload($world);
+    $world->{variables} = {londPort => $port};
+    $world->{settings}{tls_revocations} = '';
+    reload($world);
+    $ssl->control('close-all');
+    is $world->ask('msul1', 'echo:through'), 'through', 'insecure after a reload without certificates';
+    $keeper->signal('TERM');
+    verdict($world, 'keeper', $keeper, 'a life with ssl and local');
+}
+
+for my $fault ('silent@TLS', 'stall@TLS', 'stall@TLSKey') {
+    my ($world, $keeper, $local, $ssl) = world_of_modes(timeout => '1h', ssl => $fault, local => 'silent@Initialized');
+    my @clients = map { my $client = $world->client($_); $client->send("echo:never\n"); $client } qw(annarborl1 msul1);
+    Lonc::within(30, sub { $local->counts->{faults} && $ssl->counts->{faults} }) or die 'no handshakes';
+    $keeper->signal('QUIT');
+    verdict($world, 'keeper', $keeper, "a life that ends with SIGQUIT and handshakes under way, $fault");
 }
 
 # --- The shim -------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
 run('journalctl', "--root=$root", '--update-catalog'); # systemd itself does it when /usr is newer than /var
 make_path("$root/opt/lonc-tests");
 run('cp', '-r', "$tree/tests/system/.", "$root/opt/lonc-tests/");
-run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$root/opt/lonc-tests/");
+run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$tree/keeper/lonc.7", "$root/opt/lonc-tests/");
 run('cp', glob("$build/*.deb"), "$root/opt/lonc-tests/") if glob "$build/*.deb";
 
 chomp(my $uninstall = `make -s -n -C $tree uninstall BUILD=$build DESTDIR=`);

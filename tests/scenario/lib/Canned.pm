@@ -59,7 +59,7 @@ sub host {
     my $dead = ($with{state} || '') eq 'dead';
     return {id => $id, name => "$id.example.edu", state => 'healthy', paused => JSON::PP::false,
         reason => $dead ? 'refused' : undef, $dead ? (dead_for => 75.5, next_attempt_in => 4.2) : (),
-        addresses => ['192.0.2.1:5663'], mode => 'insecure', lond => '1.421',
+        addresses => ['192.0.2.1:5663'], mode => 'insecure', lond => '$Revision: 1.421 $',
         connections => {opening => 0, idle => 2, busy => 1}, queued => 0,
         requests => 1000, replies => 997, con_lost => {dead => 2, lost => 1},
         latency => {p50 => 0.00123, p99 => 0.034}, deferred => 0, deferred_exact => JSON::PP::true, %with};

@@ -167,6 +167,7 @@ sub keeper {
         }
     };
     my $keeper = $self->start('lonc-keeper', \@command, setup => $setup);
+    $keeper->{control} = $self->path('run/control.sock');
     $keeper->await(qr/is ready/) unless $with{no_wait};
     return $self->{keeper} = $keeper;
 }
@@ -422,11 +423,34 @@ sub pause {
 
 sub resume { $_[0]->signal('CONT') }
 
+# What the keeper answers over its control socket.
+sub tells {
+    my ($self, $request) = @_;
+    my $socket = IO::Socket::UNIX->new(Peer => $self->{control}) or die "control of $self->{name}: $!";
+    $socket->print("$request\n");
+    local $/;
+    require JSON::PP;
+    return JSON::PP::decode_json(scalar <$socket>);
+}
+
 # How many descriptors it has open.
 sub descriptors {
     my ($self) = @_;
-    opendir my $folder, "/proc/$self->{pid}/fd" or return 0;
-    return scalar(grep {/^\d+$/} readdir $folder);
+    if (opendir my $folder, "/proc/$self->{pid}/fd") { return scalar(grep {/^\d+$/} readdir $folder) }
+    # Only root may look into the keeper; for others its own account must do.
+    return $self->tells('status')->{descriptors};
+}
+
+# ... once those are closed that were on their way out; nothing tells when.
+sub settled_descriptors {
+    my ($self) = @_;
+    my ($last, $before) = (-1);
+    Lonc::within($Lonc::PATIENCE, sub {
+        $before = $last;
+        select undef, undef, undef, 0.05;
+        ($last = $self->descriptors) == $before;
+    });
+    return $last;
 }
 
 sub kill_hard { my ($self) = @_; kill 'KILL', $self->{pid}; $self->wait_exit }

@@ -13,10 +13,13 @@ plan skip_all => 'there is no package' if !$package;
 
 # Whatever bears our name, where programs, units and state are.
 sub files {
-    my $places = '/usr/sbin /usr/lib/systemd /usr/lib/lonc-keeper /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/share/doc /usr/share/lonc-keeper /etc /run /var/lib/systemd';
+    my $places = '/usr/sbin /usr/lib/systemd /usr/lib/lonc-keeper /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/share/doc /usr/share/man /usr/share/lonc-keeper /etc /run /var/lib/systemd';
     return output("find $places -path '*lonc*' 2>/dev/null | grep -v -e lonc-test -e loncapa.conf | sort");
 }
 
+# Not where they are installed, for dpkg can be told to leave them out.
+my @pages = output("dpkg-deb --contents $package") =~ m{ \./usr/share/man/man\d/(\S+)\.gz$}mg;
+is join(' ', sort @pages), 'keeper.conf.5 lonc-hosts.8 lonc-keeper.8 lonc-shim.8 lonc.7 loncctl.1', 'it has the manual pages';
 is sh('systemctl stop lonc.target; sh /opt/lonc-tests/uninstall'), 0, 'make uninstall';
 unlink '/etc/lonc/keeper.conf';
 rmdir '/etc/lonc';

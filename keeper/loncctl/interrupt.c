@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Signals that ask to end.
+ */
+#include "keeper/loncctl/interrupt.h"
+
+static volatile sig_atomic_t came;
+
+static void on_signal(int number)
+{
+    (void)number;
+    came = 1;
+}
+
+sigset_t interrupt_catch(void)
+{
+    const struct sigaction action = {.sa_handler = on_signal};
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return before;
+}
+
+bool interrupt_came(void)
+{
+    return came != 0;
+}
