@@ -233,7 +233,7 @@ static void put_host_latency(const struct exposition *to, const json_t *hosts)
     const json_t *host;
     size_t i;
     put_family(to, "lonc_host_latency_seconds", KIND_SUMMARY,
-               "How long requests for the host took in the last minutes.");
+               "How long requests that the host replied to took in the last minutes.");
     json_array_foreach(hosts, i, host)
     {
         const json_t *latency = json_object_get(host, "latency");
@@ -308,10 +308,10 @@ static char *expose(const char *socket, bool openmetrics, bool partial, size_t *
         const json_t *bounds = json_object_get(histograms, "bounds");
         put_keeper(&to, status);
         put_histogram(&to, "lonc_request_duration_seconds",
-                      "From a request's arrival to its answer, con_lost included.", bounds,
+                      "From a request's arrival to lond's reply, for those that got one.", bounds,
                       json_object_get(histograms, "request"));
         put_histogram(&to, "lonc_queue_duration_seconds",
-                      "How long requests waited for a connection.", bounds,
+                      "How long requests waited for a connection, of those that were sent.", bounds,
                       json_object_get(histograms, "queue"));
         put_hosts(&to, json_object_get(hosts, "hosts"));
     }
