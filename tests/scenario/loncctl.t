@@ -25,7 +25,8 @@ my $loncctl = "$program --socket $canned->{socket}";
 sub run {
     my ($command) = @_;
     my $errors = $canned->{world}->path('errors');
-    my $said = `$command 2>$errors`;
+    my $said = `{ $command
+} 2>$errors`;
     return ($said, $canned->{world}->read_file('errors'), $? >> 8);
 }
 
@@ -229,7 +230,7 @@ $canned->says(events => join '', map { JSON::PP->new->canonical->encode($_) . "\
     is $follower->wait_exit >> 8, 3, '... it ends with 3 when the keeper goes';
     like $follower->log, qr/no keeper answers at/, '... and says so';
     $canned->start;
-    is_deeply [split /\n/, `$loncctl events | head -1`], ["2026-11-22T14:45:33.121Z msul1 host-dead (refused): host is dead\\x1b[2J"], '... and when nobody reads it any more, though nothing happens';
+    is_deeply [split /\n/, `timeout $Lonc::PATIENCE $loncctl events | head -1`], ["2026-11-22T14:45:33.121Z msul1 host-dead (refused): host is dead\\x1b[2J"], '... and when nobody reads it any more, though nothing happens';
     $canned->says(events => qq({"ok":false,"errors":["not you"]}\n));
     is_deeply [run("$loncctl events")], ['', "not you\n", 1], '... and when the keeper says no';
 }
