@@ -298,8 +298,9 @@ static void complete(struct file *file, const char *command, size_t length)
         }
         file->logged = true;
     }
-    if (unlinkat(all->folder, file->name, 0) < 0 && errno != ENOENT) {
-        say_once(file, "is delivered, but cannot be removed", errno);
+    int removed = spool_remove(all->folder, file->name, file->inode);
+    if (removed < 0) {
+        say_once(file, "is delivered, but cannot be removed", -removed);
         postpone(file);
         return;
     }
@@ -388,7 +389,7 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
     if (verdict == VERDICT_DELIVERED)
         complete(file, backlog->content.data + backlog->content.start, transaction->length - 1);
     else if (verdict == VERDICT_REJECTED)
-        set_aside(file, "rejected", "was rejected", text, length);
+        set_aside(file, SPOOL_REJECTED_FOLDER, "was rejected", text, length);
     else
         try_again(backlog, file,
                   answered || reason == REASON_LOST || reason == REASON_REPLY_TIMEOUT ||
@@ -420,8 +421,9 @@ static bool load(struct backlog *backlog, struct file *file)
         complete(file, file->command, file->command_length);
         return false;
     }
-    enum spool_result result = spool_read(
-        all->folder, file->name, all->service->settings.line_limit, &backlog->content, &why);
+    enum spool_result result =
+        spool_read(all->folder, file->name, all->service->settings.line_limit, &backlog->content,
+                   &file->inode, &why);
     if (result == SPOOL_READ)
         return true;
     buffer_consume(&backlog->content, buffer_length(&backlog->content));
@@ -430,9 +432,9 @@ static bool load(struct backlog *backlog, struct file *file)
     } else if (result == SPOOL_NOT_NOW) {
         try_again(backlog, file, false);
     } else if (result == SPOOL_CORRUPT) {
-        set_aside(file, "corrupt", why, NULL, 0);
+        set_aside(file, SPOOL_CORRUPT_FOLDER, why, NULL, 0);
     } else if (file->was_empty) {
-        set_aside(file, "corrupt", "stayed empty", NULL, 0);
+        set_aside(file, SPOOL_CORRUPT_FOLDER, "stayed empty", NULL, 0);
     } else {
         file->state = FILE_EMPTY;
         deadline_start(&all->emptying, &file->deadline);

@@ -32,6 +32,7 @@ struct file {
     struct backlog *backlog; /* NULL while ARRIVED */
     enum file_state state;
     struct spool_order order;
+    ino_t inode;       /* once it has been read */
     unsigned attempts; /* in a row that cost its connection */
     bool was_empty;    /* for all the time it may be */
     bool delivered;    /* only the S line, or the removal, is left to do */
