@@ -258,11 +258,29 @@ static void sync_folder(struct backlogs *all)
         on_synced(all, 0);
 }
 
+/* It lies in the folder no longer. */
 static void gone(struct file *file)
 {
-    if (file->backlog->count > 0)
-        backlog_count(file->backlog, file->backlog->count - 1);
+    struct backlogs *all = file->all;
+    struct backlog *backlog = file->backlog;
+    if (backlog->count > 0)
+        backlog_count(backlog, backlog->count - 1);
+    if (all->scanning && file->scan == all->scan && backlog->counted > 0)
+        backlog->counted--;
     backlog_forget(file);
+}
+
+void backlog_lose(struct file *file)
+{
+    struct backlog *backlog = file->backlog;
+    if (file->state == FILE_SENDING || file->delivered)
+        return;
+    if (backlog == NULL) {
+        backlog_forget(file);
+        return;
+    }
+    gone(file);
+    backlog_pump(backlog);
 }
 
 /* For the S line that is to be written later; the perm log takes the beginning only. */
@@ -304,6 +322,7 @@ static void complete(struct file *file, const char *command, size_t length)
         postpone(file);
         return;
     }
+    all->removals += removed > 0;
     sync_folder(all);
     gone(file);
 }
@@ -323,6 +342,7 @@ static void set_aside(struct file *file, const char *where, const char *why, con
     }
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = file->host},
               "deferred file %s %s; it is set aside in %s/", file->name, why, where);
+    file->all->removals++;
     sync_folder(file->all);
     gone(file);
 }
