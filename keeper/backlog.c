@@ -258,11 +258,29 @@ static void sync_folder(struct backlogs *all)
         on_synced(all, 0);
 }
 
+/* It lies in the folder no longer. */
 static void gone(struct file *file)
 {
-    if (file->backlog->count > 0)
-        backlog_count(file->backlog, file->backlog->count - 1);
+    struct backlogs *all = file->all;
+    struct backlog *backlog = file->backlog;
+    if (backlog->count > 0)
+        backlog_count(backlog, backlog->count - 1);
+    if (all->scanning && file->scan == all->scan && backlog->counted > 0)
+        backlog->counted--;
     backlog_forget(file);
+}
+
+void backlog_lose(struct file *file)
+{
+    struct backlog *backlog = file->backlog;
+    if (file->state == FILE_SENDING || file->delivered)
+        return;
+    if (backlog == NULL) {
+        backlog_forget(file);
+        return;
+    }
+    gone(file);
+    backlog_pump(backlog);
 }
 
 /* For the S line that is to be written later; the perm log takes the beginning only. */
@@ -298,11 +316,13 @@ static void complete(struct file *file, const char *command, size_t length)
         }
         file->logged = true;
     }
-    if (unlinkat(all->folder, file->name, 0) < 0 && errno != ENOENT) {
-        say_once(file, "is delivered, but cannot be removed", errno);
+    int removed = spool_remove(all->folder, file->name, file->inode);
+    if (removed < 0) {
+        say_once(file, "is delivered, but cannot be removed", -removed);
         postpone(file);
         return;
     }
+    all->removals += removed > 0;
     sync_folder(all);
     gone(file);
 }
@@ -322,6 +342,7 @@ static void set_aside(struct file *file, const char *where, const char *why, con
     }
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = file->host},
               "deferred file %s %s; it is set aside in %s/", file->name, why, where);
+    file->all->removals++;
     sync_folder(file->all);
     gone(file);
 }
@@ -388,7 +409,7 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
     if (verdict == VERDICT_DELIVERED)
         complete(file, backlog->content.data + backlog->content.start, transaction->length - 1);
     else if (verdict == VERDICT_REJECTED)
-        set_aside(file, "rejected", "was rejected", text, length);
+        set_aside(file, SPOOL_REJECTED_FOLDER, "was rejected", text, length);
     else
         try_again(backlog, file,
                   answered || reason == REASON_LOST || reason == REASON_REPLY_TIMEOUT ||
@@ -420,8 +441,9 @@ static bool load(struct backlog *backlog, struct file *file)
         complete(file, file->command, file->command_length);
         return false;
     }
-    enum spool_result result = spool_read(
-        all->folder, file->name, all->service->settings.line_limit, &backlog->content, &why);
+    enum spool_result result =
+        spool_read(all->folder, file->name, all->service->settings.line_limit, &backlog->content,
+                   &file->inode, &why);
     if (result == SPOOL_READ)
         return true;
     buffer_consume(&backlog->content, buffer_length(&backlog->content));
@@ -430,9 +452,9 @@ static bool load(struct backlog *backlog, struct file *file)
     } else if (result == SPOOL_NOT_NOW) {
         try_again(backlog, file, false);
     } else if (result == SPOOL_CORRUPT) {
-        set_aside(file, "corrupt", why, NULL, 0);
+        set_aside(file, SPOOL_CORRUPT_FOLDER, why, NULL, 0);
     } else if (file->was_empty) {
-        set_aside(file, "corrupt", "stayed empty", NULL, 0);
+        set_aside(file, SPOOL_CORRUPT_FOLDER, "stayed empty", NULL, 0);
     } else {
         file->state = FILE_EMPTY;
         deadline_start(&all->emptying, &file->deadline);

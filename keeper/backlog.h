@@ -32,6 +32,8 @@ struct file {
     struct backlog *backlog; /* NULL while ARRIVED */
     enum file_state state;
     struct spool_order order;
+    ino_t inode;       /* once it has been read */
+    unsigned scan;     /* the last that counted it */
     unsigned attempts; /* in a row that cost its connection */
     bool was_empty;    /* for all the time it may be */
     bool delivered;    /* only the S line, or the removal, is left to do */
@@ -88,6 +90,8 @@ struct backlogs {
     bool holding;              /* after a start all files are new: none goes before this ends */
     bool scanning;             /* the folder is being read: what has been found is not all */
     bool lost_track;           /* files have arrived of which nothing is known: a scan will tell */
+    unsigned scan;             /* the number of this scan, or of the last one */
+    size_t removals;           /* by the keeper itself, of which inotify has not told yet */
     bool scan_found;           /* this scan, or the last one, has admitted a file */
     bool syncing, sync_wanted; /* the folder has changed since the sync under way began */
     struct deadline_queue emptying, postponing, pausing, pacing;
@@ -126,6 +130,13 @@ void backlog_make_ready(struct file *file);
 
 /* A file is known no longer, and freed; whether it lies on disk is another matter. */
 void backlog_forget(struct file *file);
+
+/*
+ * Somebody has removed the file, or moved it away: it is forgotten, and so may its backlog be. One
+ * that is with its lond stays until the reply, so that it gets its S line, and one that has none
+ * yet until that is written.
+ */
+void backlog_lose(struct file *file);
 
 /* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
 struct backlog *backlog_need(struct backlogs *all, const char *id);

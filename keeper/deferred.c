@@ -115,6 +115,7 @@ static void lose_track(struct deferred *deferred)
 {
     static const struct spool_order anywhere;
     struct backlog *backlog;
+    deferred->all.removals = 0;
     if (deferred->scan != NULL)
         stop_scan(deferred);
     deferred->all.lost_track = true;
@@ -147,6 +148,21 @@ static void arrive(struct deferred *deferred, const char *name)
     deadline_start(&deferred->arriving, &file->deadline);
 }
 
+/*
+ * A file was removed or moved away. What the keeper removes it has forgotten already; of another
+ * that is not known by name nothing says whose it was, so the files are counted again.
+ */
+static void vanish(struct deferred *deferred, const char *name)
+{
+    struct file *file = backlog_find_file(&deferred->all, name);
+    if (file != NULL)
+        backlog_lose(file);
+    else if (deferred->all.removals > 0)
+        deferred->all.removals--;
+    else if (deferred->rescan.queue == NULL)
+        deadline_start(&deferred->rescanning, &deferred->rescan);
+}
+
 static void on_settled(struct deadline *deadline)
 {
     struct file *file = CONTAINER_OF(deadline, struct file, deadline);
@@ -171,6 +187,8 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
     deferred->all.service->loop.now = loop_clock();
     if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED))
         lose_track(deferred);
+    else if (event->len > 0 && (event->mask & (IN_DELETE | IN_MOVED_FROM)))
+        vanish(deferred, event->name);
     else if (event->len > 0)
         arrive(deferred, event->name);
     return 0;
@@ -182,6 +200,7 @@ static void scan_entry(struct deferred *deferred, const char *name)
 {
     struct file *file = backlog_find_file(&deferred->all, name);
     if (file != NULL) {
+        file->scan = deferred->all.scan;
         if (file->backlog != NULL)
             file->backlog->counted++;
         return;
@@ -196,10 +215,12 @@ static void scan_entry(struct deferred *deferred, const char *name)
     if (backlog_is_behind(&backlog->found, &order))
         return;
     file = backlog_new_file(&deferred->all, name, id);
-    if (file != NULL)
-        backlog_admit(file);
-    else
+    if (file == NULL) {
         backlog_note_unknown(&backlog->found, &order);
+        return;
+    }
+    file->scan = deferred->all.scan;
+    backlog_admit(file);
 }
 
 static void end_scan(struct deferred *deferred)
@@ -253,6 +274,7 @@ static void start_scan(struct deferred *deferred)
         return;
     }
     deferred->all.scanning = true;
+    deferred->all.scan++;
     deferred->all.scan_found = false;
     RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
         backlog->counted = 0;
@@ -303,13 +325,14 @@ static int on_moved(sd_event_source *source, const struct inotify_event *event, 
 /* Opens, watches and scans the folder; tries again later where it cannot be. */
 static void open_folder(struct deferred *deferred)
 {
-    const uint32_t arrivals = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR;
+    const uint32_t changes =
+        IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
     const uint32_t moves = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
     sd_event *event = deferred->all.service->loop.event;
     deferred->all.folder = spool_open(deferred->all.folder_path);
     int r = deferred->all.folder;
     if (r >= 0)
-        r = sd_event_add_inotify(event, &deferred->inotify, deferred->all.folder_path, arrivals,
+        r = sd_event_add_inotify(event, &deferred->inotify, deferred->all.folder_path, changes,
                                  on_inotify, deferred);
     if (r >= 0)
         r = sd_event_add_inotify(event, &deferred->parent,
@@ -326,6 +349,7 @@ static void open_folder(struct deferred *deferred)
         return;
     }
     deferred->said = false;
+    deferred->all.removals = 0;
     /* What happened is heard before a scan goes on, so that no new file is taken for an old one. */
     sd_event_source_set_priority(deferred->inotify, SD_EVENT_PRIORITY_IMPORTANT);
     spool_sweep(deferred->all.folder);

@@ -106,7 +106,7 @@ static enum spool_result read_content(int fd, size_t size, uint64_t line_limit,
 }
 
 enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
-                             struct buffer *buffer, const char **why)
+                             struct buffer *buffer, ino_t *inode, const char **why)
 {
     struct stat status;
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -128,7 +128,34 @@ enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
     else
         result = read_content(fd, (size_t)status.st_size, line_limit, buffer, why);
     close(fd);
+    if (result == SPOOL_READ)
+        *inode = status.st_ino;
     return result;
+}
+
+/* --- Removing --------------------------------------------------------------------------------- */
+
+static bool remove_held(int folder, const char *name, ino_t inode)
+{
+    char held[PATH_MAX];
+    struct stat status;
+    snprintf(held, sizeof(held), SPOOL_HELD_FOLDER "/%s", name);
+    return fstatat(folder, held, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == inode &&
+           unlinkat(folder, held, 0) == 0;
+}
+
+int spool_remove(int folder, const char *name, ino_t inode)
+{
+    if (unlinkat(folder, name, 0) == 0)
+        return true;
+    if (errno != ENOENT)
+        return -errno;
+    if (remove_held(folder, name, inode))
+        return false;
+    /* It may have been released in between. */
+    if (unlinkat(folder, name, 0) == 0)
+        return true;
+    return errno == ENOENT ? false : -errno;
 }
 
 /* --- Setting aside ---------------------------------------------------------------------------- */
@@ -276,6 +303,6 @@ void spool_sweep(int folder)
 
 bool spool_is_own(const char *name)
 {
-    return strcmp(name, "rejected") == 0 || strcmp(name, "corrupt") == 0 ||
-           strcmp(name, STORING) == 0;
+    return strcmp(name, SPOOL_HELD_FOLDER) == 0 || strcmp(name, SPOOL_REJECTED_FOLDER) == 0 ||
+           strcmp(name, SPOOL_CORRUPT_FOLDER) == 0 || strcmp(name, STORING) == 0;
 }

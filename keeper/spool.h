@@ -9,8 +9,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/buffer.h"
+
+/* The folders below it, each a state; SPOOL_HELD_FOLDER is an administrator's (loncctl queue hold).
+ */
+#define SPOOL_HELD_FOLDER     "held"
+#define SPOOL_REJECTED_FOLDER "rejected"
+#define SPOOL_CORRUPT_FOLDER  "corrupt"
 
 /* Where a file stands among those of its host. */
 struct spool_order {
@@ -45,15 +52,23 @@ enum spool_result {
 /*
  * Reads a file of the folder without following a link or waiting for a FIFO. An unterminated line
  * is whole, since lonnet may omit the LF. `why` gets a sentence for the log when the result is
- * CORRUPT.
+ * CORRUPT, `inode` the file's number when it is READ.
  */
 enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
-                             struct buffer *buffer, const char **why);
+                             struct buffer *buffer, ino_t *inode, const char **why);
 
 /*
- * Moves a file into the folder `where` ("rejected", "corrupt") below, which is made when missing;
- * nothing there is replaced: a name that is taken gets a number. With `reply`, it is put beside it
- * as
+ * Removes a delivered file, also where an administrator has moved it to held/ while it was with its
+ * lond: released, it would be delivered once more. `inode` is what spool_read told, so that no
+ * other file of that name goes. Returns whether it lay in the folder itself (that it is gone
+ * already is false, too), or a negative errno.
+ */
+int spool_remove(int folder, const char *name, ino_t inode);
+
+/*
+ * Moves a file into the folder `where` (SPOOL_REJECTED_FOLDER, SPOOL_CORRUPT_FOLDER) below, which
+ * is made when missing; nothing there is replaced: a name that is taken gets a number. With
+ * `reply`, it is put beside it as
  * `<name>.reply` first. 0 or a negative errno; the file is then where it was.
  */
 int spool_set_aside(int folder, const char *name, const char *where, const char *reply,
@@ -80,7 +95,7 @@ void spool_abandon(int folder, struct spool_file *file);
  * stored. */
 void spool_sweep(int folder);
 
-/* Whether this is a folder of spool's own. */
+/* Whether this is the name of one of the folders below: no file, and nothing strange. */
 bool spool_is_own(const char *name);
 
 #endif

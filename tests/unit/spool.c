@@ -29,6 +29,7 @@
 static int folder;
 static struct buffer buffer;
 static const char *why;
+static ino_t inode;
 
 static void begin(void)
 {
@@ -55,7 +56,7 @@ static enum spool_result read_file(const char *name)
     buffer_consume(&buffer, buffer_length(&buffer));
     why = NULL;
     alarm(5);
-    enum spool_result result = spool_read(folder, name, LIMIT, &buffer, &why);
+    enum spool_result result = spool_read(folder, name, LIMIT, &buffer, &inode, &why);
     alarm(0);
     return result;
 }
@@ -212,8 +213,46 @@ Test(spool, a_folder_that_cannot_be_opened_is_said)
     expect_file("delayed", "in the way");
 }
 
+Test(spool, a_delivered_file_is_removed)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(read_file(NAME), SPOOL_READ);
+    cr_expect_eq(spool_remove(folder, NAME, inode), 1);
+    cr_expect_eq(access(NAME, F_OK), -1);
+    cr_expect_eq(spool_remove(folder, NAME, inode), 0, "gone already");
+}
+
+Test(spool, a_delivered_file_that_was_held_meanwhile_is_removed)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(read_file(NAME), SPOOL_READ);
+    cr_assert_eq(mkdir("held", 0700), 0);
+    cr_assert_eq(rename(NAME, "held/" NAME), 0);
+    cr_expect_eq(spool_remove(folder, NAME, inode), 0);
+    cr_expect_eq(access("held/" NAME, F_OK), -1);
+}
+
+Test(spool, another_file_of_that_name_stays_held)
+{
+    cr_assert_eq(mkdir("held", 0700), 0);
+    write_file("held/" NAME, "another\n");
+    write_file(NAME, "put\n");
+    cr_assert_eq(read_file(NAME), SPOOL_READ);
+    cr_expect_eq(spool_remove(folder, NAME, inode), 1);
+    expect_file("held/" NAME, "another\n");
+    cr_expect_eq(spool_remove(folder, NAME, inode), 0);
+    expect_file("held/" NAME, "another\n");
+}
+
+Test(spool, what_cannot_be_removed_is_told)
+{
+    cr_assert_eq(mkdir(NAME, 0700), 0);
+    cr_expect_lt(spool_remove(folder, NAME, 1), 0);
+}
+
 Test(spool, its_own_folders_are_known_by_name)
 {
+    cr_expect(spool_is_own("held"));
     cr_expect(spool_is_own("rejected"));
     cr_expect(spool_is_own("corrupt"));
     cr_expect(spool_is_own("storing"));
@@ -392,7 +431,7 @@ Test(spool, a_file_without_permission_cannot_be_opened)
     if (pid == 0) {
         if (geteuid() == 0 && setuid(65534) < 0)
             _exit(2);
-        enum spool_result result = spool_read(folder, NAME, LIMIT, &buffer, &why);
+        enum spool_result result = spool_read(folder, NAME, LIMIT, &buffer, &inode, &why);
         _exit(result == SPOOL_CORRUPT && strcmp(why, "cannot be opened") == 0 ? 0 : 1);
     }
     int status;
@@ -680,7 +719,7 @@ Test(spool, any_bytes_and_any_length_are_stored)
     line[size - 1] = '\n';
     cr_assert_eq(spool_create(folder, "msul1", 1, line, size, &file), 0);
     cr_assert_eq(spool_publish(folder, &file), 0);
-    cr_assert_eq(spool_read(folder, file.name, 2 * size, &buffer, &why), SPOOL_READ);
+    cr_assert_eq(spool_read(folder, file.name, 2 * size, &buffer, &inode, &why), SPOOL_READ);
     cr_assert_eq(buffer_length(&buffer), size);
     cr_expect_eq(memcmp(buffer.data + buffer.start, line, size), 0);
     free(line);
