@@ -33,7 +33,8 @@ struct file {
     enum file_state state;
     struct spool_order order;
     ino_t inode;       /* once it has been read */
-    unsigned scan;     /* the last that counted it */
+    unsigned scan;     /* the last that met it */
+    unsigned came;     /* the scan during which it arrived, or 0 */
     unsigned attempts; /* in a row that cost its connection */
     bool was_empty;    /* for all the time it may be */
     bool delivered;    /* only the S line, or the removal, is left to do */

@@ -36,7 +36,8 @@ struct deferred {
     sd_event_source *inotify, *parent, *scanner;
     DIR *scan;       /* while all.scanning */
     bool scan_again; /* something was missed while one went on */
-    bool said;       /* that the folder cannot be watched */
+    bool thinned; /* files have vanished since it began: a name that it reads may be one of them */
+    bool said;    /* that the folder cannot be watched */
     char *strangers[STRANGERS_SAID];
     unsigned stranger_count;
     struct deadline hold, rescan;
@@ -143,6 +144,7 @@ static void arrive(struct deferred *deferred, const char *name)
         backlog_detach(file);
     }
     file->state = FILE_ARRIVED;
+    file->came = deferred->all.scanning ? deferred->all.scan : 0;
     file->was_empty = false;
     deferred->all.arrived++;
     deadline_start(&deferred->arriving, &file->deadline);
@@ -159,21 +161,32 @@ static void vanish(struct deferred *deferred, const char *name)
         backlog_lose(file);
     else if (deferred->all.removals > 0)
         deferred->all.removals--;
-    else if (deferred->rescan.queue == NULL)
-        deadline_start(&deferred->rescanning, &deferred->rescan);
+    else {
+        deferred->thinned = true;
+        if (deferred->rescan.queue == NULL)
+            deadline_start(&deferred->rescanning, &deferred->rescan);
+    }
 }
 
 static void on_settled(struct deadline *deadline)
 {
     struct file *file = CONTAINER_OF(deadline, struct file, deadline);
+    struct backlogs *all = file->all;
     struct backlog *backlog = file->backlog;
+    /* Whether this scan, a long one, meets it is not known; the end of the scan is awaited. */
+    if (backlog == NULL && all->scanning && file->came == all->scan) {
+        deadline_start(&CONTAINER_OF(all, struct deferred, all)->arriving, deadline);
+        return;
+    }
     backlog_detach(file);
     if (backlog != NULL) { /* it was known before it was written again */
         backlog_make_ready(file);
     } else {
-        backlog = backlog_need(file->all, file->host);
-        if (backlog != NULL)
+        backlog = backlog_need(all, file->host);
+        if (backlog != NULL) {
             backlog_count(backlog, backlog->count + 1);
+            backlog->counted += all->scanning && file->scan == all->scan;
+        }
         backlog_admit(file);
     }
     if (backlog != NULL)
@@ -206,6 +219,9 @@ static void scan_entry(struct deferred *deferred, const char *name)
         return;
     }
     struct spool_order order;
+    if (deferred->thinned && faccessat(deferred->all.folder, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+        errno == ENOENT)
+        return;
     const char *id = deliverable(deferred, name);
     struct backlog *backlog = id != NULL ? backlog_need(&deferred->all, id) : NULL;
     if (backlog == NULL)
@@ -273,6 +289,7 @@ static void start_scan(struct deferred *deferred)
         deadline_start(&deferred->rescanning, &deferred->rescan);
         return;
     }
+    deferred->thinned = false;
     deferred->all.scanning = true;
     deferred->all.scan++;
     deferred->all.scan_found = false;

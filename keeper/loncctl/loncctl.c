@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,9 +242,18 @@ static enum loncctl_exit run_itself(const struct options *options, const struct 
             verbs_help(verb->name);
             return LONCCTL_DONE;
         }
-    if (options->json)
+    if (options->json && !verb->json)
         fail(LONCCTL_USAGE, verb->name, "what it shows is no JSON");
-    return (enum loncctl_exit)verb->run(options->socket, argc, argv);
+    if (!options->json)
+        return (enum loncctl_exit)verb->run(options->socket, argc, argv);
+    /* It stood before the verb. */
+    char **words = must(calloc((size_t)argc + 2, sizeof(*words)));
+    words[0] = argv[0];
+    words[1] = (char *)(uintptr_t) "--json";
+    memcpy(words + 2, argv + 1, (size_t)(argc - 1) * sizeof(*words));
+    int code = verb->run(options->socket, argc + 1, words);
+    free(words);
+    return (enum loncctl_exit)code;
 }
 
 /* The verb and what follows it; there may be options among it. */

@@ -20,6 +20,7 @@
 #include "keeper/loncctl/html.h"
 #include "keeper/loncctl/page.h"
 #include "keeper/loncctl/page_parts.h"
+#include "keeper/loncctl/queue.h"
 
 /* Hosts with deferred transactions that are named; those with most of them. */
 #define DEFERRED_HOSTS_MAX 20
@@ -362,8 +363,7 @@ static struct answers ask_all(const char *socket)
         json_t **value;
     } questions[] = {{"status\n", &answers.status},
                      {"hosts\n", &answers.hosts},
-                     {"history\n", &answers.history},
-                     {"queue\n", &answers.queue}};
+                     {"history\n", &answers.history}};
     for (size_t i = 0; i < sizeof(questions) / sizeof(*questions) && answers.why == NULL; i++) {
         json_t *value = ask_or_why(socket, questions[i].line, &answers.why);
         if (json_object_get(value, "errors") == NULL)
@@ -371,6 +371,9 @@ static struct answers ask_all(const char *socket)
         else
             json_decref(value);
     }
+    const char *folder = json_string_value(json_object_get(answers.status, "deferred_folder"));
+    if (folder != NULL)
+        answers.queue = queue_read(folder, answers.hosts, NULL);
     if (answers.why == NULL && (answers.status == NULL || answers.hosts == NULL))
         answers.why = "it does not say how it is";
     return answers;

@@ -7,6 +7,7 @@
 
 #include "keeper/loncctl/metrics.h"
 #include "keeper/loncctl/page.h"
+#include "keeper/loncctl/queue_verb.h"
 #include "keeper/loncctl/top.h"
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/view.h"
@@ -61,8 +62,11 @@ static const struct verb verbs[] = {
         .help = "the deferred queue: files by host and age",
         .more = "A row for each host, most files first. Behind CORRUPT, files by age: those of 10m "
                 "are younger\n"
-                "than ten minutes and not counted in the columns before.\n",
-        .view = view_queue,
+                "than ten minutes and not counted in the columns before. With HOST, its files too; "
+                "never\n"
+                "what is in them. --config FILE says where the queue is when no keeper answers.\n",
+        .run = queue_verb,
+        .json = true,
     },
     {
         .name = "config",
@@ -140,8 +144,10 @@ static const struct verb verbs[] = {
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "keep files from being delivered",
-        .more = "Says how many files it was.\n",
-        .view = view_files,
+        .more =
+            "They lie in delayed/held meanwhile. One whose delivery was under way may be delivered "
+            "all the\n"
+            "same, and is gone then. Says how many files it was.\n",
     },
     {
         .name = "queue release",
@@ -149,7 +155,6 @@ static const struct verb verbs[] = {
         .changes = true,
         .help = "let held files be delivered again",
         .more = "Says how many files it was.\n",
-        .view = view_files,
     },
     {
         .name = "queue requeue",
@@ -157,15 +162,15 @@ static const struct verb verbs[] = {
         .changes = true,
         .help = "deliver again what lond rejected",
         .more = "Says how many files it was.\n",
-        .view = view_files,
     },
     {
         .name = "queue delete",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "remove deferred files for good",
-        .more = "Says how many files it was. What is removed is never delivered.\n",
-        .view = view_files,
+        .more = "Files that wait or are held; asks on a terminal, unless --yes. What is removed is "
+                "never\n"
+                "delivered, and stays unsent in lonnet.perm.log.\n",
     },
     {
         .name = "send",

@@ -28,6 +28,7 @@ struct verb {
     /* In the place of all that: does it by itself, options included, argv[0] being the verb.
      * Returns the exit code. */
     int (*run)(const char *socket, int argc, char **argv);
+    bool json; /* and it knows --json */
 };
 
 /* The verb that the words start with, the longest name first, and how many words its name has; NULL

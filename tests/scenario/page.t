@@ -50,7 +50,7 @@ like $html, qr{\d\d \w{3} \d\d:\d\d<small>for \d+h \d+min<}, '... and since when
 like $html, qr/certificate has expired/, '... and failing ones with the detail';
 is scalar(() = $html =~ /<svg/g), 6, 'rate, latency and queue of an hour and a day are drawn';
 like $html, qr{<th scope=row>under 5 min<td class=n>\d+<td class=bar}, 'what is deferred, by age';
-like $html, qr{<th scope=row>msul52<td class=n>92<td>1h 8min}, '... and by host';
+like $html, qr{<th scope=row>msul52<td class=n>92<td>1d 4h}, '... and by host';
 like $html, qr{<th scope=row>refused<td class=n>[\d,]+<td class=bar}, 'con_lost by reason';
 like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when it was written';
 
@@ -62,7 +62,6 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
     @$host{qw(state addresses)} = ('dead', [$hostile]);
     $answers->{status}{version} = $hostile;
     $answers->{status}{con_lost}{$hostile} = 3;
-    $answers->{queue}{hosts}[0]{host} = $hostile;
     $keeper->serve;
     my $html = written('hostile.html');
     is scalar(() = $html =~ /<script|<svg onload|onload=y>/g), 0, 'no text from outside becomes markup';
@@ -75,7 +74,7 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
     $answers->{status}{hosts} = {total => 2, healthy => 2, failing => 0, dead => 0, paused => 0};
     $answers->{status}{con_lost} = {};
     $answers->{status}{latency} = {p50 => undef, p99 => undef};
-    $answers->{queue}{hosts} = [];
+    unlink glob "$answers->{status}{deferred_folder}/*";
     @$_{qw(requests con_lost queued p50 p99)} = (0, 0, 0, undef, undef) for map { @{$answers->{history}{$_}{samples}} } qw(hour day);
     $keeper->serve;
     my $html = written('calm.html');
@@ -91,7 +90,8 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
 like written('away.html'), qr/No keeper answers:.* No such file or directory/, 'without a keeper, the page says so';
 {
     my $keeper = StandInKeeper->new($control);
-    delete @{$keeper->{answers}}{qw(queue history)};
+    delete $keeper->{answers}{history};
+    delete $keeper->{answers}{status}{deferred_folder};
     $keeper->serve;
     my $html = written('half.html');
     is scalar(() = $html =~ /The keeper did not say/g), 2, '... what a keeper does not tell is not made up';

@@ -42,13 +42,14 @@ sub await_gone {
 sub names_in {
     my ($folder) = @_;
     opendir my $handle, $folder or return ();
-    return sort grep { !/^\.\.?$/ } readdir $handle;
+    my @names = sort grep { !/^\.\.?$/ } readdir $handle;
+    return @names; # or their number
 }
 
 # What waits in the folder, but for the keeper's own folders.
-sub left { return grep { !/^(?:rejected|corrupt|storing)$/ } names_in($_[0]->path('sockets/delayed')) }
+sub left { return grep { !/^(?:held|rejected|corrupt|storing)$/ } names_in($_[0]->path('sockets/delayed')) }
 
-# What was set aside there: 'rejected' or 'corrupt'; also what is in 'storing'.
+# What is there: in 'held', 'rejected' or 'corrupt'; also what is in 'storing'.
 sub aside { return names_in($_[0]->path("sockets/delayed/$_[1]")) }
 
 # The lines of lonnet.perm.log, each as [epoch, letter, host, command, local time]; dies of a

@@ -10,6 +10,7 @@
 package StandInKeeper;
 use strict;
 use warnings;
+use File::Temp;
 use IO::Socket::UNIX;
 use JSON::PP;
 
@@ -21,7 +22,10 @@ sub new {
     my $self = bless {path => $path, owner => $$}, $class;
     my @hosts = map { host($_) } 1 .. ($with{hosts} // 3);
     $self->{answers} = {status => status(@hosts), hosts => {hosts => [sort { $a->{id} cmp $b->{id} } @hosts]},
-        histograms => histograms(), history => history(), queue => queue(@hosts)};
+        histograms => histograms(), history => history()};
+    $self->{spool} = File::Temp->newdir;
+    spool($self->{spool}, @hosts);
+    $self->{answers}{status}{deferred_folder} = "$self->{spool}";
     return $self;
 }
 
@@ -127,15 +131,15 @@ sub history {
     return {hour => {span => 60, samples => $samples->(60, 60, 25)}, day => {span => 900, samples => $samples->(96, 900, 18)}};
 }
 
-sub queue {
-    my (@hosts) = @_;
-    my @bounds = map { 300 * 2**$_ } 0 .. 8;
-    return {bounds => \@bounds, hosts => [map {
-        my $files = $_->{deferred};
-        my @ages = (0) x (@bounds + 1);
-        $ages[$_ * $_ % @ages]++ for 1 .. $files;
-        {host => $_->{id}, files => $files, oldest => 4000.5 + $files, held => $files % 4, rejected => $files % 3, corrupt => 0, ages => \@ages}
-    } grep { $_->{deferred} } @hosts]};
+# The deferred files that the hosts' numbers speak of, of all ages, in the folder.
+sub spool {
+    my ($folder, @hosts) = @_;
+    for my $host (grep { $_->{deferred} } @hosts) {
+        for my $n (1 .. $host->{deferred}) {
+            my $age = 200 * 2**($n * $n % 10);
+            open my $file, '>', sprintf '%s/%d.%d.4711.put.%s', $folder, time - $age, $n, $host->{id} or die "spool: $!";
+        }
+    }
 }
 
 1;
