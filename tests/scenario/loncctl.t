@@ -175,7 +175,7 @@ for my $columns (200, 80, 60) {
 }
 {
     my $screen = join "\n", map { without_colour($_) } Canned::on_terminal(80, 24, "$loncctl status");
-    like join("\n", Canned::on_terminal(80, 24, "$loncctl queue")), qr/ +1280m +older\S*$/m, 'queue takes ages together where there is no room for all';
+    like join("\n", map { without_colour($_) } Canned::on_terminal(80, 24, "$loncctl queue")), qr/ +1280m +older\S*$/m, 'queue takes ages together where there is no room for all';
     like $screen, qr/^\d+ more: loncctl hosts$/m, 'status says what the screen has no room for';
     like $screen, qr/^host3 +dead/m, '... and has the dead first';
     like join("\n", Canned::on_terminal(80, 24, "$loncctl hosts")), qr/…/, 'what is cut is marked';
