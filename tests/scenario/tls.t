@@ -18,7 +18,7 @@ my $mine = $ca->issue('annarborl1');
 my $londs = $ca->issue('msul1.example.edu');
 
 # One failed attempt tells enough, and nothing is tried again unasked.
-my %once = (failures_until_dead => 1, handshake_timeout => '1s', retry_delay => '20ms', probe_min => '1h', probe_max => '1h');
+my %once = (failures_until_dead => 1, handshake_timeout => '2s', retry_delay => '20ms', probe_min => '1h', probe_max => '1h');
 
 # A world whose lond offers ssl and insecure. `ca`, `mine` and `londs` are this CA's and its certificates,
 # `variables` and `settings` are added to the usual ones, `lond` to its options.
@@ -180,7 +180,7 @@ for my $version ('1.2', '1.3') {
     is enciphered($world), 'the quick brown fox', "TLS $version: a key that comes byte by byte is a key";
     next if $version eq '1.2';
     $lond->control('close-all');
-    $lond->control('set drip 500'); # 16 s for the key, where one second is allowed
+    $lond->control('set drip 500'); # 16 s for the key, where two are allowed
     fails($world, $lond, 'timed-out', qr/timed out/, 'a key that comes byte by byte, but too slowly');
     $lond->control('fault none');
     recovers($world, $lond, $descriptors, 'a key that comes byte by byte, but too slowly');

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # How live requests fare beside something else: the 99th percentile of their latency, with it and
-# without. Rounds of three runs, with it, without and without again, in an order that rotates; medians
-# are compared, and how far the two without it differ shows what this machine's own noise is, which is
-# added to the limit.
+# without. Rounds of three runs, with it, without and without again, in an order that rotates. Runs of a
+# round are compared, since a machine is not the same for minutes, and the median of all rounds counts.
+# What it says of the two without, which should be alike, is this machine's noise, added to the limit.
 package Load;
 use strict;
 use warnings;
@@ -47,13 +47,14 @@ sub compare {
             $with{end}->() if $run == 0 && $with{end};
         }
     }
-    my ($beside, $alone, $again) = map { median(@$_) } @took;
-    my $spread = $alone > $again ? $alone / $again - 1 : $again / $alone - 1;
-    my $ratio = $beside / median(@{$took[1]}, @{$took[2]});
-    diag "p99 with:    @{$took[0]} (us)";
-    diag "p99 without: @{$took[$_]}" for 1, 2;
+    my ($with, $alone, $again) = @took;
+    my $ratio = median(map { $with->[$_] / sqrt($alone->[$_] * $again->[$_]) } 0 .. $rounds - 1);
+    my $noise = median(map { $alone->[$_] / $again->[$_] } 0 .. $rounds - 1);
+    my $spread = ($noise > 1 ? $noise : 1 / $noise) - 1;
+    diag "p99 with:    @$with (us)";
+    diag "p99 without: @$_" for $alone, $again;
     diag sprintf '%s: medians %d, and %d and %d us without; the ratio is %.2f, the limit %.2f and a spread of %.2f', $what,
-        $beside, $alone, $again, $ratio, $limit, $spread;
+        (map { median(@$_) } @took), $ratio, $limit, $spread;
     cmp_ok $ratio, '<=', $limit + $spread, $what;
 }
 
