@@ -27,5 +27,9 @@ sigset_t interrupt_catch(void)
 
 bool interrupt_came(void)
 {
-    return came != 0;
+    /* A ppoll that always has something to report lets no signal through. */
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    return came != 0 || sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
 }
