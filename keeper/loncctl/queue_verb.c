@@ -52,7 +52,7 @@ static enum loncctl_exit show(json_t *answer, bool as_json)
     } else if (verdict == NULL) {
         view_queue(answer);
         if (field_integer(answer, "strange") > 0)
-            printf("and %lld files that are none of the queue's\n",
+            printf("files that are none of the queue's: %lld\n",
                    (long long)field_integer(answer, "strange"));
         print_list(json_object_get(answer, "list"));
     } else {
