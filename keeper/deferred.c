@@ -157,11 +157,11 @@ static void arrive(struct deferred *deferred, const char *name)
 static void vanish(struct deferred *deferred, const char *name)
 {
     struct file *file = backlog_find_file(&deferred->all, name);
-    if (file != NULL)
+    if (file != NULL) {
         backlog_lose(file);
-    else if (deferred->all.removals > 0)
+    } else if (deferred->all.removals > 0) {
         deferred->all.removals--;
-    else {
+    } else {
         deferred->thinned = true;
         if (deferred->rescan.queue == NULL)
             deadline_start(&deferred->rescanning, &deferred->rescan);

@@ -41,7 +41,7 @@ sub await_gone {
 
 sub names_in {
     my ($folder) = @_;
-    opendir my $handle, $folder or return ();
+    opendir(my $handle, $folder) or return my @none = ();
     my @names = sort grep { !/^\.\.?$/ } readdir $handle;
     return @names; # or their number
 }
