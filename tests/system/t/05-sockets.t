@@ -128,7 +128,10 @@ is sh('lonc-hosts --config /nowhere sync'), 1, 'no configuration';
 is sh('systemctl stop dbus.socket dbus.service; lonc-hosts list; r=$?; systemctl start dbus.socket; exit $r'), 3, 'no bus';
 
 is sh('systemctl stop lonc.target'), 0, 'lonc.target is stopped';
-ok within($patience, sub { output(q(systemctl list-units --plain --no-legend 'lonc*' | grep -v lonc-test)) eq '' }), 'and with it everything';
+# What failed meanwhile, as a sync that a timer ran while there was no bus, is still told of, but does not run.
+my $running = q(systemctl list-units --plain --no-legend --state=active,reloading,activating,deactivating 'lonc*' | grep -v lonc-test);
+ok within($patience, sub { output($running) eq '' }), 'and with it everything' or diag output($running);
+sh(q(systemctl reset-failed 'lonc*'));
 is output("ls $sockets"), 'delayed', 'no socket is left';
 is sh('systemctl start lonc.target'), 0, 'it is started';
 is ask("msul$_", 'ping'), "pong:msul$_", "msul$_ answers" for 1 .. 5;
