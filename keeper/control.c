@@ -120,11 +120,9 @@ static void send_answer(struct control_client *client)
                 all && question->follows ? 0 : EPOLLOUT);
 }
 
-static int append_json(struct buffer *out, const json_t *value)
+static int append_line(struct buffer *out, const json_t *value)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    int r = text != NULL ? buffer_append(out, text, strlen(text)) : -ENOMEM;
-    free(text);
+    int r = verb_append_json(out, value);
     return r < 0 ? r : buffer_append(out, "\n", 1);
 }
 
@@ -136,7 +134,7 @@ static void on_answer(struct question *question, json_t *value)
         client->value = value;
         return;
     }
-    int r = append_json(&client->out, value);
+    int r = append_line(&client->out, value);
     json_decref(value);
     question->later = false;
     if (client->fd < 0)
@@ -162,11 +160,7 @@ static void begin_answer(struct control_client *client, size_t length)
         deadline_stop(&client->deadline); /* the request has time-outs of its own */
         loop_change(loop, &client->watch, 0);
     } else if (question->more != NULL) {
-        static const char head[] = "{\"hosts\":[";
-        if (buffer_append(&client->out, head, sizeof(head) - 1) < 0)
-            end(client);
-        else
-            send_answer(client);
+        send_answer(client);
     } else if (question->follows) {
         deadline_stop(&client->deadline);
         loop_change(loop, &client->watch, 0);
@@ -200,7 +194,7 @@ static json_t *event_json(const struct log_about *about, const char *text)
 
 static void tell(struct control_client *client, const json_t *event)
 {
-    if (buffer_length(&client->out) > EVENTS_MAX || append_json(&client->out, event) < 0)
+    if (buffer_length(&client->out) > EVENTS_MAX || append_line(&client->out, event) < 0)
         end(client);
     else
         loop_change(&client->control->service->loop, &client->watch, EPOLLOUT);

@@ -65,10 +65,9 @@ static bool matches(const struct host *host, const char *pattern)
                             fnmatch(pattern, host->name, FNM_CASEFOLD) == 0);
 }
 
-static int append_json(struct buffer *out, json_t *value)
+int verb_append_json(struct buffer *out, const json_t *value)
 {
     char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(value);
     int r = text != NULL ? buffer_append(out, text, strlen(text)) : -ENOMEM;
     free(text);
     return r;
@@ -81,7 +80,8 @@ static int more_hosts(struct question *question, struct buffer *out)
     struct hosts *hosts = question->verbs->service->hosts;
     struct host *host = hosts_after(hosts, question->cursor);
     char *last = NULL;
-    int r = 0;
+    static const char head[] = "{\"hosts\":[";
+    int r = question->cursor == NULL ? buffer_append(out, head, sizeof(head) - 1) : 0;
     for (int n = 0; host != NULL && n < HOSTS_PER_TURN && r == 0; n++, host = hosts_next(host)) {
         last = host->id;
         if (!matches(host, question->words[0]))
@@ -89,8 +89,10 @@ static int more_hosts(struct question *question, struct buffer *out)
         if (question->told)
             r = buffer_append(out, ",", 1);
         question->told = true;
+        json_t *value = status_host_json(status, host);
         if (r == 0)
-            r = append_json(out, status_host_json(status, host));
+            r = verb_append_json(out, value);
+        json_decref(value);
     }
     if (r == 0 && host == NULL) {
         question->more = NULL;
