@@ -199,9 +199,14 @@ static json_t *verb_queue(struct question *question)
     return failure("unknown action; expected hold, release, requeue or delete");
 }
 
-static const char *const log_levels[] = {
-    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
-};
+/* The words of the setting, whose index is the level. */
+static const char *const *log_levels(void)
+{
+    size_t i = 0;
+    while (strcmp(settings_table[i].name, "log_level") != 0)
+        i++;
+    return settings_table[i].words;
+}
 
 static json_t *verb_log(struct question *question)
 {
@@ -216,8 +221,9 @@ static json_t *verb_log(struct question *question)
     }
     if (strcmp(what, "level") != 0)
         return failure("expected level LEVEL, or transactions on|off");
-    for (unsigned level = 0; level < sizeof(log_levels) / sizeof(*log_levels); level++)
-        if (strcmp(value, log_levels[level]) == 0) {
+    const char *const *levels = log_levels();
+    for (unsigned level = 0; levels[level] != NULL; level++)
+        if (strcmp(value, levels[level]) == 0) {
             settings->log_level = level;
             log_open("lonc-keeper", (enum log_target)settings->log_target, (int)level,
                      LOG_JOURNAL_SOCKET);
