@@ -266,14 +266,27 @@ static void connect_channel(struct shim *shim)
         watch(shim, EPOLL_CTL_ADD, shim->channel, EPOLLIN);
 }
 
-/* Sends what is waiting, as far as the channel takes it. */
-static void flush(struct shim *shim)
+/*
+ * Whether there is a batch to send. While the keeper has one that it has not acknowledged it is
+ * busy, and would not look at another sooner for having it: clients gather in the next one, so that
+ * under load a message, an acknowledgement and two wake-ups serve many of them.
+ */
+static bool has_due_batch(const struct shim *shim)
 {
     if (shim->sent == shim->tail)
+        return false;
+    return shim->head == shim->sent || shim->tail - shim->sent > 1 ||
+           shim->ring[shim->sent % RING_SIZE].count == CHANNEL_BATCH;
+}
+
+/* Sends what is due, as far as the channel takes it. */
+static void flush(struct shim *shim)
+{
+    if (!has_due_batch(shim))
         return;
     if (shim->channel < 0 && now() >= shim->retry_at)
         connect_channel(shim);
-    while (shim->channel >= 0 && !shim->broken && shim->sent != shim->tail) {
+    while (shim->channel >= 0 && !shim->broken && has_due_batch(shim)) {
         struct batch *batch = batch_at(shim, shim->sent);
         int r = channel_send(shim->channel, batch->fds, batch->count);
         if (r == -EAGAIN || r == -ETOOMANYREFS) {
@@ -354,12 +367,24 @@ static void update_accepting(struct shim *shim)
     shim->accepting = accepting;
 }
 
-static void accept_batch(struct shim *shim, int listener)
+/* The batch that is still being gathered, or an empty one; NULL while the ring is full. */
+static struct batch *open_batch(struct shim *shim)
 {
+    if (shim->tail != shim->sent && batch_at(shim, shim->tail - 1)->count < CHANNEL_BATCH)
+        return batch_at(shim, shim->tail - 1);
     if (shim->tail - shim->head == RING_SIZE)
-        return;
+        return NULL;
     struct batch *batch = batch_at(shim, shim->tail);
     batch->count = 0;
+    return batch;
+}
+
+static void accept_batch(struct shim *shim, int listener)
+{
+    struct batch *batch = open_batch(shim);
+    if (batch == NULL)
+        return;
+    unsigned before = batch->count;
     while (batch->count < CHANNEL_BATCH) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
@@ -367,14 +392,17 @@ static void accept_batch(struct shim *shim, int listener)
         else if (errno != EINTR && errno != ECONNABORTED)
             break;
     }
-    bool full = batch->count == 0 &&
+    bool full = batch->count == before &&
                 (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
     if (full) /* The listener stays readable: wait for a descriptor instead of asking again. */
         poll(NULL, 0, RETRY_INTERVAL / 1000);
-    if (batch->count == 0)
+    if (batch->count == before)
         return;
-    batch->since = shim->last_client = now();
-    shim->tail++;
+    shim->last_client = now();
+    if (before == 0) {
+        batch->since = shim->last_client;
+        shim->tail++;
+    }
 }
 
 /* --- The engine ------------------------------------------------------------------------------- */
@@ -393,7 +421,7 @@ static int next_wait(struct shim *shim)
     if (shim->head == shim->tail)
         return milliseconds_until(shim->last_client + shim->linger);
     uint64_t when = batch_at(shim, shim->head)->since + patience(shim);
-    if (shim->sent != shim->tail && !shim->broken && shim->retry_at < when)
+    if (has_due_batch(shim) && !shim->broken && shim->retry_at < when)
         when = shim->retry_at;
     return milliseconds_until(when);
 }
