@@ -4,10 +4,12 @@
  * when to give up is the shim's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/channel.h"
@@ -50,6 +52,10 @@ int channel_connect(const char *path)
         close(fd);
         return r;
     }
+    /* From here on only channel_await_acknowledgement waits: all else says MSG_DONTWAIT. */
+    const struct timeval bound = {.tv_usec = CHANNEL_AWAIT};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound)) == 0)
+        (void)fcntl(fd, F_SETFL, 0);
     return fd;
 }
 
@@ -138,14 +144,24 @@ int channel_acknowledge(int channel)
     return n < 0 ? -errno : 0;
 }
 
-int channel_read_acknowledgement(int channel)
+static int receive_acknowledgement(int channel, int flags)
 {
     struct message message;
     ssize_t n;
     do
-        n = recv(channel, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+        n = recv(channel, &message, sizeof(message), flags | MSG_TRUNC);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n < 0 ? -errno : 0;
     return is_message(&message, (size_t)n, MESSAGE_TAKEN) ? 1 : -EBADMSG;
+}
+
+int channel_read_acknowledgement(int channel)
+{
+    return receive_acknowledgement(channel, MSG_DONTWAIT);
+}
+
+int channel_await_acknowledgement(int channel)
+{
+    return receive_acknowledgement(channel, 0);
 }

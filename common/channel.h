@@ -43,4 +43,11 @@ int channel_acknowledge(int channel);
 /* One acknowledgement, without waiting: 1, 0 at the end of the stream, or a negative errno. */
 int channel_read_acknowledgement(int channel);
 
+/*
+ * The same, on a channel that channel_connect has opened, waiting for CHANNEL_AWAIT microseconds at
+ * most (a keeper that is not stuck takes less): -EAGAIN after that.
+ */
+#define CHANNEL_AWAIT 1000
+int channel_await_acknowledgement(int channel);
+
 #endif

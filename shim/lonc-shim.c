@@ -48,6 +48,10 @@ enum shim_exit {
 /* Nothing tells when a full backlog has room again, or too many descriptors in flight are fewer. */
 #define RETRY_INTERVAL 10000
 
+/* How long clients gather in one batch, microseconds: they are given up together, none of them
+ * sooner than it should by more than this. */
+#define GATHER_TIME 10000
+
 /* A channel nobody listens on: a keeper without systemd may be restarting; clients finish writing.
  */
 #define UNREACHABLE_PATIENCE 1000000
@@ -311,11 +315,13 @@ static void close_oldest(struct shim *shim)
     shim->said = false;
 }
 
-/* Takes the acknowledgements that are there. False at the channel's end. */
-static bool read_acknowledgements(struct shim *shim)
+/* Takes the acknowledgements that are there, having waited a moment for the first if `wait`. False
+ * at the channel's end. */
+static bool read_acknowledgements(struct shim *shim, bool wait)
 {
-    while (shim->head != shim->sent) {
-        int r = channel_read_acknowledgement(shim->channel);
+    for (; shim->head != shim->sent; wait = false) {
+        int r = wait ? channel_await_acknowledgement(shim->channel)
+                     : channel_read_acknowledgement(shim->channel);
         if (r == -EAGAIN)
             return true;
         if (r <= 0)
@@ -325,15 +331,30 @@ static bool read_acknowledgements(struct shim *shim)
     return true;
 }
 
+/* Idle, only the end can be there to read. A keeper that ends at once is not asked at once. */
+static void channel_ended(struct shim *shim, bool idle)
+{
+    drop_channel(shim);
+    shim->retry_at = now() + (idle ? 0 : RETRY_INTERVAL);
+}
+
 static void channel_readable(struct shim *shim)
 {
     bool idle = shim->head == shim->sent;
-    if (!read_acknowledgements(shim) || idle) {
-        /* Idle, only the end can be there to read. A keeper that ends at once is not asked at once.
-         */
-        drop_channel(shim);
-        shim->retry_at = now() + (idle ? 0 : RETRY_INTERVAL);
-    }
+    if (!read_acknowledgements(shim, false) || idle)
+        channel_ended(shim, idle);
+}
+
+/*
+ * Sends what is due and waits for it to be acknowledged, which mostly takes some microseconds: who
+ * connects meanwhile would only wake the shim, which can do nothing for him before that.
+ */
+static void hand_over(struct shim *shim)
+{
+    unsigned before = shim->sent;
+    flush(shim);
+    if (shim->sent != before && !shim->broken && !read_acknowledgements(shim, true))
+        channel_ended(shim, false);
 }
 
 /*
@@ -344,7 +365,7 @@ static void time_out(struct shim *shim, uint64_t patience)
 {
     if (shim->channel >= 0) {
         shutdown(shim->channel, SHUT_RD);
-        read_acknowledgements(shim);
+        read_acknowledgements(shim, false);
         drop_channel(shim);
         shim->retry_at = 0;
     }
@@ -370,8 +391,10 @@ static void update_accepting(struct shim *shim)
 /* The batch that is still being gathered, or an empty one; NULL while the ring is full. */
 static struct batch *open_batch(struct shim *shim)
 {
-    if (shim->tail != shim->sent && batch_at(shim, shim->tail - 1)->count < CHANNEL_BATCH)
-        return batch_at(shim, shim->tail - 1);
+    struct batch *last = batch_at(shim, shim->tail - 1);
+    if (shim->tail != shim->sent && last->count < CHANNEL_BATCH &&
+        last->since + GATHER_TIME > now())
+        return last;
     if (shim->tail - shim->head == RING_SIZE)
         return NULL;
     struct batch *batch = batch_at(shim, shim->tail);
@@ -438,7 +461,7 @@ static void turn(struct shim *shim)
         else
             channel_readable(shim);
     }
-    flush(shim);
+    hand_over(shim);
     uint64_t limit = patience(shim);
     if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= now())
         time_out(shim, limit);
@@ -449,7 +472,7 @@ static enum shim_exit serve_connection(struct shim *shim, int fd)
 {
     shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = now()};
     shim->tail = 1;
-    flush(shim);
+    hand_over(shim);
     while (shim->head != shim->tail)
         turn(shim);
     return shim->outcome;

@@ -452,11 +452,12 @@ Test(channel, a_shim_connects_to_a_listening_keeper)
     shim = channel_connect("keeper.sock");
     cr_assert_geq(shim, 0);
     cr_assert(fcntl(shim, F_GETFD) & FD_CLOEXEC);
-    cr_assert(fcntl(shim, F_GETFL) & O_NONBLOCK);
     keeper = accept(listener, NULL, NULL);
+    cr_assert_eq(channel_await_acknowledgement(shim), -EAGAIN, "waiting has an end");
     expect_handover(16);
     cr_assert_eq(channel_acknowledge(keeper), 0);
-    cr_assert_eq(channel_read_acknowledgement(shim), 1);
+    cr_assert_eq(channel_await_acknowledgement(shim), 1);
+    cr_assert_eq(channel_read_acknowledgement(shim), -EAGAIN);
 }
 
 Test(channel, a_shim_that_finds_no_keeper_is_told_why_and_keeps_no_descriptor)
