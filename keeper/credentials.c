@@ -13,9 +13,6 @@
 /* How often it is said again. */
 #define DAY (24 * 3600)
 
-/* The wall clock may be slept through or set; to the hour is near enough. */
-#define EXPIRY_ACCURACY (3600 * UINT64_C(1000000))
-
 struct credentials *credentials_load(const struct config *config, struct complaints *complaints)
 {
     struct credentials *credentials = calloc(1, sizeof(*credentials));
@@ -83,11 +80,8 @@ static void watch_expiry(struct credentials *credentials)
         say_expiry(path, expires, now);
         from = now + DAY;
     }
-    sd_event_source_disable_unref(credentials->expiry);
-    credentials->expiry = NULL;
-    int r =
-        sd_event_add_time(credentials->service->loop.event, &credentials->expiry, CLOCK_REALTIME,
-                          (uint64_t)from * 1000000, EXPIRY_ACCURACY, on_expiry, credentials);
+    int r = loop_alarm(&credentials->service->loop, &credentials->expiry, CLOCK_REALTIME,
+                       (uint64_t)from * 1000000, on_expiry, credentials);
     if (r < 0)
         log_write(LOG_ERR, NULL, "cannot set a timer for the certificates: %s", strerror(-r));
 }

@@ -104,7 +104,7 @@ static void stop_scan(struct deferred *deferred)
     closedir(deferred->scan);
     deferred->scan = NULL;
     deferred->all.scanning = false;
-    sd_event_source_set_enabled(deferred->scanner, SD_EVENT_OFF);
+    loop_enable(&deferred->all.service->loop, deferred->scanner, SD_EVENT_OFF);
 }
 
 /*
@@ -297,7 +297,7 @@ static void start_scan(struct deferred *deferred)
         backlog->counted = 0;
         backlog->found.any = false;
     }
-    sd_event_source_set_enabled(deferred->scanner, SD_EVENT_ON);
+    loop_enable(&deferred->all.service->loop, deferred->scanner, SD_EVENT_ON);
 }
 
 /* A backlog runs low. After a scan that brought nothing new, the next one waits a little. */
@@ -420,11 +420,11 @@ struct deferred *deferred_new(struct service *service)
     deadline_queue_add(loop, &deferred->rescanning, &settings->deferred_hold, on_rescan);
     deferred->all.sync = sync_new(loop->event);
     if (deferred->all.sync == NULL ||
-        sd_event_add_defer(loop->event, &deferred->scanner, on_scan, deferred) < 0 ||
-        sd_event_source_set_enabled(deferred->scanner, SD_EVENT_OFF) < 0) {
+        sd_event_add_defer(loop->event, &deferred->scanner, on_scan, deferred) < 0) {
         deferred_free(deferred);
         return NULL;
     }
+    loop_enable(loop, deferred->scanner, SD_EVENT_OFF);
     return deferred;
 }
 

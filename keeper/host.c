@@ -306,12 +306,7 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
 
 static void set_alarm(struct host *host, uint64_t when)
 {
-    int r;
-    if (host->alarm == NULL)
-        r = sd_event_add_time(host->service->loop.event, &host->alarm, CLOCK_MONOTONIC, when,
-                              LOOP_TIMER_ACCURACY, on_alarm, host);
-    else if ((r = sd_event_source_set_time(host->alarm, when)) >= 0)
-        r = sd_event_source_set_enabled(host->alarm, SD_EVENT_ONESHOT);
+    int r = loop_alarm(&host->service->loop, &host->alarm, CLOCK_MONOTONIC, when, on_alarm, host);
     if (r < 0) /* Without memory; the next request or signal tries again. */
         log_write(LOG_ERR, &(struct log_about){.host = host->id}, "cannot set a timer: %s",
                   strerror(-r));

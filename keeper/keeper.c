@@ -131,7 +131,7 @@ static void reload_on_signal(struct keeper *keeper)
 static void leave(void *argument)
 {
     struct keeper *keeper = argument;
-    sd_event_exit(keeper->service.loop.event, 0);
+    loop_exit(&keeper->service.loop);
 }
 
 /* Clients first, since what they leave may be stored; then what is being delivered. */
@@ -166,9 +166,8 @@ static void drain(struct keeper *keeper)
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
               "stopping: %zu clients, %zu requests queued", clients_count(keeper->clients),
               service->queued);
-    int r = sd_event_add_time_relative(service->loop.event, &keeper->drain_end, CLOCK_MONOTONIC,
-                                       service->settings.drain_timeout, LOOP_TIMER_ACCURACY,
-                                       on_drain_end, keeper);
+    int r = loop_alarm(&service->loop, &keeper->drain_end, CLOCK_MONOTONIC,
+                       loop_clock() + service->settings.drain_timeout, on_drain_end, keeper);
     if (r < 0) {
         leave(keeper);
         return;
@@ -432,7 +431,7 @@ int keeper_run(struct config *config, const char *config_path)
         presence_ready(keeper.presence);
         /* Where systemd wants to hear from the loop, a loop that is stuck is killed. */
         sd_event_set_watchdog(keeper.service.loop.event, true);
-        r = sd_event_loop(keeper.service.loop.event);
+        r = loop_run(&keeper.service.loop);
     }
     finish(&keeper);
     return r;

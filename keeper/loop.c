@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The event loop's hot half: batches of socket events, and deadlines. It knows nothing of who they
+ * The event loop: batches of socket events, sd-event, and deadlines. It knows nothing of who they
  * belong to.
  */
+#define LONC_LOOP_ITSELF
+
 #include <errno.h>
 #include <stddef.h>
 #include <time.h>
@@ -35,18 +37,15 @@ static void deliver(struct loop *loop, bool urgent)
  * Events of londs go first: a peer's close that has arrived is seen before a request of the same
  * batch is sent into its connection.
  */
-static int on_hot(sd_event_source *source, int fd, uint32_t events, void *argument)
+static int wait_and_deliver(struct loop *loop, int milliseconds)
 {
-    struct loop *loop = argument;
-    (void)source;
-    (void)events;
-    int n = epoll_wait(fd, loop->batch, LOOP_BATCH, 0);
+    int n = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, milliseconds);
     loop->now = loop_clock();
     loop->batch_count = n > 0 ? n : 0;
     deliver(loop, true);
     deliver(loop, false);
     loop->batch_count = 0;
-    return 0;
+    return n;
 }
 
 int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events)
@@ -77,15 +76,96 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
             loop->batch[i].data.ptr = NULL;
 }
 
+/* --- Turns ------------------------------------------------------------------------------------ */
+
+static void on_cold(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    CONTAINER_OF(watch, struct loop, cold)->asking = true;
+}
+
+static int milliseconds(uint64_t wait)
+{
+    return wait < (uint64_t)INT32_MAX * 1000 ? (int)((wait + 999) / 1000) : -1;
+}
+
+/*
+ * sd-event's cycle is prepare, wait, dispatch (sd_event_prepare(3)). 1: something is to be
+ * dispatched; 0: nothing is, and it stays prepared until it is asked again; or a negative errno.
+ */
+static int ask(struct loop *loop)
+{
+    if (!loop->asking)
+        return 0;
+    loop->asking = false;
+    int r = loop->prepared ? sd_event_wait(loop->event, 0) : 0;
+    loop->prepared = false;
+    if (r != 0)
+        return r;
+    r = sd_event_prepare(loop->event);
+    loop->prepared = r == 0;
+    return r;
+}
+
+int loop_turn(struct loop *loop, uint64_t wait)
+{
+    int pending = ask(loop);
+    if (pending < 0)
+        return pending;
+    int n = wait_and_deliver(loop, pending > 0 ? 0 : milliseconds(wait));
+    if (pending == 0)
+        pending = ask(loop);
+    if (pending > 0) {
+        loop->asking = true; /* one is dispatched, and there may be more */
+        pending = sd_event_dispatch(loop->event);
+    }
+    return pending < 0 ? pending : pending > 0 || n > 0;
+}
+
+int loop_run(struct loop *loop)
+{
+    int r = 0;
+    while (r >= 0 && sd_event_get_state(loop->event) != SD_EVENT_FINISHED)
+        r = loop_turn(loop, UINT64_MAX);
+    return r < 0 ? r : 0;
+}
+
+void loop_exit(struct loop *loop)
+{
+    (void)sd_event_exit(loop->event, 0); /* it fails only for a loop that has ended */
+    loop->asking = true;
+}
+
+int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uint64_t when,
+               sd_event_time_handler_t fired, void *argument)
+{
+    int r;
+    if (*source == NULL)
+        r = sd_event_add_time(loop->event, source, clock, when, LOOP_TIMER_ACCURACY, fired,
+                              argument);
+    else if ((r = sd_event_source_set_time(*source, when)) >= 0)
+        r = sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
+    loop->asking = true;
+    return r;
+}
+
+void loop_enable(struct loop *loop, sd_event_source *source, int enabled)
+{
+    if (source != NULL)
+        (void)sd_event_source_set_enabled(source, enabled);
+    loop->asking = true;
+}
+
 /* --- Deadlines -------------------------------------------------------------------------------- */
+
+static int on_timer(sd_event_source *source, uint64_t when, void *argument);
 
 static void arm(struct loop *loop, uint64_t when)
 {
     if (when >= loop->armed)
         return;
     loop->armed = when;
-    sd_event_source_set_time(loop->timer, when);
-    sd_event_source_set_enabled(loop->timer, SD_EVENT_ONESHOT);
+    (void)loop_alarm(loop, &loop->timer, CLOCK_MONOTONIC, when, on_timer, loop);
 }
 
 static void arm_for(struct deadline_queue *queue)
@@ -160,7 +240,13 @@ void deadline_stop(struct deadline *deadline)
 
 int loop_open(struct loop *loop)
 {
-    *loop = (struct loop){.epoll = -1, .armed = UINT64_MAX, .now = loop_clock()};
+    *loop = (struct loop){
+        .epoll = -1,
+        .armed = UINT64_MAX,
+        .now = loop_clock(),
+        .asking = true,
+        .cold = {.fd = -1, .ready = on_cold},
+    };
     LIST_INIT(&loop->queues);
     int r = sd_event_new(&loop->event);
     if (r < 0)
@@ -168,19 +254,16 @@ int loop_open(struct loop *loop)
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0)
         return -errno;
-    r = sd_event_add_io(loop->event, &loop->hot, loop->epoll, EPOLLIN, on_hot, loop);
+    r = loop_watch(loop, &loop->cold, sd_event_get_fd(loop->event), EPOLLIN);
     if (r < 0)
         return r;
-    r = sd_event_add_time(loop->event, &loop->timer, CLOCK_MONOTONIC, 0, LOOP_TIMER_ACCURACY,
-                          on_timer, loop);
-    if (r < 0)
-        return r;
-    return sd_event_source_set_enabled(loop->timer, SD_EVENT_OFF);
+    r = loop_alarm(loop, &loop->timer, CLOCK_MONOTONIC, 0, on_timer, loop);
+    loop_enable(loop, loop->timer, SD_EVENT_OFF);
+    return r;
 }
 
 void loop_close(struct loop *loop)
 {
-    loop->hot = sd_event_source_unref(loop->hot);
     loop->timer = sd_event_source_unref(loop->timer);
     loop->event = sd_event_unref(loop->event);
     if (loop->epoll >= 0)

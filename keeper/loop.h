@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The event loop's hot half. sd-event runs the loop, signals, timers and everything rare; the
- * sockets of clients, shims and londs share one epoll instance that is a single source of it. For
- * sd-event makes a system call and some bookkeeping for each event it dispatches, and here a batch
- * of up to LOOP_BATCH events costs one.
+ * The event loop. The sockets of clients, shims and londs share one epoll instance, whose events
+ * come in batches of up to LOOP_BATCH for one system call. Signals, timers and everything rare are
+ * sd-event's, which makes several for each event; its descriptor is one more in that instance, and
+ * it is asked only when that can be read, or when something has been changed in it: through
+ * loop_alarm, loop_enable and loop_exit, since it learns of a change by being asked.
  *
  * Time-outs are deadlines in queues of equal span. Those that end first stand first, so starting
  * and stopping one is O(1), one timer serves all, and an idle keeper is not woken.
@@ -48,7 +49,10 @@ struct deadline_queue {
 
 struct loop {
     sd_event *event;
-    sd_event_source *hot, *timer;
+    struct watch cold; /* sd-event's descriptor */
+    bool asking;       /* sd-event is to be asked what there is; else its descriptor tells */
+    bool prepared;     /* see sd_event_prepare(3) */
+    sd_event_source *timer;
     int epoll;
     uint64_t now;   /* CLOCK_MONOTONIC in microseconds, taken once a turn */
     uint64_t armed; /* when the timer fires; UINT64_MAX: not at all */
@@ -60,6 +64,28 @@ struct loop {
 /* 0 or a negative errno; loop_close frees what there is in either case. */
 int loop_open(struct loop *loop);
 void loop_close(struct loop *loop);
+
+/* Turns until loop_exit. 0 or a negative errno. */
+int loop_run(struct loop *loop);
+
+/*
+ * One turn, which ends after `wait` microseconds where nothing happens (UINT64_MAX: never). Whether
+ * something did, or a negative errno.
+ */
+int loop_turn(struct loop *loop, uint64_t wait);
+
+void loop_exit(struct loop *loop);
+
+/*
+ * Has `fired` called once at `when`, in microseconds of `clock`, or up to LOOP_TIMER_ACCURACY
+ * later.
+ * `*source` is made where it is NULL, else set anew. 0 or a negative errno.
+ */
+int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uint64_t when,
+               sd_event_time_handler_t fired, void *argument);
+
+/* Turns a source SD_EVENT_ON, _OFF or _ONESHOT; NULL is allowed. */
+void loop_enable(struct loop *loop, sd_event_source *source, int enabled);
 
 /* CLOCK_MONOTONIC now, in microseconds. */
 uint64_t loop_clock(void);
@@ -87,5 +113,11 @@ void deadline_stop(struct deadline *deadline);
 /* The object of type `type` whose member `member` is at `pointer`. */
 #define CONTAINER_OF(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* What would go unnoticed by a loop that waits. */
+#ifndef LONC_LOOP_ITSELF
+#pragma GCC poison sd_event_run sd_event_loop sd_event_exit sd_event_add_time
+#pragma GCC poison sd_event_add_time_relative sd_event_source_set_time sd_event_source_set_enabled
+#endif
 
 #endif

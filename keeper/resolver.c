@@ -117,7 +117,7 @@ static void note_answered(struct name *name)
     if (!name->is_answered)
         TAILQ_INSERT_TAIL(&resolver->answered, name, answered);
     name->is_answered = true;
-    sd_event_source_set_enabled(resolver->telling, SD_EVENT_ONESHOT);
+    loop_enable(&resolver->service->loop, resolver->telling, SD_EVENT_ONESHOT);
 }
 
 static void take(struct name *name, enum name_family family, enum name_answer answer,
@@ -165,7 +165,8 @@ static void on_answer(void *argument, int status, int timeouts, struct ares_addr
     (void)timeouts;
     ares_freeaddrinfo(result);
     resolver->under_way--;
-    sd_event_source_set_enabled(resolver->telling, SD_EVENT_ONESHOT); /* for those in line */
+    loop_enable(&resolver->service->loop, resolver->telling,
+                SD_EVENT_ONESHOT); /* for those in line */
     if (name != NULL) {
         name->question[question->family] = NULL;
         /* The channel is closed to be opened anew: the question will be asked again. */
@@ -180,17 +181,19 @@ static void on_answer(void *argument, int status, int timeouts, struct ares_addr
 
 /* --- c-ares and the loop ---------------------------------------------------------------------- */
 
+static int on_timer(sd_event_source *source, uint64_t when, void *argument);
+
 /* Sets the timer to when c-ares wants to be called, or off; after each call of c-ares. */
 static void set_timer(struct resolver *resolver)
 {
     struct timeval left;
     if (resolver->channel == NULL || ares_timeout(resolver->channel, NULL, &left) == NULL) {
-        sd_event_source_set_enabled(resolver->timer, SD_EVENT_OFF);
+        loop_enable(&resolver->service->loop, resolver->timer, SD_EVENT_OFF);
         return;
     }
     uint64_t span = (uint64_t)left.tv_sec * 1000000 + (uint64_t)left.tv_usec;
-    sd_event_source_set_time(resolver->timer, loop_clock() + span);
-    sd_event_source_set_enabled(resolver->timer, SD_EVENT_ONESHOT);
+    (void)loop_alarm(&resolver->service->loop, &resolver->timer, CLOCK_MONOTONIC,
+                     loop_clock() + span, on_timer, resolver);
 }
 
 static int on_timer(sd_event_source *source, uint64_t when, void *argument)
@@ -571,14 +574,13 @@ void resolver_reload(struct resolver *resolver)
 /* Both sources are off until there is something to do. */
 static int add_sources(struct resolver *resolver)
 {
-    sd_event *event = resolver->service->loop.event;
-    int r = sd_event_add_time(event, &resolver->timer, CLOCK_MONOTONIC, 0, LOOP_TIMER_ACCURACY,
-                              on_timer, resolver);
+    struct loop *loop = &resolver->service->loop;
+    int r = loop_alarm(loop, &resolver->timer, CLOCK_MONOTONIC, 0, on_timer, resolver);
     if (r >= 0)
-        r = sd_event_source_set_enabled(resolver->timer, SD_EVENT_OFF);
-    if (r >= 0)
-        r = sd_event_add_defer(event, &resolver->telling, on_telling, resolver);
-    return r >= 0 ? sd_event_source_set_enabled(resolver->telling, SD_EVENT_OFF) : r;
+        r = sd_event_add_defer(loop->event, &resolver->telling, on_telling, resolver);
+    loop_enable(loop, resolver->timer, SD_EVENT_OFF);
+    loop_enable(loop, resolver->telling, SD_EVENT_OFF);
+    return r;
 }
 
 struct resolver *resolver_new(struct service *service)

@@ -36,7 +36,7 @@ TestSuite(loop, .init = begin, .fini = end, .timeout = 20);
 /* One turn of the loop, which ends without an event after `wait`. Whether there was one. */
 static bool turn(uint64_t wait)
 {
-    int r = sd_event_run(loop.event, wait);
+    int r = loop_turn(&loop, wait);
     cr_assert_geq(r, 0, "%s", strerror(-r));
     return r > 0;
 }

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sd-event inside the loop. While nothing is to be asked of it the loop waits without it, so what
+ * is changed in it from a socket's callback must be noticed: else it would come with the next
+ * event of something else, or never.
+ */
+#include <criterion/criterion.h>
+#include <unistd.h>
+
+#include "keeper/loop.h"
+
+/* Nothing here takes as long as this unless it does not come at all. */
+#define LONG UINT64_C(5000000)
+
+static struct loop loop;
+static int in, out;
+static unsigned fired, readable;
+
+/* What the socket's callback does. */
+static void (*act)(void);
+static sd_event_source *alarm_source, *deferred_source;
+
+static void on_readable(struct watch *watch, uint32_t events)
+{
+    char byte;
+    (void)events;
+    cr_assert_eq(read(watch->fd, &byte, 1), 1);
+    readable++;
+    act();
+}
+
+static struct watch watch = {.fd = -1, .ready = on_readable};
+
+static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
+{
+    (void)source;
+    (void)when;
+    cr_assert_eq(argument, &fired);
+    fired++;
+    return 0;
+}
+
+static int on_deferred(sd_event_source *source, void *argument)
+{
+    (void)source;
+    (void)argument;
+    fired++;
+    return 0;
+}
+
+static void begin(void)
+{
+    int ends[2];
+    cr_assert_geq(loop_open(&loop), 0);
+    cr_assert_eq(pipe(ends), 0);
+    in = ends[0];
+    out = ends[1];
+    cr_assert_eq(loop_watch(&loop, &watch, in, EPOLLIN), 0);
+    cr_assert_geq(sd_event_add_defer(loop.event, &deferred_source, on_deferred, NULL), 0);
+    loop_enable(&loop, deferred_source, SD_EVENT_OFF);
+    /* Twice: what is left of opening is dealt with, and sd-event is armed. */
+    cr_assert_eq(loop_turn(&loop, 0), 0);
+    cr_assert_eq(loop_turn(&loop, 0), 0);
+}
+
+static void end(void)
+{
+    sd_event_source_disable_unref(alarm_source);
+    sd_event_source_disable_unref(deferred_source);
+    loop_unwatch(&loop, &watch);
+    loop_close(&loop);
+    close(in);
+    close(out);
+}
+
+TestSuite(turns, .init = begin, .fini = end, .timeout = 20);
+
+static void tell_socket(void)
+{
+    cr_assert_eq(write(out, "x", 1), 1);
+}
+
+/* Turns until `fired` has come so far; a turn that waits in vain ends the test. */
+static void turn_until(unsigned times)
+{
+    while (fired < times)
+        cr_assert_gt(loop_turn(&loop, LONG), 0, "the loop waits, and %u of %u have come", fired,
+                     times);
+}
+
+static void set_alarm(void)
+{
+    cr_assert_geq(
+        loop_alarm(&loop, &alarm_source, CLOCK_MONOTONIC, loop_clock() + 2000, on_alarm, &fired),
+        0);
+}
+
+Test(turns, an_alarm_that_a_socket_sets_comes_and_comes_again)
+{
+    act = set_alarm;
+    for (unsigned times = 1; times <= 3; times++) {
+        tell_socket();
+        turn_until(times);
+        cr_assert_eq(readable, times);
+    }
+    cr_assert_eq(loop_turn(&loop, 20000), 0, "and no more often");
+}
+
+static void turn_deferred_on(void)
+{
+    loop_enable(&loop, deferred_source, SD_EVENT_ONESHOT);
+}
+
+Test(turns, work_that_a_socket_turns_on_is_done)
+{
+    act = turn_deferred_on;
+    tell_socket();
+    turn_until(1);
+    cr_assert_eq(loop_turn(&loop, 0), 0, "once");
+}
+
+static void nothing(void)
+{
+}
+
+Test(turns, sockets_are_served_while_there_is_always_work)
+{
+    act = nothing;
+    loop_enable(&loop, deferred_source, SD_EVENT_ON);
+    turn_until(3);
+    tell_socket();
+    unsigned before = fired;
+    while (readable == 0)
+        cr_assert_gt(loop_turn(&loop, LONG), 0);
+    cr_assert_leq(fired, before + 1, "in the first turn");
+}
+
+Test(turns, work_is_done_while_sockets_are_always_busy)
+{
+    act = tell_socket; /* again and again */
+    tell_socket();
+    cr_assert_gt(loop_turn(&loop, LONG), 0);
+    set_alarm();
+    uint64_t give_up = loop_clock() + LONG;
+    while (fired == 0) {
+        cr_assert_gt(loop_turn(&loop, LONG), 0);
+        cr_assert_lt(loop_clock(), give_up, "%u turns, and no alarm", readable);
+    }
+}
+
+static void leave(void)
+{
+    loop_exit(&loop);
+}
+
+Test(turns, a_socket_ends_the_loop)
+{
+    act = leave;
+    tell_socket();
+    cr_assert_eq(loop_run(&loop), 0);
+    cr_assert_eq(readable, 1);
+}
