@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -28,15 +27,8 @@
 
 #include "common/channel.h"
 #include "common/log.h"
-
-/* The exit codes are a contract with units and inetd; the names are those of sysexits.h. */
-enum shim_exit {
-    SHIM_DONE = 0,   /* everything was handed over; shared: nobody came for --linger seconds */
-    SHIM_USAGE = 64, /* a wrong option, or descriptor 0 is no stream socket */
-    SHIM_UNREACHABLE = 69, /* no keeper at the channel: the client got con_lost */
-    SHIM_SYSTEM = 71,      /* a system call failed that never should */
-    SHIM_UNANSWERED = 75,  /* the keeper did not acknowledge in time: the client got con_lost */
-};
+#include "shim/farewell.h"
+#include "shim/shim.h"
 
 /*
  * Batches not acknowledged yet. A keeper that is merely busy is one or two behind; when it is
@@ -56,12 +48,6 @@ enum shim_exit {
  */
 #define UNREACHABLE_PATIENCE 1000000
 
-/* A shim for each connection forgets; so that a missing keeper is not said for each client. */
-#define SAID_INTERVAL 60
-
-/* How long a client that gets con_lost may take to finish the line it is writing. */
-#define FAREWELL_PATIENCE 1000000
-
 struct batch {
     int fds[CHANNEL_BATCH];
     unsigned count;
@@ -69,9 +55,7 @@ struct batch {
 };
 
 struct shim {
-    const char *path;
-    uint64_t linger;      /* microseconds */
-    uint64_t ack_timeout; /* microseconds */
+    struct shim_options options;
     int epoll;
     int channel; /* -1 while there is none */
     bool broken; /* the channel takes nothing more; what it still answers is read */
@@ -101,11 +85,23 @@ static void on_term(int signal)
     told_to_leave = 1;
 }
 
-static uint64_t now(void)
+uint64_t shim_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+int shim_milliseconds_until(uint64_t when)
+{
+    uint64_t t = shim_now();
+    return when <= t ? 0 : (int)((when - t + 999) / 1000);
+}
+
+_Noreturn void shim_fail(enum shim_exit code, const char *what, const char *value)
+{
+    fprintf(stderr, "lonc-shim: %s%s\n", what, value);
+    exit(code);
 }
 
 /* inetd puts the client on descriptor 2 as well; what is meant for a log must not reach it. */
@@ -120,18 +116,6 @@ static void keep_standard_error_from_client(void)
         dup2(null, STDERR_FILENO);
 }
 
-static _Noreturn void fail(enum shim_exit code, const char *what, const char *value)
-{
-    fprintf(stderr, "lonc-shim: %s%s\n", what, value);
-    exit(code);
-}
-
-static int milliseconds_until(uint64_t when)
-{
-    uint64_t t = now();
-    return when <= t ? 0 : (int)((when - t + 999) / 1000);
-}
-
 static struct batch *batch_at(struct shim *shim, unsigned index)
 {
     return &shim->ring[index % RING_SIZE];
@@ -141,98 +125,23 @@ static void watch(struct shim *shim, int operation, int fd, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.fd = fd};
     if (epoll_ctl(shim->epoll, operation, fd, &event) < 0)
-        fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(errno));
+        shim_fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(errno));
 }
 
 /* --- Giving up -------------------------------------------------------------------------------- */
-
-/*
- * Reads away what a client has written so far, since a socket closed with unread bytes gives the
- * client an error where it should find its answer. True when it may be answered: its line has
- * ended, or it has not begun one.
- */
-static bool line_is_over(int fd, bool *begun)
-{
-    char bytes[16384];
-    ssize_t n;
-    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-        *begun = bytes[n - 1] != '\n';
-    bool waiting = n < 0 && (errno == EAGAIN || errno == EINTR);
-    return !waiting || !*begun;
-}
-
-static void answer_con_lost(int fd)
-{
-    static const char answer[] = "con_lost\n";
-    /* A client that is gone, or does not read, has nothing to expect. */
-    ssize_t ignored = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
-    /* A message that a stuck keeper has not read holds this socket open: closing would not end it.
-     */
-    shutdown(fd, SHUT_RDWR);
-    close(fd);
-}
-
-/* `end`: when those that have not finished their line are answered all the same. */
-static void answer_batch_con_lost(struct batch *batch, uint64_t end)
-{
-    struct pollfd waiting[CHANNEL_BATCH];
-    bool begun[CHANNEL_BATCH] = {false};
-    for (unsigned i = 0; i < batch->count; i++)
-        waiting[i] = (struct pollfd){.fd = batch->fds[i], .events = POLLIN};
-
-    for (bool last = false;; last = now() >= end) {
-        unsigned left = 0;
-        for (unsigned i = 0; i < batch->count; i++) {
-            if (waiting[i].fd < 0)
-                continue;
-            if (line_is_over(waiting[i].fd, &begun[i]) || last) {
-                answer_con_lost(waiting[i].fd);
-                waiting[i].fd = -1;
-            } else {
-                left++;
-            }
-        }
-        if (left == 0)
-            return;
-        poll(waiting, batch->count, milliseconds_until(end));
-    }
-}
-
-/*
- * Whether some shim has said it within the last minute. What they know of each other is the time of
- * a file beside the channel; without one, each of them says it.
- */
-static bool said_by_another(const struct shim *shim)
-{
-    char path[256];
-    struct stat status;
-    struct timespec t;
-    if (snprintf(path, sizeof(path), "%s.missing", shim->path) >= (int)sizeof(path))
-        return false;
-    clock_gettime(CLOCK_REALTIME, &t);
-    if (lstat(path, &status) == 0 && status.st_mtime <= t.tv_sec &&
-        t.tv_sec - status.st_mtime < SAID_INTERVAL)
-        return true;
-    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        futimens(fd, NULL);
-        close(fd);
-    }
-    return false;
-}
 
 static void say_no_keeper(struct shim *shim, const char *why)
 {
     if (shim->said)
         return;
     shim->said = true;
-    if (said_by_another(shim))
+    if (farewell_is_said(shim->options.path))
         return;
     log_open("lonc-shim", LOG_TARGET_AUTO, LOG_NOTICE, LOG_JOURNAL_SOCKET);
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_KEEPER_MISSING, .reason = why},
-              "no keeper takes clients at %s (%s%s%s); they are answered con_lost", shim->path, why,
-              shim->error != 0 ? ": " : "", shim->error != 0 ? strerror(-shim->error) : "");
+              "no keeper takes clients at %s (%s%s%s); they are answered con_lost",
+              shim->options.path, why, shim->error != 0 ? ": " : "",
+              shim->error != 0 ? strerror(-shim->error) : "");
 }
 
 /*
@@ -246,7 +155,7 @@ static void give_up_oldest(struct shim *shim, uint64_t patience)
     bool unreachable = shim->channel < 0 && shim->error != 0 && shim->error != -EAGAIN;
     shim->outcome = unreachable ? SHIM_UNREACHABLE : SHIM_UNANSWERED;
     say_no_keeper(shim, unreachable ? "unreachable" : "unanswered");
-    answer_batch_con_lost(batch, batch->since + patience + FAREWELL_PATIENCE);
+    farewell_answer(batch->fds, batch->count, batch->since + patience);
     shim->head++;
 }
 
@@ -263,9 +172,9 @@ static void drop_channel(struct shim *shim)
 
 static void connect_channel(struct shim *shim)
 {
-    shim->channel = channel_connect(shim->path);
+    shim->channel = channel_connect(shim->options.path);
     shim->error = shim->channel < 0 ? shim->channel : 0;
-    shim->retry_at = now() + RETRY_INTERVAL;
+    shim->retry_at = shim_now() + RETRY_INTERVAL;
     if (shim->channel >= 0)
         watch(shim, EPOLL_CTL_ADD, shim->channel, EPOLLIN);
 }
@@ -288,13 +197,13 @@ static void flush(struct shim *shim)
 {
     if (!has_due_batch(shim))
         return;
-    if (shim->channel < 0 && now() >= shim->retry_at)
+    if (shim->channel < 0 && shim_now() >= shim->retry_at)
         connect_channel(shim);
     while (shim->channel >= 0 && !shim->broken && has_due_batch(shim)) {
         struct batch *batch = batch_at(shim, shim->sent);
         int r = channel_send(shim->channel, batch->fds, batch->count);
         if (r == -EAGAIN || r == -ETOOMANYREFS) {
-            shim->retry_at = now() + RETRY_INTERVAL;
+            shim->retry_at = shim_now() + RETRY_INTERVAL;
             return;
         }
         if (r < 0) {
@@ -335,7 +244,7 @@ static bool read_acknowledgements(struct shim *shim, bool wait)
 static void channel_ended(struct shim *shim, bool idle)
 {
     drop_channel(shim);
-    shim->retry_at = now() + (idle ? 0 : RETRY_INTERVAL);
+    shim->retry_at = shim_now() + (idle ? 0 : RETRY_INTERVAL);
 }
 
 static void channel_readable(struct shim *shim)
@@ -369,7 +278,7 @@ static void time_out(struct shim *shim, uint64_t patience)
         drop_channel(shim);
         shim->retry_at = 0;
     }
-    uint64_t t = now();
+    uint64_t t = shim_now();
     while (shim->head != shim->tail && batch_at(shim, shim->head)->since + patience <= t)
         give_up_oldest(shim, patience);
     shim->sent = shim->head;
@@ -393,7 +302,7 @@ static struct batch *open_batch(struct shim *shim)
 {
     struct batch *last = batch_at(shim, shim->tail - 1);
     if (shim->tail != shim->sent && last->count < CHANNEL_BATCH &&
-        last->since + GATHER_TIME > now())
+        last->since + GATHER_TIME > shim_now())
         return last;
     if (shim->tail - shim->head == RING_SIZE)
         return NULL;
@@ -421,7 +330,7 @@ static void accept_batch(struct shim *shim, int listener)
         poll(NULL, 0, RETRY_INTERVAL / 1000);
     if (batch->count == before)
         return;
-    shim->last_client = now();
+    shim->last_client = shim_now();
     if (before == 0) {
         batch->since = shim->last_client;
         shim->tail++;
@@ -435,18 +344,18 @@ static uint64_t patience(const struct shim *shim)
 {
     bool nobody = shim->channel < 0 && (shim->error == -ECONNREFUSED || shim->error == -ENOENT ||
                                         shim->error == -EACCES || shim->error == -ENAMETOOLONG);
-    return nobody && UNREACHABLE_PATIENCE < shim->ack_timeout ? UNREACHABLE_PATIENCE
-                                                              : shim->ack_timeout;
+    return nobody && UNREACHABLE_PATIENCE < shim->options.ack_timeout ? UNREACHABLE_PATIENCE
+                                                                      : shim->options.ack_timeout;
 }
 
 static int next_wait(struct shim *shim)
 {
     if (shim->head == shim->tail)
-        return milliseconds_until(shim->last_client + shim->linger);
+        return shim_milliseconds_until(shim->last_client + shim->options.linger);
     uint64_t when = batch_at(shim, shim->head)->since + patience(shim);
     if (has_due_batch(shim) && !shim->broken && shim->retry_at < when)
         when = shim->retry_at;
-    return milliseconds_until(when);
+    return shim_milliseconds_until(when);
 }
 
 /* One turn: wait for something, do it. */
@@ -463,14 +372,14 @@ static void turn(struct shim *shim)
     }
     hand_over(shim);
     uint64_t limit = patience(shim);
-    if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= now())
+    if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= shim_now())
         time_out(shim, limit);
     update_accepting(shim);
 }
 
 static enum shim_exit serve_connection(struct shim *shim, int fd)
 {
-    shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = now()};
+    shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = shim_now()};
     shim->tail = 1;
     hand_over(shim);
     while (shim->head != shim->tail)
@@ -486,7 +395,7 @@ static void hear_term(struct shim *shim)
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     if (sigaction(SIGTERM, &action, NULL) < 0 || sigprocmask(SIG_BLOCK, &term, &shim->signals) < 0)
-        fail(SHIM_SYSTEM, "signals: ", strerror(errno));
+        shim_fail(SHIM_SYSTEM, "signals: ", strerror(errno));
     sigdelset(&shim->signals, SIGTERM);
 }
 
@@ -508,7 +417,8 @@ static bool may_leave(const struct shim *shim)
 {
     if (shim->head != shim->tail)
         return false;
-    return told_to_leave ? !somebody_waits(shim) : now() >= shim->last_client + shim->linger;
+    return told_to_leave ? !somebody_waits(shim)
+                         : shim_now() >= shim->last_client + shim->options.linger;
 }
 
 static enum shim_exit serve_listeners(struct shim *shim)
@@ -519,10 +429,10 @@ static enum shim_exit serve_listeners(struct shim *shim)
         /* A client may have left by the time it is accepted; that must not stop the others. */
         int on = 1;
         if (ioctl(shim->listeners[i], FIONBIO, &on) < 0)
-            fail(SHIM_SYSTEM, "FIONBIO: ", strerror(errno));
+            shim_fail(SHIM_SYSTEM, "FIONBIO: ", strerror(errno));
         watch(shim, EPOLL_CTL_ADD, shim->listeners[i], EPOLLIN);
     }
-    shim->last_client = now();
+    shim->last_client = shim_now();
     while (!may_leave(shim))
         turn(shim);
     /* Who connects from here on waits in the backlog, which systemd or inetd watches again. */
@@ -553,9 +463,10 @@ static void require_stream_socket(int fd)
     int type = 0;
     socklen_t size = sizeof(type);
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-        fail(SHIM_USAGE, "expected a socket on descriptor 0 or from LISTEN_FDS: ", strerror(errno));
+        shim_fail(SHIM_USAGE,
+                  "expected a socket on descriptor 0 or from LISTEN_FDS: ", strerror(errno));
     if (type != SOCK_STREAM)
-        fail(SHIM_USAGE, "expected a stream socket", "");
+        shim_fail(SHIM_USAGE, "expected a stream socket", "");
 }
 
 static enum shim_exit serve(struct shim *shim)
@@ -574,85 +485,19 @@ static enum shim_exit serve(struct shim *shim)
         listeners[i] = passed ? 3 + (int)i : STDIN_FILENO;
         require_stream_socket(listeners[i]);
         if (!is_listener(listeners[i]))
-            fail(SHIM_USAGE, "expected listening sockets from LISTEN_FDS", "");
+            shim_fail(SHIM_USAGE, "expected listening sockets from LISTEN_FDS", "");
     }
     shim->listeners = listeners;
     return serve_listeners(shim);
 }
 
-/* "10" or "0.05": seconds, up to a day, as microseconds. */
-static uint64_t parse_seconds(const char *option, const char *text)
-{
-    char *end;
-    double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
-        fprintf(stderr, "lonc-shim: %s: \"%s\": expected seconds from 0 to 86400\n", option, text);
-        exit(SHIM_USAGE);
-    }
-    return (uint64_t)(seconds * 1e6);
-}
-
-static const char help_text[] =
-    "lonc-shim hands client connections to lonc-keeper.\n"
-    "\n"
-    "usage: lonc-shim [--channel PATH] [--linger SECONDS] [--ack-timeout SECONDS]\n"
-    "\n"
-    "  --channel PATH         the keeper's private channel (/run/lonc/keeper.sock)\n"
-    "  --linger SECONDS       serving a listener: leave after this long without a client (10)\n"
-    "  --ack-timeout SECONDS  answer con_lost when the keeper takes a client no sooner (10)\n"
-    "\n"
-    "Descriptor 0 is a connection (inetd nowait) or a listener (inetd wait); or listeners come\n"
-    "from LISTEN_FDS. Exit codes: 0 handed over, 64 usage, 69 no keeper, 71 system, 75 no "
-    "answer.\n";
-
-static void parse_options(struct shim *shim, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"channel", required_argument, NULL, 'c'},
-        {"linger", required_argument, NULL, 'l'},
-        {"ack-timeout", required_argument, NULL, 'a'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            shim->path = optarg;
-            break;
-        case 'l':
-            shim->linger = parse_seconds("--linger", optarg);
-            break;
-        case 'a':
-            shim->ack_timeout = parse_seconds("--ack-timeout", optarg);
-            break;
-        case 'V':
-            puts("lonc-shim " LONC_VERSION);
-            exit(SHIM_DONE);
-        case 'h':
-            fputs(help_text, stdout);
-            exit(SHIM_DONE);
-        default:
-            exit(SHIM_USAGE);
-        }
-    }
-    if (optind < argc)
-        fail(SHIM_USAGE, "unexpected argument: ", argv[optind]);
-}
-
 int main(int argc, char **argv)
 {
-    static struct shim shim = {
-        .path = "/run/lonc/keeper.sock",
-        .linger = 10000000,
-        .ack_timeout = 10000000,
-        .channel = -1,
-    };
+    static struct shim shim = {.channel = -1};
     keep_standard_error_from_client();
-    parse_options(&shim, argc, argv);
+    options_parse(&shim.options, argc, argv);
     shim.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (shim.epoll < 0)
-        fail(SHIM_SYSTEM, "epoll_create1: ", strerror(errno));
+        shim_fail(SHIM_SYSTEM, "epoll_create1: ", strerror(errno));
     return (int)serve(&shim);
 }

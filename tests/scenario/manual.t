@@ -32,7 +32,7 @@ my %path = map { m{([^/]+)$} => $_ } grep { !-l } glob "$tree/*/*.[1-8]";
 my %page = map { $_ => contents($path{$_}) =~ s/^\.\\".*\n//mgr } keys %path;
 my %program = ( # where each has its sources and its page
     'lonc-keeper' => {page => 'lonc-keeper.8', sources => ["$tree/keeper/main.c"]},
-    'lonc-shim' => {page => 'lonc-shim.8', sources => ["$tree/shim/lonc-shim.c"]},
+    'lonc-shim' => {page => 'lonc-shim.8', sources => [glob "$tree/shim/*.[ch]"]},
     'lonc-hosts' => {page => 'lonc-hosts.8', sources => ["$tree/units/lonc-hosts.c"]},
     'loncctl' => {page => 'loncctl.1', sources => [glob "$tree/keeper/loncctl/*.[ch]"]},
 );

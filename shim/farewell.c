@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * See farewell.h. A client must find its answer whatever it was doing: writing, waiting, leaving.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "shim/farewell.h"
+#include "shim/shim.h"
+
+/* How long a client that gets con_lost may take to finish the line it is writing. */
+#define FAREWELL_PATIENCE 1000000
+
+/* A shim for each connection forgets; so that a missing keeper is not said for each client. */
+#define SAID_INTERVAL 60
+
+/*
+ * Reads away what a client has written so far, since a socket closed with unread bytes gives the
+ * client an error where it should find its answer. True when it may be answered: its line has
+ * ended, or it has not begun one.
+ */
+static bool line_is_over(int fd, bool *begun)
+{
+    char bytes[16384];
+    ssize_t n;
+    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        *begun = bytes[n - 1] != '\n';
+    bool waiting = n < 0 && (errno == EAGAIN || errno == EINTR);
+    return !waiting || !*begun;
+}
+
+static void answer_con_lost(int fd)
+{
+    static const char answer[] = "con_lost\n";
+    /* A client that is gone, or does not read, has nothing to expect. */
+    ssize_t ignored = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+    /* A message that a stuck keeper has not read holds this socket open: closing would not end it.
+     */
+    shutdown(fd, SHUT_RDWR);
+    close(fd);
+}
+
+void farewell_answer(const int *fds, unsigned count, uint64_t due)
+{
+    uint64_t end = due + FAREWELL_PATIENCE;
+    struct pollfd waiting[CHANNEL_BATCH];
+    bool begun[CHANNEL_BATCH] = {false};
+    for (unsigned i = 0; i < count; i++)
+        waiting[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+
+    for (bool last = false;; last = shim_now() >= end) {
+        unsigned left = 0;
+        for (unsigned i = 0; i < count; i++) {
+            if (waiting[i].fd < 0)
+                continue;
+            if (line_is_over(waiting[i].fd, &begun[i]) || last) {
+                answer_con_lost(waiting[i].fd);
+                waiting[i].fd = -1;
+            } else {
+                left++;
+            }
+        }
+        if (left == 0)
+            return;
+        poll(waiting, count, shim_milliseconds_until(end));
+    }
+}
+
+/*
+ * Whether some shim has said it within the last minute. What they know of each other is the time of
+ * a file beside the channel; without one, each of them says it.
+ */
+bool farewell_is_said(const char *path)
+{
+    char note[256];
+    struct stat status;
+    struct timespec t;
+    if (snprintf(note, sizeof(note), "%s.missing", path) >= (int)sizeof(note))
+        return false;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (lstat(note, &status) == 0 && status.st_mtime <= t.tv_sec &&
+        t.tv_sec - status.st_mtime < SAID_INTERVAL)
+        return true;
+    int fd = open(note, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        futimens(fd, NULL);
+        close(fd);
+    }
+    return false;
+}
