@@ -265,8 +265,9 @@ const struct setting settings_table[] = {
 
 /* With the unit test that no two rows share an offset: every member has its row. */
 _Static_assert(TEXTS * sizeof(char *) + (SETTINGS - TEXTS) * sizeof(uint64_t) ==
-                   sizeof(struct settings),
+                   offsetof(struct settings, lines),
                "every member of struct settings has its row in settings_table[]");
+_Static_assert(SETTINGS <= SETTINGS_MOST, "every row has a place for its line");
 
 const size_t settings_count = SETTINGS;
 
@@ -539,8 +540,7 @@ struct reading {
     struct given given[SETTINGS];
 };
 
-/* SETTINGS where there is none of that name. */
-static size_t find_setting(const char *name)
+size_t settings_find(const char *name)
 {
     size_t i = 0;
     while (i < SETTINGS && strcmp(name, settings_table[i].name) != 0)
@@ -576,6 +576,8 @@ static void set(struct reading *reading, unsigned line, size_t index, const char
                  setting->name, value, expected);
     } else if (!store(reading->settings, setting, value, number)) {
         complain(reading->complaints, reading->path, line, "out of memory");
+    } else {
+        reading->settings->lines[index] = line;
     }
 }
 
@@ -595,7 +597,7 @@ static void read_line(void *argument, unsigned number, char *text)
     const char *name = lines_strip(text);
     const char *value = lines_strip(equals + 1);
 
-    size_t index = find_setting(name);
+    size_t index = settings_find(name);
     if (index == SETTINGS) {
         complain(reading->complaints, reading->path, number,
                  "name: " COMPLAINT_QUOTED ": expected the name of a setting", name);
@@ -651,7 +653,7 @@ int settings_load(struct settings *settings, const char *path, bool optional,
     if (lines_read(path, optional, complaints, read_line, &reading) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
-        check_order(&reading, find_setting(ordered[i][0]), find_setting(ordered[i][1]));
+        check_order(&reading, settings_find(ordered[i][0]), settings_find(ordered[i][1]));
     return complaints->count == before ? 0 : -1;
 }
 

@@ -11,6 +11,7 @@
 #ifndef LONC_COMMON_SETTINGS_H
 #define LONC_COMMON_SETTINGS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,12 @@ enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSIO
 enum socket_names { SOCKET_NAMES_ID, SOCKET_NAMES_DNS, SOCKET_NAMES_BOTH };
 /* Where the address of a host comes from that has one in hosts.tab. */
 enum resolve { RESOLVE_TABLE, RESOLVE_DNS };
+
+/* No table is longer. */
+#define SETTINGS_MOST 128
+
+/* In the place of a line: the value is an administrator's, given to the running program. */
+#define SETTING_LINE_NONE UINT_MAX
 
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
@@ -90,6 +97,9 @@ struct settings {
     uint64_t keepalive_idle;
     uint64_t keepalive_interval;
     uint64_t unacknowledged_timeout; /* TCP_USER_TIMEOUT */
+
+    /* By row of the table: the line of the file that the value is from; 0: it is the default. */
+    unsigned lines[SETTINGS_MOST];
 };
 
 enum setting_kind {
@@ -126,6 +136,9 @@ extern const size_t settings_count;
 int settings_load(struct settings *settings, const char *path, bool optional,
                   struct complaints *complaints);
 void settings_free(struct settings *settings);
+
+/* The row of the setting of this name, or settings_count. */
+size_t settings_find(const char *name);
 
 /* The setting's value as one would write it in the file ("30s", "64M"), into `text`. */
 void setting_format(const struct setting *setting, const struct settings *settings, char *text,

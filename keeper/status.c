@@ -199,18 +199,34 @@ json_t *status_json(const struct status *status)
     return object;
 }
 
+/* Where a value is from that stands in this line of the file. */
+static const char *origin_word(unsigned line)
+{
+    if (line == 0)
+        return "default";
+    return line == SETTING_LINE_NONE ? "loncctl" : "file";
+}
+
+static json_t *setting_json(const struct settings *settings, size_t row)
+{
+    const struct setting *setting = &settings_table[row];
+    unsigned line = settings->lines[row];
+    char value[4096];
+    setting_format(setting, settings, value, sizeof(value));
+    json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value",
+                               value, "default", setting->standard, "changed",
+                               strcmp(value, setting->standard) != 0, "from", origin_word(line),
+                               "meaning", setting->meaning);
+    if (line != 0 && line != SETTING_LINE_NONE)
+        json_object_set_new(object, "line", json_integer(line));
+    return object;
+}
+
 json_t *status_config_json(const struct status *status)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < settings_count; i++) {
-        const struct setting *setting = &settings_table[i];
-        char value[4096];
-        setting_format(setting, &status->service->settings, value, sizeof(value));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s}", "name", setting->name,
-                                              "value", value, "default", setting->standard,
-                                              "changed", strcmp(value, setting->standard) != 0,
-                                              "meaning", setting->meaning));
-    }
+    for (size_t i = 0; i < settings_count; i++)
+        json_array_append_new(list, setting_json(&status->service->settings, i));
     return json_pack("{s:s, s:o}", "file", status->config_path, "settings", list);
 }
 

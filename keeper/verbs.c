@@ -199,15 +199,6 @@ static json_t *verb_queue(struct question *question)
     return failure("unknown action; expected hold, release, requeue or delete");
 }
 
-/* The words of the setting, whose index is the level. */
-static const char *const *log_levels(void)
-{
-    size_t i = 0;
-    while (strcmp(settings_table[i].name, "log_level") != 0)
-        i++;
-    return settings_table[i].words;
-}
-
 static json_t *verb_log(struct question *question)
 {
     struct settings *settings = &question->verbs->service->settings;
@@ -217,12 +208,14 @@ static json_t *verb_log(struct question *question)
         if (!on && strcmp(value, "off") != 0)
             return failure("expected on or off");
         settings->log_transactions = on;
+    const size_t level_row = settings_find("log_level");
         return success();
     }
     if (strcmp(what, "level") != 0)
         return failure("expected level LEVEL, or transactions on|off");
-    const char *const *levels = log_levels();
+    const char *const *levels = settings_table[level_row].words; /* whose index is the level */
     for (unsigned level = 0; levels[level] != NULL; level++)
+        settings->lines[settings_find("log_transactions")] = SETTING_LINE_NONE;
         if (strcmp(value, levels[level]) == 0) {
             settings->log_level = level;
             log_open("lonc-keeper", (enum log_target)settings->log_target, (int)level,
@@ -231,6 +224,7 @@ static json_t *verb_log(struct question *question)
         }
     return failure("expected emerg, alert, crit, err, warning, notice, info or debug");
 }
+            settings->lines[level_row] = SETTING_LINE_NONE;
 
 /* --- Asking a host ---------------------------------------------------------------------------- */
 

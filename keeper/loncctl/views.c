@@ -65,14 +65,24 @@ static const char *or_empty(const char *text)
     return text != NULL && *text == '\0' ? "(empty)" : text;
 }
 
+/* Where a setting's value is from: "default", "FILE:LINE" or "loncctl". */
+static void from_cell(struct table *table, const json_t *setting, const char *file)
+{
+    json_int_t line = field_integer(setting, "line");
+    if (line > 0 && file != NULL)
+        table_printf(table, STYLE_PLAIN, "%s:%lld", file, (long long)line);
+    else
+        table_cell(table, STYLE_PLAIN, field_text(setting, "from"));
+}
+
 /* A setting that is not as usual stands out. */
-static void add_setting(struct table *table, const json_t *setting)
+static void add_setting(struct table *table, const json_t *setting, const char *file)
 {
     enum style style = field_true(setting, "changed") ? STYLE_HEADING : STYLE_PLAIN;
     table_cell(table, style, field_text(setting, "name"));
     table_cell(table, style, or_empty(field_text(setting, "value")));
     table_cell(table, STYLE_PLAIN, or_empty(field_text(setting, "default")));
-    table_cell(table, STYLE_PLAIN, field_true(setting, "changed") ? "file" : "default");
+    from_cell(table, setting, file);
     table_cell(table, STYLE_PLAIN, field_text(setting, "meaning"));
 }
 
@@ -82,7 +92,7 @@ void view_config(const json_t *config)
         {.title = "SETTING", .least = 20},
         {.title = "VALUE", .least = 12},
         {.title = "DEFAULT", .least = 12},
-        {.title = "FROM"},
+        {.title = "FROM", .least = 16},
         {.title = "MEANING", .least = 20, .dispense = 1},
     };
     const json_t *settings = json_object_get(config, "settings"), *setting;
@@ -91,7 +101,7 @@ void view_config(const json_t *config)
     size_t i;
     fputs("# ", stdout);
     display_wrapped(2, file != NULL ? file : "-");
-    json_array_foreach(settings, i, setting) add_setting(table, setting);
+    json_array_foreach(settings, i, setting) add_setting(table, setting, file);
     table_print(table);
     table_free(table);
 }

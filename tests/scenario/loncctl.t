@@ -77,10 +77,11 @@ like said('clients'), qr/^PID +UID +HOST +STATE +FOR\n815 +33 +msul1 +waiting +1
 is jq('.total', 'clients'), '1500', '... as JSON';
 
 $canned->says(config => {file => '/etc/lonc/keeper.conf', settings => [
-    {name => 'queue_per_host', value => '1000', default => '1000', changed => JSON::PP::false, meaning => 'Requests that may wait for one host.'},
-    {name => 'connect_timeout', value => '5s', default => '3s', changed => JSON::PP::true, meaning => 'How long connecting may take.'},
-    {name => 'log_file', value => '', default => '', changed => JSON::PP::false, meaning => 'A file.'}]});
-like said('config'), qr{^# /etc/lonc/keeper\.conf\nSETTING.*\nqueue_per_host +1000 +1000 +default +Requests that may wait for one host\.\nconnect_timeout +5s +3s +file +How.*\nlog_file +\(empty\)}, 'config: value, default, where from, meaning';
+    {name => 'queue_per_host', value => '1000', default => '1000', changed => JSON::PP::false, from => 'default', meaning => 'Requests that may wait for one host.'},
+    {name => 'connect_timeout', value => '5s', default => '3s', changed => JSON::PP::true, from => 'file', line => 12, meaning => 'How long connecting may take.'},
+    {name => 'log_level', value => 'debug', default => 'info', changed => JSON::PP::true, from => 'loncctl', meaning => 'The least important messages.'},
+    {name => 'log_file', value => '', default => '', changed => JSON::PP::false, from => 'default', meaning => 'A file.'}]});
+like said('config'), qr{^# /etc/lonc/keeper\.conf\nSETTING.*\nqueue_per_host +1000 +1000 +default +Requests that may wait for one host\.\nconnect_timeout +5s +3s +/etc/lonc/keeper\.conf:12 +How.*\nlog_level +debug +info +loncctl +The.*\nlog_file +\(empty\)}, 'config: value, default, where from, meaning';
 is jq('.settings[1].changed', 'config'), 'true', '... as JSON';
 
 # The queue is read where the keeper says it lies; how it is read and changed is queue.t's.

@@ -75,6 +75,30 @@ ok !$settings{reply_timeout}{changed}, '... or do not';
 is $settings{reply_timeout}{value}, '30s', '... as one would write it';
 
 my $client = $world->client('msul1');
+# Where it is from: line by line of keeper.conf, comments and blank lines counted.
+sub from { my ($name) = @_; my ($of) = grep { $_->{name} eq $name } @{answer($world, 'config')->{settings}}; return [@$of{qw(value from line)}] }
+is_deeply from('connections_per_host'), [2, 'file', 1], '... and where it is from: a line of the file';
+is_deeply from('reply_timeout'), ['30s', 'default', undef], '... or nowhere: the default';
+{
+    my $written = $world->read_file('keeper.conf');
+    $world->write_file('keeper.conf', "# Added above.\n\nreply_timeout = 30s # as it was\n$written");
+    ok answer($world, 'reload')->{ok}, 'a reload with a line more';
+    is_deeply from('reply_timeout'), ['30s', 'file', 3], '... from which the value is, though it is the default';
+    is_deeply from('connections_per_host'), [2, 'file', 4], '... and the others moved down';
+    ok answer($world, 'log level info')->{ok} && answer($world, 'log transactions off')->{ok}, 'what is changed by hand';
+    is_deeply from($_->[0]), [$_->[1], 'loncctl', undef], "... says so: $_->[0]" for ['log_level', 'info'], ['log_transactions', 'no'];
+    $world->write_file('keeper.conf', "$written\nreply_timeout = 31\nno_such = 1\n");
+    ok !answer($world, 'reload')->{ok}, 'a reload that fails';
+    is_deeply from('reply_timeout'), ['30s', 'file', 3], '... leaves value and line';
+    is_deeply from('log_level'), ['info', 'loncctl', undef], '... and what was changed by hand';
+    $world->write_file('keeper.conf', $written);
+    ok answer($world, 'reload')->{ok}, 'a reload with the line gone';
+    is_deeply from('reply_timeout'), ['30s', 'default', undef], '... and it is the default again';
+    is_deeply from('connections_per_host'), [2, 'file', 1], '... the others where they were';
+    is_deeply from('log_transactions'), ['no', 'default', undef], '... and nothing by hand';
+    is((from('log_level'))->[1], 'file', '... nothing at all');
+}
+
 $client->ask('ping');
 my $clients = answer($world, 'clients');
 is $clients->{total}, 1, 'clients counts them';

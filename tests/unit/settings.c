@@ -508,6 +508,23 @@ Test(settings, a_bad_value_is_not_blamed_for_a_contradiction_as_well)
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
+Test(settings, each_value_knows_the_line_that_it_is_from)
+{
+    size_t probe = settings_find("probe_min"), conf = settings_find("loncapa_conf");
+    cr_assert_lt(probe, settings_count);
+    cr_assert_eq(settings_find("probe"), settings_count);
+    expect_good("# a comment\n\nprobe_min = 5s\nloncapa_conf = /etc/x\n");
+    cr_expect_eq(settings.lines[probe], 3, "also where it is what the default is");
+    cr_expect_eq(settings.lines[conf], 4);
+    cr_expect_eq(settings.lines[settings_find("probe_max")], 0, "the default is of no line");
+}
+
+Test(settings, a_bad_value_leaves_the_default_which_is_of_no_line)
+{
+    cr_assert_eq(load("probe_min = soon\n"), -1);
+    cr_expect_eq(settings.lines[settings_find("probe_min")], 0);
+}
+
 Test(settings, names_of_hosts_stand_with_blanks_between)
 {
     expect_good("activation_exceptions = msul1 \t s10-a.msu.edu\n");
