@@ -330,7 +330,7 @@ static void count(struct client *client, enum reason reason)
     struct service *service = client->clients->service;
     service->answers[reason]++;
     if (reason != REASON_NONE)
-        stats_con_lost(&service->stats, service->loop.now);
+        stats_con_lost(&service->stats, service->loop.now, 0); /* it was never begun */
 }
 
 /* `lonc_defer:<command>`: the rest is the request, and it may be stored. */

@@ -54,13 +54,14 @@ static void count_answer(const struct transaction *transaction, enum reason reas
     uint64_t now = service->loop.now;
     host->answers[reason]++;
     service->answers[reason]++;
+    uint64_t took = now - transaction->whole.since;
     if (reason != REASON_NONE) {
-        stats_con_lost(&service->stats, now);
+        stats_con_lost(&service->stats, now, took);
         return;
     }
     if (host->latency == NULL && (host->latency = calloc(1, sizeof(*host->latency))) != NULL)
         host->latency->since = now; /* without memory, the host's own is not known yet */
-    stats_reply(&service->stats, host->latency, now, now - transaction->whole.since);
+    stats_reply(&service->stats, host->latency, now, took);
 }
 
 /*

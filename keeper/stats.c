@@ -152,12 +152,13 @@ void stats_init(struct stats *stats, uint64_t clock)
     *stats = (struct stats){
         .latency = {.since = clock},
         .waiting = {.since = clock},
+        .losing = {.since = clock},
         .hour = {.span = MINUTE, .length = 60, .number = clock / MINUTE},
         .day = {.span = 15 * MINUTE, .length = 96, .number = clock / (15 * MINUTE)},
     };
 }
 
-void stats_con_lost(struct stats *stats, uint64_t clock)
+void stats_con_lost(struct stats *stats, uint64_t clock, uint64_t time)
 {
     struct series *all[] = {&stats->hour, &stats->day};
     for (unsigned i = 0; i < 2; i++) {
@@ -165,6 +166,8 @@ void stats_con_lost(struct stats *stats, uint64_t clock)
         sample->requests++;
         sample->con_lost++;
     }
+    window_add(&stats->losing, clock, time);
+    totals_add(&stats->losses, time);
 }
 
 void stats_reply(struct stats *stats, struct window *host, uint64_t clock, uint64_t time)

@@ -74,15 +74,15 @@ struct series {
 struct sample series_sample(struct series *series, uint64_t clock, unsigned back);
 
 struct stats {
-    struct window latency, waiting;
-    struct totals latencies, waits;
+    struct window latency, waiting, losing;
+    struct totals latencies, waits, losses;
     struct series hour, day;
 };
 
 void stats_init(struct stats *stats, uint64_t clock);
 
-/* A request was answered con_lost. */
-void stats_con_lost(struct stats *stats, uint64_t clock);
+/* A request was answered con_lost after `time`, perhaps 0. */
+void stats_con_lost(struct stats *stats, uint64_t clock, uint64_t time);
 
 /* A request got its reply after `time`; `host` is its host's own window, or NULL. */
 void stats_reply(struct stats *stats, struct window *host, uint64_t clock, uint64_t time);

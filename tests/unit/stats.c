@@ -143,7 +143,7 @@ Test(stats, leaves_nothing_of_what_is_older_than_its_ring)
 {
     uint64_t start = 7 * MINUTE;
     stats_init(&stats, start);
-    stats_con_lost(&stats, start);
+    stats_con_lost(&stats, start, 0);
     stats_queued(&stats, start, 17);
     stats_queued(&stats, start, 16);
     cr_assert_eq(series_sample(&stats.hour, start, 0).con_lost, 1);
@@ -169,4 +169,22 @@ Test(stats, tells_the_rate_of_the_last_minute)
     cr_assert(rate > 6.6 && rate < 6.7, "%f", rate);
     rate = stats_rate(&stats, start + 2 * MINUTE);
     cr_assert_float_eq(rate, 0, 1e-9);
+}
+
+Test(stats, counts_con_lost_by_how_long_it_took_and_apart_from_replies)
+{
+    uint64_t start = 1000 * MINUTE, time;
+    stats_init(&stats, start);
+    stats_reply(&stats, NULL, start, 3);
+    cr_assert_not(window_quantile(&stats.losing, start, 0.5, &time));
+    stats_con_lost(&stats, start, 0);
+    stats_con_lost(&stats, start, 6);
+    cr_assert(window_quantile(&stats.losing, start, 1, &time));
+    cr_assert_eq(time, 6);
+    cr_assert_eq(stats.losses.counts[0], 1);
+    cr_assert_eq(stats.losses.counts[3], 1);
+    cr_assert_eq(stats.losses.sum, 6);
+    cr_assert_eq(stats.latencies.sum, 3, "a reply is no con_lost");
+    cr_assert(window_quantile(&stats.latency, start, 1, &time));
+    cr_assert_eq(time, 3, "and the other way round");
 }
