@@ -38,6 +38,13 @@ static int compare_names(struct file *one, struct file *other)
     return strcmp(one->name, other->name);
 }
 
+static int compare_ages(struct file *one, struct file *other)
+{
+    if (one->epoch != other->epoch)
+        return one->epoch < other->epoch ? -1 : 1;
+    return compare_names(one, other);
+}
+
 static int compare_backlogs(struct backlog *one, struct backlog *other)
 {
     return one->host < other->host ? -1 : one->host > other->host;
@@ -45,9 +52,11 @@ static int compare_backlogs(struct backlog *one, struct backlog *other)
 
 RB_PROTOTYPE(files_by_order, file, by_order, compare_files)
 RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
+RB_PROTOTYPE(files_by_age, file, by_age, compare_ages)
 RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
 RB_GENERATE(files_by_order, file, by_order, compare_files)
 RB_GENERATE(files_by_name, file, by_name, compare_names)
+RB_GENERATE(files_by_age, file, by_age, compare_ages)
 RB_GENERATE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
 bool backlog_is_behind(const struct unknown *unknown, const struct spool_order *order)
@@ -87,6 +96,7 @@ struct file *backlog_new_file(struct backlogs *all, const char *name, const char
     memcpy(file->name, name, size);
     file->all = all;
     spool_parse_name(name, &file->order);
+    file->epoch = file->order.epoch;
     file->host = file->name + (id - name);
     RB_INSERT(files_by_name, &all->files, file);
     return file;
@@ -109,8 +119,10 @@ void backlog_detach(struct file *file)
 void backlog_forget(struct file *file)
 {
     backlog_detach(file);
-    if (file->backlog != NULL)
+    if (file->backlog != NULL) {
         file->backlog->known--;
+        RB_REMOVE(files_by_age, &file->backlog->aged, file);
+    }
     RB_REMOVE(files_by_name, &file->all->files, file);
     free(file->command);
     free(file);
@@ -181,6 +193,7 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
     backlog->transaction.done = on_done;
     backlog->transaction.background = true;
     RB_INIT(&backlog->ready);
+    RB_INIT(&backlog->aged);
     RB_INSERT(backlogs_by_host, &all->by_host, backlog);
     return backlog;
 }
@@ -190,6 +203,19 @@ void backlog_count(struct backlog *backlog, size_t count)
     backlog->all->waiting += count - backlog->count; /* modulo, for a count that shrinks */
     backlog->count = count;
     service_changed(backlog->all->service);
+}
+
+/*
+ * Those that are not known by name are younger than those that are ready, but not than one whose
+ * order was lost; where anything may yet be found, they tell nothing.
+ */
+uint64_t backlog_oldest(const struct backlog *backlog)
+{
+    struct file *known = RB_MIN(files_by_age, (struct files_by_age *)(uintptr_t)&backlog->aged);
+    uint64_t unknown = backlog->unknown.any ? backlog->unknown.first.epoch : 0;
+    if (known == NULL || (unknown > 0 && unknown < known->epoch))
+        return unknown;
+    return known->epoch;
 }
 
 void backlog_free(struct backlog *backlog)
@@ -226,6 +252,7 @@ void backlog_admit(struct file *file)
     }
     file->backlog = backlog;
     backlog->known++;
+    RB_INSERT(files_by_age, &backlog->aged, file);
     backlog_make_ready(file);
     all->scan_found = true;
     if (backlog->ready_count > all->service->settings.deferred_names) {

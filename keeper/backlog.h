@@ -28,10 +28,12 @@ enum file_state {
 struct file {
     RB_ENTRY(file) by_order; /* in its backlog, while READY */
     RB_ENTRY(file) by_name;  /* among all that are known */
+    RB_ENTRY(file) by_age;   /* among all of its backlog */
     struct backlogs *all;
     struct backlog *backlog; /* NULL while ARRIVED */
     enum file_state state;
     struct spool_order order;
+    uint64_t epoch;    /* of its name, which its order may no longer have */
     ino_t inode;       /* once it has been read */
     unsigned scan;     /* the last that met it */
     unsigned came;     /* the scan during which it arrived, or 0 */
@@ -49,6 +51,7 @@ struct file {
 
 RB_HEAD(files_by_order, file);
 RB_HEAD(files_by_name, file);
+RB_HEAD(files_by_age, file);
 
 /* Files that are on disk only, and where the first of them stands: none behind it may go before. */
 struct unknown {
@@ -63,6 +66,7 @@ struct backlog {
     struct backlogs *all;
     struct host *host; /* held */
     struct files_by_order ready;
+    struct files_by_age aged; /* all that point here, in whatever state */
     size_t ready_count;
     size_t known;           /* files that point here, in whatever state */
     size_t count;           /* on disk, as far as is known */
@@ -103,6 +107,7 @@ struct backlogs {
 
 RB_PROTOTYPE(files_by_order, file, by_order, compare_files)
 RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
+RB_PROTOTYPE(files_by_age, file, by_age, compare_ages)
 RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
 /* Whether a file of this order is behind one that is not known by name. */
@@ -144,6 +149,9 @@ struct backlog *backlog_need(struct backlogs *all, const char *id);
 
 /* The same, or NULL where nothing is known to wait for the host. */
 struct backlog *backlog_find(const struct backlogs *all, const struct host *host);
+
+/* When its oldest file was deferred, in seconds of the epoch; 0 where that is not known. */
+uint64_t backlog_oldest(const struct backlog *backlog);
 
 /* What is postponed, or pauses, is ready now; the backlog may be gone afterwards. */
 void backlog_flush(struct backlog *backlog);

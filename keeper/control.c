@@ -122,8 +122,9 @@ static void send_answer(struct control_client *client)
 
 static int append_line(struct buffer *out, const json_t *value)
 {
-    int r = verb_append_json(out, value);
-    return r < 0 ? r : buffer_append(out, "\n", 1);
+    struct tell tell = {.out = out};
+    tell_json(&tell, NULL, value);
+    return tell.error < 0 ? tell.error : buffer_append(out, "\n", 1);
 }
 
 static void on_answer(struct question *question, json_t *value)

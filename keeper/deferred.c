@@ -516,11 +516,14 @@ void deferred_refuse(struct deferred *deferred, const char *host, const char *li
     store_log(&deferred->all, PERMLOG_FAILED, host, line, length - 1);
 }
 
-size_t deferred_count_of(const struct deferred *deferred, const struct host *host, bool *exact)
+struct waiting_files deferred_of(const struct deferred *deferred, const struct host *host)
 {
     const struct backlog *backlog = backlog_find(&deferred->all, host);
-    *exact = !deferred->all.scanning && !deferred->all.lost_track;
-    return backlog != NULL ? backlog->count : 0;
+    return (struct waiting_files){
+        .count = backlog != NULL ? backlog->count : 0,
+        .exact = !deferred->all.scanning && !deferred->all.lost_track,
+        .oldest = backlog != NULL ? backlog_oldest(backlog) : 0,
+    };
 }
 
 const char *deferred_folder(const struct deferred *deferred)

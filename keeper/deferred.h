@@ -26,8 +26,14 @@ void deferred_reload(struct deferred *deferred);
 /* The files that wait, of all hosts, as far as is known. */
 size_t deferred_count(const struct deferred *deferred);
 
-/* The same of one host; *exact is false where there are more than are known. */
-size_t deferred_count_of(const struct deferred *deferred, const struct host *host, bool *exact);
+/* The same of one host. */
+struct waiting_files {
+    size_t count;
+    bool exact;      /* else there may be more than are known */
+    uint64_t oldest; /* when the oldest was deferred, in seconds of the epoch, as its name says; 0:
+                        there is none, or it is not known */
+};
+struct waiting_files deferred_of(const struct deferred *deferred, const struct host *host);
 
 /* Where they lie, or NULL while there is no folder. */
 const char *deferred_folder(const struct deferred *deferred);

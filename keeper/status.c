@@ -19,29 +19,56 @@ static const char *const health_words[] = {
     [HEALTH_DEAD] = "dead",
 };
 
-/* Hosts of the table by their health. */
+/* Hosts that want attention: not so many that telling them takes long. */
+#define TROUBLE_MOST 100
+
+/* What is wrong with such a host, the worst first. */
+enum trouble { TROUBLE_DEAD, TROUBLE_FAILING, TROUBLE_PAUSED, TROUBLES };
+
+/* Hosts of the table by their health, and the first of those that want attention. */
 struct tally {
     size_t of[HEALTH_DEAD + 1], paused;
     unsigned connections[POOL_LISTS];
+    const struct host *trouble[TROUBLES][TROUBLE_MOST];
+    unsigned troubled[TROUBLES]; /* at most TROUBLE_MOST each */
 };
 
-static struct tally tally_hosts(const struct status *status)
+static void note_trouble(struct tally *tally, const struct host *host)
 {
-    struct tally tally = {.of = {0}};
+    static const enum trouble kinds[] = {
+        [HEALTH_HEALTHY] = TROUBLE_PAUSED, /* who is not paused either is not asked about */
+        [HEALTH_FAILING] = TROUBLE_FAILING,
+        [HEALTH_DEAD] = TROUBLE_DEAD,
+    };
+    enum trouble kind = kinds[host->health.state];
+    if (tally->troubled[kind] < TROUBLE_MOST)
+        tally->trouble[kind][tally->troubled[kind]++] = host;
+}
+
+/* Goes through all hosts once. */
+static void tally_hosts(const struct status *status, struct tally *tally)
+{
     struct host *host;
-    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id)
-        if (host->listed) {
-            tally.of[host->health.state]++;
-            tally.paused += host->paused;
-            for (unsigned list = 0; list < POOL_LISTS; list++)
-                tally.connections[list] += host->pool_count[list];
-        }
-    return tally;
+    memset(tally->of, 0, sizeof(tally->of));
+    memset(tally->connections, 0, sizeof(tally->connections));
+    memset(tally->troubled, 0, sizeof(tally->troubled));
+    tally->paused = 0;
+    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id) {
+        if (!host->listed)
+            continue;
+        tally->of[host->health.state]++;
+        tally->paused += host->paused;
+        for (unsigned list = 0; list < POOL_LISTS; list++)
+            tally->connections[list] += host->pool_count[list];
+        if (host->paused || host->health.state != HEALTH_HEALTHY)
+            note_trouble(tally, host);
+    }
 }
 
 void status_line(const struct status *status, char *line, size_t size)
 {
-    struct tally tally = tally_hosts(status);
+    struct tally tally;
+    tally_hosts(status, &tally);
     snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
              status->service->queued, deferred_count(status->deferred));
@@ -55,148 +82,166 @@ static json_t *seconds(uint64_t microseconds)
 }
 
 /* Where the host is looked for: empty while its name is not resolved. */
-static json_t *addresses_json(const struct host *host)
+static void tell_addresses(struct tell *tell, const struct host *host)
 {
     const struct addresses own = {.count = 1, .at = {host->address}};
     const struct addresses *known =
         host->naming.name != NULL ? resolver_addresses(&host->naming) : &own;
-    json_t *list = json_array();
+    tell_open(tell, "addresses", '[');
     for (unsigned i = 0; i < known->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
-        json_array_append_new(list, json_string(address_text(&known->at[i], text)));
+        tell_text(tell, NULL, address_text(&known->at[i], text));
     }
-    return list;
+    tell_close(tell, ']');
 }
 
-/* Null for what has not happened. */
-static json_t *quantile_json(const struct window *window, uint64_t clock, double share)
+struct share {
+    const char *name;
+    double share;
+};
+
+/* Null for what has not happened. `shares` end with one without a name. */
+static void tell_quantiles(struct tell *tell, const char *key, const struct window *window,
+                           uint64_t clock, const struct share *shares)
 {
     uint64_t time;
-    if (window == NULL || !window_quantile(window, clock, share, &time))
-        return json_null();
-    return seconds(time);
+    tell_open(tell, key, '{');
+    for (; shares->name != NULL; shares++)
+        if (window != NULL && window_quantile(window, clock, shares->share, &time))
+            tell_seconds(tell, shares->name, time);
+        else
+            tell_null(tell, shares->name);
+    tell_close(tell, '}');
 }
 
-static json_t *con_lost_json(const uint64_t answers[REASON_COUNT])
+static const struct share usual_shares[] = {{"p50", 0.5}, {"p99", 0.99}, {NULL, 0}};
+
+static void tell_con_lost(struct tell *tell, const uint64_t answers[REASON_COUNT])
 {
-    json_t *causes = json_object();
+    tell_open(tell, "con_lost", '{');
     for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
         if (answers[reason] > 0)
-            json_object_set_new(causes, reason_word((enum reason)reason),
-                                json_integer((json_int_t)answers[reason]));
-    return causes;
+            tell_count(tell, reason_word((enum reason)reason), answers[reason]);
+    tell_close(tell, '}');
 }
 
-static json_t *pool_json(const unsigned count[POOL_LISTS])
+static void tell_pool(struct tell *tell, const unsigned count[POOL_LISTS])
 {
-    return json_pack("{s:I, s:I, s:I}", "opening", (json_int_t)count[POOL_OPENING], "idle",
-                     (json_int_t)count[POOL_IDLE], "busy", (json_int_t)count[POOL_BUSY]);
+    tell_open(tell, "connections", '{');
+    tell_count(tell, "opening", count[POOL_OPENING]);
+    tell_count(tell, "idle", count[POOL_IDLE]);
+    tell_count(tell, "busy", count[POOL_BUSY]);
+    tell_close(tell, '}');
 }
 
 /* Why the host is in trouble, since when, and when it is tried next. */
-static void set_trouble(json_t *object, const struct host *host)
+static void tell_trouble(struct tell *tell, const struct host *host)
 {
     uint64_t now = host->service->loop.now;
     uint64_t next = host->health.next_attempt;
     if (host->health.state == HEALTH_HEALTHY) {
-        json_object_set_new(object, "reason", json_null());
+        tell_null(tell, "reason");
         return;
     }
-    json_object_set_new(object, "reason", json_string(reason_word(host->health.reason)));
-    json_object_set_new(object, "detail",
-                        host->detail != NULL ? json_string(host->detail)
-                                             : json_string(reason_text(host->health.reason)));
+    tell_text(tell, "reason", reason_word(host->health.reason));
+    tell_text(tell, "detail",
+              host->detail != NULL ? host->detail : reason_text(host->health.reason));
     if (host->health.dead_since != 0)
-        json_object_set_new(object, "dead_for", seconds(now - host->health.dead_since));
-    json_object_set_new(object, "next_attempt_in", seconds(next > now ? next - now : 0));
+        tell_seconds(tell, "dead_for", now - host->health.dead_since);
+    tell_seconds(tell, "next_attempt_in", next > now ? next - now : 0);
 }
 
-json_t *status_host_json(const struct status *status, const struct host *host)
+static void tell_deferred(struct tell *tell, const struct status *status, const struct host *host)
 {
-    uint64_t now = host->service->loop.now;
-    bool exact, known = host->version[0] != '\0';
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:b, s:o, s:o, s:s?, s:s?, s:o, s:I, s:I, s:I, s:o}", "id", host->id,
-        "name", host->name, "state", health_words[host->health.state], "paused", host->paused,
-        "addresses", addresses_json(host), "connections", pool_json(host->pool_count), "mode",
-        known ? handshake_mode_word(host->mode) : NULL, "lond", known ? host->version : NULL,
-        "con_lost", con_lost_json(host->answers), "queued", (json_int_t)host->queued, "requests",
-        (json_int_t)host->requests, "replies", (json_int_t)host->answers[REASON_NONE], "latency",
-        json_pack("{s:o, s:o}", "p50", quantile_json(host->latency, now, 0.5), "p99",
-                  quantile_json(host->latency, now, 0.99)));
-    if (object == NULL)
-        return NULL;
-    set_trouble(object, host);
-    if (host->queued > 0)
-        json_object_set_new(object, "oldest_wait", seconds(host_oldest_wait(host)));
-    json_object_set_new(
-        object, "deferred",
-        json_integer((json_int_t)deferred_count_of(status->deferred, host, &exact)));
-    json_object_set_new(object, "deferred_exact", json_boolean(exact));
-    return object;
-}
-
-/* Hosts that want attention: the dead first, and not so many that telling them takes long. */
-#define TROUBLE_MOST 100
-
-static void add_trouble(const struct status *status, json_t *trouble, enum health_state state,
-                        bool paused)
-{
-    struct host *host;
-    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id) {
-        if (json_array_size(trouble) == TROUBLE_MOST)
-            return;
-        if (host->listed && host->health.state == state && (!paused || host->paused))
-            json_array_append_new(trouble, status_host_json(status, host));
+    struct waiting_files files = deferred_of(status->deferred, host);
+    tell_count(tell, "deferred", files.count);
+    tell_bool(tell, "deferred_exact", files.exact);
+    if (files.oldest > 0) {
+        time_t now = time(NULL), since = (time_t)files.oldest;
+        tell_seconds(tell, "deferred_oldest", since < now ? (uint64_t)(now - since) * 1000000 : 0);
     }
 }
 
-static json_t *hosts_json(const struct status *status, const struct tally *tally)
+void status_tell_host(const struct status *status, const struct host *host, struct tell *tell)
 {
-    json_t *trouble = json_array();
-    add_trouble(status, trouble, HEALTH_DEAD, false);
-    add_trouble(status, trouble, HEALTH_FAILING, false);
-    add_trouble(status, trouble, HEALTH_HEALTHY, true);
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:o}", "total", (json_int_t)status->service->hosts->count,
-        "healthy", (json_int_t)tally->of[HEALTH_HEALTHY], "failing",
-        (json_int_t)tally->of[HEALTH_FAILING], "dead", (json_int_t)tally->of[HEALTH_DEAD], "paused",
-        (json_int_t)tally->paused, "trouble", trouble);
+    uint64_t now = host->service->loop.now;
+    bool known = host->version[0] != '\0';
+    tell_open(tell, NULL, '{');
+    tell_text(tell, "id", host->id);
+    tell_text(tell, "name", host->name);
+    tell_text(tell, "state", health_words[host->health.state]);
+    tell_bool(tell, "paused", host->paused);
+    tell_addresses(tell, host);
+    tell_pool(tell, host->pool_count);
+    tell_text(tell, "mode", known ? handshake_mode_word(host->mode) : NULL);
+    tell_text(tell, "lond", known ? host->version : NULL);
+    tell_con_lost(tell, host->answers);
+    tell_count(tell, "queued", host->queued);
+    if (host->queued > 0)
+        tell_seconds(tell, "oldest_wait", host_oldest_wait(host));
+    tell_count(tell, "requests", host->requests);
+    tell_count(tell, "replies", host->answers[REASON_NONE]);
+    tell_quantiles(tell, "latency", host->latency, now, usual_shares);
+    tell_trouble(tell, host);
+    tell_deferred(tell, status, host);
+    tell_close(tell, '}');
 }
 
-json_t *status_json(const struct status *status)
+static void tell_hosts(const struct status *status, const struct tally *tally, struct tell *tell)
+{
+    unsigned told = 0;
+    tell_open(tell, "hosts", '{');
+    tell_count(tell, "total", status->service->hosts->count);
+    for (size_t state = 0; state < sizeof(health_words) / sizeof(*health_words); state++)
+        tell_count(tell, health_words[state], tally->of[state]);
+    tell_count(tell, "paused", tally->paused);
+    tell_open(tell, "trouble", '[');
+    for (int kind = 0; kind < TROUBLES; kind++)
+        for (unsigned i = 0; i < tally->troubled[kind] && told < TROUBLE_MOST; i++, told++)
+            status_tell_host(status, tally->trouble[kind][i], tell);
+    tell_close(tell, ']');
+    tell_close(tell, '}');
+}
+
+static void tell_times(struct stats *stats, uint64_t now, struct tell *tell)
+{
+    static const struct share all[] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {NULL, 0}};
+    json_t *rate = json_real(stats_rate(stats, now));
+    tell_json(tell, "rate", rate);
+    json_decref(rate);
+    tell_quantiles(tell, "latency", &stats->latency, now, all);
+    tell_quantiles(tell, "queue_time", &stats->waiting, now, usual_shares);
+    tell_quantiles(tell, "con_lost_time", &stats->losing, now, usual_shares);
+}
+
+void status_tell(const struct status *status, struct tell *tell)
 {
     struct service *service = status->service;
-    struct stats *stats = &service->stats;
-    uint64_t now = service->loop.now;
-    struct tally tally = tally_hosts(status);
-    json_t *object = json_pack(
-        "{s:s, s:I, s:o, s:b, s:b, s:o, s:o, s:I, s:I, s:o, s:I, s:I}", "version", LONC_VERSION,
-        "pid", (json_int_t)getpid(), "up_for", seconds(loop_clock() - status->started),
-        "configured", service->config->valid, "stopping", service->stopping, "hosts",
-        hosts_json(status, &tally), "connections", pool_json(tally.connections), "requests",
-        (json_int_t)service->requests, "replies", (json_int_t)service->answers[REASON_NONE],
-        "con_lost", con_lost_json(service->answers), "queued", (json_int_t)service->queued,
-        "deferred", (json_int_t)deferred_count(status->deferred));
-    json_t *more =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "clients",
-                  (json_int_t)clients_count(status->clients), "descriptors",
-                  (json_int_t)service->descriptors, "descriptors_max",
-                  (json_int_t)service->descriptors_max, "buffers", (json_int_t)buffers_used(),
-                  "buffers_limit", (json_int_t)service->settings.buffers_limit, "handovers_cut",
-                  (json_int_t)service->handovers_cut, "rate", stats_rate(stats, now), "latency",
-                  json_pack("{s:o, s:o, s:o}", "p50", quantile_json(&stats->latency, now, 0.5),
-                            "p99", quantile_json(&stats->latency, now, 0.99), "p999",
-                            quantile_json(&stats->latency, now, 0.999)),
-                  "queue_time",
-                  json_pack("{s:o, s:o}", "p50", quantile_json(&stats->waiting, now, 0.5), "p99",
-                            quantile_json(&stats->waiting, now, 0.99)));
+    struct tally tally;
+    tally_hosts(status, &tally);
+    tell_open(tell, NULL, '{');
+    tell_text(tell, "version", LONC_VERSION);
+    tell_count(tell, "pid", (uint64_t)getpid());
+    tell_seconds(tell, "up_for", loop_clock() - status->started);
+    tell_bool(tell, "configured", service->config->valid);
+    tell_bool(tell, "stopping", service->stopping);
+    tell_hosts(status, &tally, tell);
+    tell_pool(tell, tally.connections);
+    tell_count(tell, "requests", service->requests);
+    tell_count(tell, "replies", service->answers[REASON_NONE]);
+    tell_con_lost(tell, service->answers);
+    tell_count(tell, "queued", service->queued);
+    tell_count(tell, "deferred", deferred_count(status->deferred));
+    tell_count(tell, "clients", clients_count(status->clients));
+    tell_count(tell, "descriptors", service->descriptors);
+    tell_count(tell, "descriptors_max", service->descriptors_max);
+    tell_count(tell, "buffers", buffers_used());
+    tell_count(tell, "buffers_limit", service->settings.buffers_limit);
+    tell_count(tell, "handovers_cut", service->handovers_cut);
+    tell_times(&service->stats, service->loop.now, tell);
     if (deferred_folder(status->deferred) != NULL)
-        json_object_set_new(object, "deferred_folder",
-                            json_string(deferred_folder(status->deferred)));
-    json_object_update_missing(object, more);
-    json_decref(more);
-    return object;
+        tell_text(tell, "deferred_folder", deferred_folder(status->deferred));
+    tell_close(tell, '}');
 }
 
 /* Where a value is from that stands in this line of the file. */
@@ -275,8 +320,9 @@ json_t *status_histograms_json(const struct status *status)
     json_t *bounds = json_array();
     for (unsigned i = 0; i < HISTOGRAM_OCTAVES; i++)
         json_array_append_new(bounds, seconds(UINT64_C(1) << i));
-    return json_pack("{s:o, s:o, s:o}", "bounds", bounds, "request", totals_json(&stats->latencies),
-                     "queue", totals_json(&stats->waits));
+    return json_pack("{s:o, s:o, s:o, s:o}", "bounds", bounds, "request",
+                     totals_json(&stats->latencies), "queue", totals_json(&stats->waits),
+                     "con_lost", totals_json(&stats->losses));
 }
 
 json_t *status_connections_json(const struct host *host)

@@ -12,6 +12,7 @@
 #include "keeper/client.h"
 #include "keeper/deferred.h"
 #include "keeper/hosts.h"
+#include "keeper/tell.h"
 
 struct status {
     struct service *service;
@@ -24,11 +25,11 @@ struct status {
 /* "3 hosts up, 1 dead, 0 queued, 12 deferred", into `line`. */
 void status_line(const struct status *status, char *line, size_t size);
 
-/* All of it, as an object that the caller owns; NULL without memory. */
-json_t *status_json(const struct status *status);
+/* All of it but the hosts, of which those are told that want attention: an object. */
+void status_tell(const struct status *status, struct tell *tell);
 
-/* One host: its health, connections, queue and counts. */
-json_t *status_host_json(const struct status *status, const struct host *host);
+/* One host: its health, connections, queue and counts; an object. */
+void status_tell_host(const struct status *status, const struct host *host, struct tell *tell);
 
 /* Every setting, its value and whence; the last hour and day; the times of all requests so far. */
 json_t *status_config_json(const struct status *status);

@@ -28,9 +28,25 @@ static json_t *success(void)
 
 /* --- Looking ---------------------------------------------------------------------------------- */
 
+/* Ends an answer; 0 or what was wrong with it. */
+static int end_line(const struct tell *tell)
+{
+    return tell->error < 0 ? tell->error : buffer_append(tell->out, "\n", 1);
+}
+
+/* All of it at once: it is small, and of one moment. */
+static int more_status(struct question *question, struct buffer *out)
+{
+    struct tell tell = {.out = out};
+    question->more = NULL;
+    status_tell(question->verbs->status, &tell);
+    return end_line(&tell);
+}
+
 static json_t *verb_status(struct question *question)
 {
-    return status_json(question->verbs->status);
+    question->more = more_status;
+    return NULL;
 }
 
 static json_t *verb_history(struct question *question)
@@ -65,42 +81,32 @@ static bool matches(const struct host *host, const char *pattern)
                             fnmatch(pattern, host->name, FNM_CASEFOLD) == 0);
 }
 
-int verb_append_json(struct buffer *out, const json_t *value)
-{
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    int r = text != NULL ? buffer_append(out, text, strlen(text)) : -ENOMEM;
-    free(text);
-    return r;
-}
-
 /* Some hosts of thousands; between two turns of this the keeper serves its clients. */
 static int more_hosts(struct question *question, struct buffer *out)
 {
-    const struct status *status = question->verbs->status;
     struct hosts *hosts = question->verbs->service->hosts;
     struct host *host = hosts_after(hosts, question->cursor);
+    struct tell tell = {.out = out, .behind = question->told};
     char *last = NULL;
-    static const char head[] = "{\"hosts\":[";
-    int r = question->cursor == NULL ? buffer_append(out, head, sizeof(head) - 1) : 0;
-    for (int n = 0; host != NULL && n < HOSTS_PER_TURN && r == 0; n++, host = hosts_next(host)) {
+    if (question->cursor == NULL) {
+        tell_open(&tell, NULL, '{');
+        tell_open(&tell, "hosts", '[');
+    }
+    for (int n = 0; host != NULL && n < HOSTS_PER_TURN; n++, host = hosts_next(host)) {
         last = host->id;
-        if (!matches(host, question->words[0]))
-            continue;
-        if (question->told)
-            r = buffer_append(out, ",", 1);
-        question->told = true;
-        json_t *value = status_host_json(status, host);
-        if (r == 0)
-            r = verb_append_json(out, value);
-        json_decref(value);
+        if (matches(host, question->words[0]))
+            status_tell_host(question->verbs->status, host, &tell);
     }
-    if (r == 0 && host == NULL) {
+    if (host == NULL) {
         question->more = NULL;
-        return buffer_append(out, "]}\n", 3);
+        tell_close(&tell, ']');
+        tell_close(&tell, '}');
+        return end_line(&tell);
     }
+    question->told = tell.behind;
     free(question->cursor);
     question->cursor = last != NULL ? strdup(last) : NULL;
-    return r < 0 || question->cursor == NULL ? -ENOMEM : 0;
+    return tell.error < 0 || question->cursor == NULL ? -ENOMEM : 0;
 }
 
 static json_t *verb_hosts(struct question *question)
@@ -202,51 +208,41 @@ static json_t *verb_queue(struct question *question)
 static json_t *verb_log(struct question *question)
 {
     struct settings *settings = &question->verbs->service->settings;
+    const size_t level_row = settings_find("log_level");
     const char *what = question->words[0], *value = question->words[1];
     if (strcmp(what, "transactions") == 0) {
         bool on = strcmp(value, "on") == 0;
         if (!on && strcmp(value, "off") != 0)
             return failure("expected on or off");
         settings->log_transactions = on;
-    const size_t level_row = settings_find("log_level");
+        settings->lines[settings_find("log_transactions")] = SETTING_LINE_NONE;
         return success();
     }
     if (strcmp(what, "level") != 0)
         return failure("expected level LEVEL, or transactions on|off");
     const char *const *levels = settings_table[level_row].words; /* whose index is the level */
     for (unsigned level = 0; levels[level] != NULL; level++)
-        settings->lines[settings_find("log_transactions")] = SETTING_LINE_NONE;
         if (strcmp(value, levels[level]) == 0) {
             settings->log_level = level;
+            settings->lines[level_row] = SETTING_LINE_NONE;
             log_open("lonc-keeper", (enum log_target)settings->log_target, (int)level,
                      LOG_JOURNAL_SOCKET);
             return success();
         }
     return failure("expected emerg, alert, crit, err, warning, notice, info or debug");
 }
-            settings->lines[level_row] = SETTING_LINE_NONE;
 
 /* --- Asking a host ---------------------------------------------------------------------------- */
 
-/* Bytes that are no UTF-8 cannot stand in JSON: each is told as the character of its number. */
+/* A reply may be any bytes. */
 static json_t *reply_json(const char *bytes, size_t length)
 {
-    json_t *text = json_stringn(bytes, length);
-    if (text != NULL)
-        return json_pack("{s:b, s:o}", "ok", true, "reply", text);
-    char *coded = malloc(2 * length + 1);
-    if (coded == NULL)
-        return NULL;
-    char *at = coded;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        if (byte >= 0x80)
-            *at++ = (char)(0xc0 | byte >> 6);
-        *at++ = (char)(byte < 0x80 ? byte : 0x80 | (byte & 0x3f));
-    }
-    text = json_stringn(coded, (size_t)(at - coded));
-    free(coded);
-    return json_pack("{s:b, s:o, s:s}", "ok", true, "reply", text, "encoding", "latin-1");
+    bool coded;
+    json_t *text = tell_text_json(bytes, length, &coded);
+    json_t *answer = json_pack("{s:b, s:o}", "ok", true, "reply", text);
+    if (answer != NULL && coded)
+        json_object_set_new(answer, "encoding", json_string("latin-1"));
+    return answer;
 }
 
 static void on_reply(struct transaction *transaction, enum reason reason, struct buffer *reply,

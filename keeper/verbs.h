@@ -70,9 +70,6 @@ struct question {
  */
 json_t *verb_ask(struct question *question, const char *line, size_t length);
 
-/* Appends the value's text, or fails with a negative errno; -ENOMEM where it is NULL. */
-int verb_append_json(struct buffer *out, const json_t *value);
-
 /*
  * Whoever asked has gone. False: the answer comes all the same, and the question must stay until
  * then.

@@ -60,6 +60,7 @@ my $sum = 0;
 $sum += $_ for @{$histograms->{request}{counts}};
 is $sum, 10, '... of all replies';
 is $histograms->{request}{count}, 10, '... as the total says';
+is $histograms->{con_lost}{count}, 0, '... and of con_lost there were none';
 my $history = answer($world, 'history');
 is scalar @{$history->{hour}{samples}}, 60, 'the last hour has 60 samples';
 is scalar @{$history->{day}{samples}}, 96, '... the last day 96';
@@ -74,7 +75,6 @@ ok $settings{connections_per_host}{changed}, '... that they differ';
 ok !$settings{reply_timeout}{changed}, '... or do not';
 is $settings{reply_timeout}{value}, '30s', '... as one would write it';
 
-my $client = $world->client('msul1');
 # Where it is from: line by line of keeper.conf, comments and blank lines counted.
 sub from { my ($name) = @_; my ($of) = grep { $_->{name} eq $name } @{answer($world, 'config')->{settings}}; return [@$of{qw(value from line)}] }
 is_deeply from('connections_per_host'), [2, 'file', 1], '... and where it is from: a line of the file';
@@ -99,6 +99,7 @@ is_deeply from('reply_timeout'), ['30s', 'default', undef], '... or nowhere: the
     is((from('log_level'))->[1], 'file', '... nothing at all');
 }
 
+my $client = $world->client('msul1');
 $client->ask('ping');
 my $clients = answer($world, 'clients');
 is $clients->{total}, 1, 'clients counts them';
@@ -173,6 +174,14 @@ is $event->{host}, 'msul2', '... which who follows the events is told';
 is $event->{reason}, 'refused', '... with the reason';
 like $event->{time}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, '... and the time';
 like $event->{message}, qr/^host is dead/, '... and in words';
+my $lost = answer($world, 'histograms')->{con_lost};
+is $lost->{count}, 1, 'con_lost is counted by how long it took, too';
+cmp_ok $lost->{sum}, '>=', 0.02, '... at least retry_delay, of a host whose first attempt failed';
+is $world->ask('msul2', 'ping'), 'con_lost', '(at once, now that it is dead)';
+my $both = answer($world, 'histograms')->{con_lost};
+is $both->{count}, 2, '... each';
+cmp_ok $both->{sum} - $lost->{sum}, '<', $lost->{sum} + 0.02, '... with its own time';
+ok defined answer($world, 'status')->{con_lost_time}{p99}, '... and status tells of the last minutes';
 my $dead = host_of($world, 'msul2');
 is $dead->{state}, 'dead', 'hosts tells the same';
 is $dead->{reason}, 'refused', '... with the reason';
@@ -183,6 +192,26 @@ like answer($world, 'send msul2 ping')->{errors}[0], qr/^con_lost: /, 'send says
 
 ok answer($world, 'defer msul2 count:later')->{ok}, 'defer stores a transaction';
 ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 1 }), '... which waits for its host';
+my $oldest = host_of($world, 'msul2')->{deferred_oldest};
+ok defined $oldest && $oldest >= 0 && $oldest < 100, '... and how long it does is told';
+is host_of($world, 'msul1')->{deferred_oldest}, undef, '... where nothing waits, nothing is';
+{
+    # The names tell the time, in whatever order they come.
+    my $put = sub { my ($ago, $command) = @_; return $world->path('sockets/delayed/' . drop($world, 'msul2', 1, $command, epoch => int(time) - $ago)) };
+    my $older = $put->(5000, 'count:older');
+    my $old = $put->(3000, 'count:old');
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 3 }), 'older ones come';
+    my $within = sub { my ($ago) = @_; my $told = host_of($world, 'msul2')->{deferred_oldest} // -1; return $told >= $ago && $told < $ago + 100 };
+    ok $within->(5000), '... and the oldest counts';
+    unlink $older or die;
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 2 && $within->(3000) }), '... until it goes';
+    unlink $old or die;
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 1 && $within->(0) }), '... and the next';
+    my $tomorrow = $put->(-86400, 'count:tomorrow');
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 2 && $within->(0) }), '... one of tomorrow is no older';
+    unlink $tomorrow or die;
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 1 }), '(which goes)';
+}
 $second = $world->lond('msul2');
 ok answer($world, 'flush msul2')->{ok}, 'flush tries the host now';
 is event('host-back')->{host}, 'msul2', '... which is back';
@@ -193,6 +222,9 @@ ok Lonc::within(10, sub { !left($world) }), '(and so one that lonnet left)';
 my $closed = sub { $second->counts->{commands}{close} };
 drop($world, 'msul2', 2, 'close');
 ok Lonc::within(10, sub { $closed->() == 1 && host_of($world, 'msul2')->{connections}{busy} == 0 }), '(one costs its connection, and is put off)';
+my ($put_off) = left($world);
+my $age_of_name = time - ($put_off =~ /^(\d+)\./)[0];
+ok abs(host_of($world, 'msul2')->{deferred_oldest} - $age_of_name) < 100, '... its age is that of its name still';
 ok answer($world, 'flush msul2')->{ok}, 'flush tries what was put off';
 ok Lonc::within(10, sub { $closed->() == 2 }), '... now';
 is answer($world, "queue $_ ALL")->{folder}, $world->path('sockets/delayed'), "queue $_ says where" for qw(hold release requeue delete);
