@@ -258,10 +258,10 @@ static json_t *setting_json(const struct settings *settings, size_t row)
     unsigned line = settings->lines[row];
     char value[4096];
     setting_format(setting, settings, value, sizeof(value));
-    json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value",
-                               value, "default", setting->standard, "changed",
-                               strcmp(value, setting->standard) != 0, "from", origin_word(line),
-                               "meaning", setting->meaning);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value", value,
+                  "default", setting->standard, "changed", strcmp(value, setting->standard) != 0,
+                  "from", origin_word(line), "meaning", setting->meaning);
     if (line != 0 && line != SETTING_LINE_NONE)
         json_object_set_new(object, "line", json_integer(line));
     return object;

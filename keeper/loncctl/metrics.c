@@ -84,6 +84,8 @@ static const struct family host_families[] = {
      "How long the first of them has waited."},
     {"lonc_deferred_files", KIND_GAUGE, "deferred", NULL,
      "Deferred transactions for the host; at least, while there are very many."},
+    {"lonc_deferred_oldest_seconds", KIND_GAUGE, "deferred_oldest", NULL,
+     "How long ago the first of them was deferred."},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
@@ -313,6 +315,9 @@ static char *expose(const char *socket, bool openmetrics, bool partial, size_t *
         put_histogram(&to, "lonc_queue_duration_seconds",
                       "How long requests waited for a connection, of those that were sent.", bounds,
                       json_object_get(histograms, "queue"));
+        put_histogram(&to, "lonc_con_lost_duration_seconds",
+                      "From a request's arrival to con_lost, for those that got that.", bounds,
+                      json_object_get(histograms, "con_lost"));
         put_hosts(&to, json_object_get(hosts, "hosts"));
     }
     json_decref(status);

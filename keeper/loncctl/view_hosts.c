@@ -104,6 +104,7 @@ enum {
     P50,
     P99,
     DEFERRED,
+    OLDEST_FILE,
     MODE,
     LOND,
     CON_LOST,
@@ -114,17 +115,18 @@ enum {
 static const struct column columns[COLUMNS] = {
     [HOST] = {.title = "HOST", .least = 10},
     [STATE] = {.title = "STATE", .least = 7},
-    [OPENING] = {.title = "OPENING", .right = true, .dispense = 7},
+    [OPENING] = {.title = "OPENING", .right = true, .dispense = 8},
     [IDLE] = {.title = "IDLE", .right = true, .dispense = 2},
     [BUSY] = {.title = "BUSY", .right = true, .dispense = 3},
     [QUEUED] = {.title = "QUEUED", .right = true},
     [OLDEST] = {.title = "OLDEST", .right = true, .dispense = 5},
-    [REQUESTS] = {.title = "REQUESTS", .right = true, .dispense = 6},
+    [REQUESTS] = {.title = "REQUESTS", .right = true, .dispense = 7},
     [P50] = {.title = "P50", .right = true, .dispense = 4},
     [P99] = {.title = "P99", .right = true, .dispense = 1},
     [DEFERRED] = {.title = "DEFERRED", .right = true},
-    [MODE] = {.title = "MODE", .dispense = 8},
-    [LOND] = {.title = "LOND", .dispense = 9},
+    [OLDEST_FILE] = {.title = "OLDEST FILE", .right = true, .dispense = 6},
+    [MODE] = {.title = "MODE", .dispense = 9},
+    [LOND] = {.title = "LOND", .dispense = 10},
     [CON_LOST] = {.title = "CON_LOST", .least = 10},
 };
 
@@ -163,6 +165,7 @@ static void add_host(struct table *table, const json_t *host)
     table_cell(table, STYLE_PLAIN, display_latency(field_number(latency, "p99")).text);
     table_printf(table, STYLE_PLAIN, "%lld%s", (long long)field_integer(host, "deferred"),
                  exact ? "" : "+");
+    table_cell(table, STYLE_PLAIN, display_age(field_number(host, "deferred_oldest")).text);
     table_cell(table, STYLE_PLAIN, field_text(host, "mode"));
     table_cell(table, STYLE_PLAIN, lond_version(host).text);
     table_cell(table, STYLE_PLAIN, con_lost);

@@ -18,7 +18,7 @@
 
 /* Lines of the screen that the rest takes: what comes above the table, its heading, what is said
  * below it, and the prompt. */
-#define LINES_TAKEN 17
+#define LINES_TAKEN 18
 
 static void label(const char *name)
 {
@@ -88,6 +88,7 @@ static void show_times(const json_t *status)
 {
     const json_t *latency = json_object_get(status, "latency");
     const json_t *queue = json_object_get(status, "queue_time");
+    const json_t *lost = json_object_get(status, "con_lost_time");
     if (json_is_object(latency)) {
         label("latency");
         printf("p50 %s, p99 %s, p99.9 %s\n", display_latency(field_number(latency, "p50")).text,
@@ -98,6 +99,11 @@ static void show_times(const json_t *status)
         label("queue time");
         printf("p50 %s, p99 %s\n", display_latency(field_number(queue, "p50")).text,
                display_latency(field_number(queue, "p99")).text);
+    }
+    if (!isnan(field_number(lost, "p50"))) {
+        label("lost after");
+        printf("p50 %s, p99 %s\n", display_latency(field_number(lost, "p50")).text,
+               display_latency(field_number(lost, "p99")).text);
     }
 }
 

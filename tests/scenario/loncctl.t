@@ -37,9 +37,10 @@ sub jq { my ($filter, $words) = @_; chomp(my $said = `$loncctl --json $words | j
 
 $canned->hosts(Canned::host('msul1'), Canned::host('msul2', state => 'dead'),
     Canned::host('msul3', state => 'failing', reason => 'tls', detail => 'certificate has expired'),
-    Canned::host('msul4', paused => JSON::PP::true, queued => 17, oldest_wait => 90.5, deferred => 1000, deferred_exact => JSON::PP::false));
+    Canned::host('msul4', paused => JSON::PP::true, queued => 17, oldest_wait => 90.5, deferred => 1000, deferred_exact => JSON::PP::false, deferred_oldest => 7500));
 {
     my ($text, $errors, $code) = run("$loncctl status");
+    like $text, qr/^  lost after +p50 0us?, p99 31\.5s$/m, '... and how long those waited that got con_lost';
     is_deeply [$errors, $code], ['', 0], 'status';
     like $text, qr/^lonc-keeper 0\.1, process 4711, up for 3d 4h$/m, '... says who it is';
     like $text, qr/^  hosts +4: 2 healthy, 1 failing, 1 dead, 1 paused$/m, '... counts the hosts';
@@ -57,9 +58,9 @@ $canned->hosts(Canned::host('msul1'), Canned::host('msul2', state => 'dead'),
 {
     my @lines = split /\n/, said('hosts');
     is scalar @lines, 5, 'hosts: a line for each, and a heading';
-    like $lines[0], qr/^HOST +STATE +OPENING +IDLE +BUSY +QUEUED +OLDEST +REQUESTS +P50 +P99 +DEFERRED +MODE +LOND +CON_LOST$/, '... with everything in a pipe';
-    like $lines[4], qr/^msul4 +healthy, paused +0 +2 +1 +17 +1min 30s +1000 +1\.23ms +34\.0ms +1000\+ +insecure +1\.421 +dead 2, lost 1$/, '... values under it';
-    my %ends = map { ($_ => index($lines[0], $_) + length) } qw(OPENING IDLE QUEUED P99 DEFERRED);
+    like $lines[0], qr/^HOST +STATE +OPENING +IDLE +BUSY +QUEUED +OLDEST +REQUESTS +P50 +P99 +DEFERRED +OLDEST FILE +MODE +LOND +CON_LOST$/, '... with everything in a pipe';
+    like $lines[4], qr/^msul4 +healthy, paused +0 +2 +1 +17 +1min 30s +1000 +1\.23ms +34\.0ms +1000\+ +2h 5min +insecure +1\.421 +dead 2, lost 1$/, '... values under it';
+    my %ends = map { ($_ => index($lines[0], $_) + length) } ('OPENING', 'IDLE', 'QUEUED', 'P99', 'DEFERRED', 'OLDEST FILE');
     is_deeply [grep { my $line = $_; grep { substr($line, $ends{$_} - 1, 2) !~ /^\S / } keys %ends } @lines], [], '... numbers end where their headings end';
     said(q(hosts 'msul*'));
     is $canned->was_asked('hosts msul*'), 1, 'hosts PATTERN asks the keeper to choose';
@@ -292,11 +293,11 @@ is completes('retry', 'm'), '', '... and nothing without a keeper';
     $loncctl = "$program --socket " . $world->path('run/control.sock');
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'a real keeper at work';
     is jq('[.hosts.healthy, .requests]', 'status'), '[1,1]', 'status';
-    like said('hosts'), qr/^msul1 +healthy +0 +1 +0 +0 +- +1 +\S+[mu]?s +\S+ +0 +insecure +1\.421 +-$/m, 'hosts';
+    like said('hosts'), qr/^msul1 +healthy +0 +1 +0 +0 +- +1 +\S+[mu]?s +\S+ +0 +- +insecure +1\.421 +-$/m, 'hosts';
     is scalar(split /\n/, said(q(hosts 'nobody*'))), 1, '... none that matches: the heading alone';
     like said('connections msul1'), qr/^Idle +insecure +- +no +127\./m, 'connections';
     is((run("$loncctl connections nobody"))[2], 1, '... of nobody: 1');
-    like said('config'), qr/^connections_per_host +3 +10 +file /m, 'config: what is set';
+    like said('config'), qr{^connections_per_host +3 +10 +/\S+/keeper\.conf:1 }m, 'config: what is set';
     like said('config'), qr/^queue_per_host +1000 +1000 +default /m, '... and what is not';
     is jq('.settings[] | select(.name == "connections_per_host") | [.value, .changed]', 'config'), '["3",true]', '... as JSON';
     is said('send msul1 echo:a  b'), "a b\n", 'send';

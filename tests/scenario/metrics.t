@@ -77,6 +77,9 @@ my @request = map { $of->{"lonc_request_duration_seconds_bucket{le=\"$_\"}"} } q
 is_deeply \@request, [0, 120, 4120, 4430, 4442, 4445, 4445, 4446], 'each bucket of a histogram holds those below it too';
 is $of->{lonc_request_duration_seconds_count}, $request[-1], '... the last one all';
 is $of->{lonc_request_duration_seconds_sum}, 161.25, '... and there is the sum';
+is $of->{'lonc_con_lost_duration_seconds_bucket{le="10.0"}'}, 32, 'con_lost has a histogram of its own';
+is $of->{"lonc_deferred_oldest_seconds{host=\"$dead->{id}\"}"}, $dead->{deferred_oldest}, 'how old the oldest deferred file is';
+ok !exists $of->{"lonc_deferred_oldest_seconds{host=\"$host->{id}\"}"}, '... where there is none, there is no sample' if !exists $host->{deferred_oldest};
 is scalar(() = $text =~ /^# TYPE /mg), scalar(() = $text =~ /^# HELP \S+ [A-Z0-9].*\.$/mg), 'each family says what it means';
 
 my ($old) = metrics('--text');
@@ -178,6 +181,7 @@ is $before->{'lonc_keeper_con_lost_total{reason="dead"}'}, 1, '... and con_lost 
 is $before->{"lonc_requests_total{host=\"$_\"}"}, 1, "... those for $_" for 'msul1', 'msul2';
 is $before->{'lonc_host_state{host="msul2",state="dead"}'}, 1, '... says which host is dead';
 is $before->{'lonc_request_duration_seconds_bucket{le="+Inf"}'}, 1, '... and how long the one with a reply took';
+is $before->{'lonc_con_lost_duration_seconds_bucket{le="+Inf"}'}, 1, '... and the one without';
 is $world->ask('msul1', 'ping'), 'pong:msul1', 'another request';
 my $after = samples(scalar metrics());
 is $after->{lonc_keeper_replies_total}, $before->{lonc_keeper_replies_total} + 1, '... is another reply';

@@ -83,7 +83,7 @@ sub host {
         queued => $n % 50 == 30 ? 12 : $state eq 'healthy' ? 0 : $n % 9, $n % 50 == 30 ? (oldest_wait => 3.25) : (),
         requests => $requests, replies => $requests - $lost, con_lost => $lost ? {refused => $lost - $lost % 2, dead => $lost % 2} : {},
         latency => $asked ? {p50 => 0.001 + $n % 11 / 1000, p99 => 0.02 + $n % 13 / 100} : undef,
-        deferred => $state eq 'dead' ? 40 + $n % 60 : 0,
+        deferred => $state eq 'dead' ? 40 + $n % 60 : 0, $state eq 'dead' ? (deferred_oldest => 3900 + $n) : (),
         reason => undef,
         $state eq 'dead' ? (reason => 'refused', dead_for => 4000.5 + 977 * ($n % 90), next_attempt_in => 12.5) : (),
         $state eq 'failing' ? (reason => 'tls', detail => 'certificate has expired', next_attempt_in => 0.5) : (),
@@ -105,7 +105,7 @@ sub status {
         queued => sum(map { $_->{queued} } @hosts), deferred => sum(map { $_->{deferred} } @hosts),
         clients => 17, descriptors => 230, descriptors_max => 131_072, buffers => 1_048_576, buffers_limit => 268_435_456, handovers_cut => 0,
         connections => {opening => 1, idle => 12, busy => 4},
-        latency => {p50 => 0.0031, p99 => 0.182, p999 => 1.9}, queue_time => {p50 => 0, p99 => 0.04}, rate => 27.4,
+        latency => {p50 => 0.0031, p99 => 0.182, p999 => 1.9}, queue_time => {p50 => 0, p99 => 0.04}, con_lost_time => {p50 => 0, p99 => 31.5}, rate => 27.4,
     };
 }
 
@@ -114,6 +114,7 @@ sub histograms {
         bounds => [0.0001, 0.001, 0.01, 0.1, 1, 10, 100],
         request => {counts => [0, 120, 4000, 310, 12, 3, 0, 1], sum => 161.25, count => 4446},
         queue => {counts => [4000, 200, 100, 100, 40, 6, 0, 0], sum => 90.5, count => 4446},
+        con_lost => {counts => [30, 0, 0, 0, 0, 2, 1, 0], sum => 92.25, count => 33},
     };
 }
 
