@@ -21,6 +21,7 @@
 #include "keeper/loncctl/page.h"
 #include "keeper/loncctl/page_parts.h"
 #include "keeper/loncctl/queue.h"
+#include "keeper/loncctl/view.h"
 
 /* Hosts with deferred transactions that are named; those with most of them. */
 #define DEFERRED_HOSTS_MAX 20
@@ -120,8 +121,6 @@ static void put_tiles(FILE *to, const json_t *status)
 {
     const json_t *latency = json_object_get(status, "latency");
     const json_t *connections = json_object_get(status, "connections");
-    json_int_t requests = field_integer(status, "requests");
-    json_int_t lost = requests - field_integer(status, "replies");
     double rate = field_number(status, "rate");
     char text[120];
     page_section(to, "now", "Now");
@@ -142,8 +141,9 @@ static void put_tiles(FILE *to, const json_t *status)
                            field_integer(connections, "opening"))
                  .text,
              text);
-    snprintf(text, sizeof(text), "of %s requests", display_count(requests).text);
-    put_tile(to, "No reply", display_count(lost).text, text);
+    snprintf(text, sizeof(text), "of %s requests",
+             display_count(field_integer(status, "requests")).text);
+    put_tile(to, "No reply", display_count(view_con_lost_count(status)).text, text);
     fputs("</dl></section>\n", to);
 }
 
@@ -327,9 +327,9 @@ static void put_footer(FILE *to, const json_t *status)
     fputs("</main>\n<footer>", to);
     if (status != NULL)
         html_put(to,
-                 "<p>lonc-keeper %s, process %s, up for %s. <code>loncctl status</code> and "
+                 "<p>lonc-keeper %s, process %d, up for %s. <code>loncctl status</code> and "
                  "<code>loncctl top</code> show the same in a terminal.",
-                 field_text(status, "version"), display_count(field_integer(status, "pid")).text,
+                 field_text(status, "version"), (int)field_integer(status, "pid"),
                  display_age(field_number(status, "up_for")).text);
     fputs("</footer>\n</body>\n</html>\n", to);
 }

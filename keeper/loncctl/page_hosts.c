@@ -12,6 +12,7 @@
 #include "keeper/loncctl/display.h"
 #include "keeper/loncctl/html.h"
 #include "keeper/loncctl/page_parts.h"
+#include "keeper/loncctl/view.h"
 #include "keeper/reason.h"
 
 /* Past this many, the tiles of the grid have no room for names. */
@@ -88,11 +89,14 @@ static void put_trouble_row(FILE *to, const json_t *host, time_t written)
     if (next != NULL)
         html_put(to, "<small>next attempt within %s</small>",
                  display_age(json_number_value(next) + 1).text);
-    html_put(
-        to,
-        "<td role=cell class=n data-name=Queued>%s<td role=cell class=n data-name=Deferred>%s\n",
-        display_count(field_integer(host, "queued")).text,
-        display_count(field_integer(host, "deferred")).text);
+    html_put(to,
+             "<td role=cell class=n data-name=Queued>%s<td role=cell class=n data-name=Deferred>%s",
+             display_count(field_integer(host, "queued")).text,
+             display_count(field_integer(host, "deferred")).text);
+    if (json_object_get(host, "deferred_oldest") != NULL)
+        html_put(to, "<small>oldest %s</small>",
+                 display_age(field_number(host, "deferred_oldest")).text);
+    fputs("\n", to);
 }
 
 /* Dead ones first, those longest dead before others; then failing, then paused; then by name. */
@@ -200,19 +204,19 @@ static void put_grid(FILE *to, const json_t *hosts, size_t shown)
 static void put_host_row(FILE *to, const json_t *host)
 {
     const json_t *latency = json_object_get(host, "latency");
-    json_int_t requests = field_integer(host, "requests");
     html_put(to, "<tr id=\"h-%s\"><th scope=row>%s<small>%s</small><td>", field_text(host, "id"),
              field_text(host, "id"), field_text(host, "name"));
     put_state(to, host);
-    html_put(to, "<td class=n>%s<td class=n>%s", display_count(requests).text,
-             display_count(requests - field_integer(host, "replies")).text);
+    html_put(to, "<td class=n>%s<td class=n>%s",
+             display_count(field_integer(host, "requests")).text,
+             display_count(view_con_lost_count(host)).text);
     html_put(to, "<td class=n>%s<td class=n>%s", display_latency(field_number(latency, "p50")).text,
              display_latency(field_number(latency, "p99")).text);
     html_put(to, "<td class=n>%s<td class=n>%s%s",
              display_count(field_integer(host, "queued")).text,
              json_is_false(json_object_get(host, "deferred_exact")) ? "at least " : "",
              display_count(field_integer(host, "deferred")).text);
-    html_put(to, "<td>%s<td>%s\n", field_text(host, "lond"), field_text(host, "mode"));
+    html_put(to, "<td>%s<td>%s\n", view_lond_version(host).text, field_text(host, "mode"));
 }
 
 void page_hosts(FILE *to, const json_t *hosts)

@@ -71,7 +71,7 @@ static const struct verb verbs[] = {
     {
         .name = "config",
         .arguments = "",
-        .help = "every setting: value, default, where from, meaning",
+        .help = "every setting: value, default, source, meaning",
         .view = view_config,
     },
     {

@@ -39,4 +39,10 @@ char *view_addresses(const json_t *host);
  * there was none. */
 char *view_con_lost(const json_t *causes);
 
+/* How many requests to it got con_lost, for whatever cause; those that still wait did not. */
+json_int_t view_con_lost_count(const json_t *host);
+
+/* "1.421" of "$Revision: 1.421 $", as RCS wrote it into lond; anything else as it is. */
+struct word view_lond_version(const json_t *host);
+
 #endif

@@ -90,6 +90,25 @@ char *view_con_lost(const json_t *causes)
     return must(text);
 }
 
+json_int_t view_con_lost_count(const json_t *host)
+{
+    const char *reason;
+    json_t *value;
+    json_int_t all = 0;
+    json_object_foreach(json_object_get(host, "con_lost"), reason, value) all +=
+        json_integer_value(value);
+    return all;
+}
+
+struct word view_lond_version(const json_t *host)
+{
+    struct word word = {.text = "-"};
+    const char *version = field_text(host, "lond");
+    if (version != NULL && sscanf(version, "$Revision: %31[0-9.] $", word.text) != 1)
+        snprintf(word.text, sizeof(word.text), "%s", version);
+    return word;
+}
+
 /* --- All of them ------------------------------------------------------------------------------ */
 
 enum {
@@ -135,16 +154,6 @@ static void integer_cell(struct table *table, const json_t *object, const char *
     table_printf(table, STYLE_PLAIN, "%lld", (long long)field_integer(object, key));
 }
 
-/* "1.421" of "$Revision: 1.421 $", as RCS wrote it into lond; anything else as it is. */
-static struct word lond_version(const json_t *host)
-{
-    struct word word = {.text = "-"};
-    const char *version = field_text(host, "lond");
-    if (version != NULL && sscanf(version, "$Revision: %31[0-9.] $", word.text) != 1)
-        snprintf(word.text, sizeof(word.text), "%s", version);
-    return word;
-}
-
 /* In the order of the columns. */
 static void add_host(struct table *table, const json_t *host)
 {
@@ -167,7 +176,7 @@ static void add_host(struct table *table, const json_t *host)
                  exact ? "" : "+");
     table_cell(table, STYLE_PLAIN, display_age(field_number(host, "deferred_oldest")).text);
     table_cell(table, STYLE_PLAIN, field_text(host, "mode"));
-    table_cell(table, STYLE_PLAIN, lond_version(host).text);
+    table_cell(table, STYLE_PLAIN, view_lond_version(host).text);
     table_cell(table, STYLE_PLAIN, con_lost);
     free(con_lost);
 }

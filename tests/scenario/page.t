@@ -52,6 +52,8 @@ is scalar(() = $html =~ /<svg/g), 6, 'rate, latency and queue of an hour and a d
 like $html, qr{<th scope=row>under 5 min<td class=n>\d+<td class=bar}, 'what is deferred, by age';
 like $html, qr{<th scope=row>msul52<td class=n>92<td>1d 4h}, '... and by host';
 like $html, qr{<th scope=row>refused<td class=n>[\d,]+<td class=bar}, 'con_lost by reason';
+like $html, qr/lonc-keeper 0\.1, process 4711, up for/, 'who wrote it';
+like $html, qr{<small>oldest 1h \d+min<}, '... and how old the oldest deferred file of a dead host is';
 like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when it was written';
 
 {
@@ -82,6 +84,7 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
     unlike $html, qr/want attention/, '... and lists no trouble';
     like $html, qr/Nothing is deferred/, '... nothing is deferred';
     like $html, qr/None since the keeper started/, '... nothing was lost';
+    like $html, qr{<dt>No reply</dt><dd><b>0</b>}, '... also where a request waits for its reply still';
     unlike $html, qr/nan|inf\b/i, '... and where nothing happened, no number is made up';
 }
 

@@ -149,6 +149,15 @@ ok answer($world, 'reconnect msul1')->{ok}, 'reconnect';
 is $world->ask('msul1', 'ping'), 'pong:msul1', '... and the next request';
 is $lond->counts->{accepted}, $accepted + 1, '... has a fresh connection';
 
+{
+    # A lond may say what it likes of itself; nobody else's line of the list may suffer from it.
+    $lond->control("set lond-version 1.\xff\"\\");
+    answer($world, 'reconnect msul1');
+    is $world->ask('msul1', 'ping'), 'pong:msul1', 'a lond whose version is no UTF-8';
+    is_deeply [map { $_->{id} } @{answer($world, 'hosts')->{hosts}}], ['msul1', 'msul2'], '... leaves the list whole';
+    is host_of($world, 'msul1')->{lond}, qq(\$Revision: 1.\x{ff}"\\ \$), '... and stands in it, byte by byte';
+}
+
 # --- Events ---------------------------------------------------------------------------------------
 
 my $events = control($world);
