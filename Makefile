@@ -45,6 +45,8 @@ LONCCTL := $(wildcard keeper/loncctl/*.c)
 UNIT   := $(wildcard tests/unit/*.c)
 LOND   := $(wildcard tests/lond/*.c)
 LOAD   := $(wildcard tests/bench/load*.c)
+FLOOR  := $(wildcard tests/bench/floor*.c) tests/bench/bench.c common/channel.c common/unix.c
+PEER   := tests/bench/peer.c tests/bench/bench.c
 
 # What the shim takes from common/: the rest would only make its start slower.
 SHIM   := $(wildcard shim/*.c) common/channel.c common/log.c common/unix.c
@@ -88,6 +90,15 @@ $(BUILD)/lonnet-load: $(call object,$(LOAD))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
+# Featureless: what the way of a request costs by itself, and the peer at its end.
+$(BUILD)/bench-floor: $(call object,$(FLOOR))
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
+
+$(BUILD)/bench-peer: $(call object,$(PEER))
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
+
 # What a service costs that does nothing: built like the shim, to compare with.
 $(BUILD)/empty-service: $(call object,tests/system/empty.c)
 	$(if $(V),,@echo "  LINK  $@")
@@ -100,7 +111,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER))
 
 # --- What the machine must have -------------------------------------------------------------------
 
@@ -164,6 +175,11 @@ SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-serv
 
 check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
+
+BENCH := $(PROGRAMS) $(addprefix $(BUILD)/,lonnet-load bench-floor bench-peer)
+
+bench: $(BENCH) | $(BUILD)/deps-test ## speed beside a featureless relay and other relays (ROUNDS=n, QUICK=1)
+	BUILD=$(abspath $(BUILD)) perl tests/bench/bench.pl
 
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench

@@ -20,7 +20,8 @@ static bool say_and_hear(int fd, const char *line, char *answer, size_t size)
 {
     size_t length = 0;
 
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line) ||
+    /* MSG_MORE: a line in two pieces would be two packets. */
+    if (send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_MORE) != (ssize_t)strlen(line) ||
         send(fd, "\n", 1, MSG_NOSIGNAL) != 1)
         return false;
     while (length < size && recv(fd, answer + length, 1, 0) == 1) {
