@@ -27,10 +27,11 @@ static const char manual[] =
     "  --socket PATH           where to connect; repeatable: requests go round\n"
     "  --tcp ADDRESS:PORT      instead: straight to a lond, handshake first; implies --kept\n"
     "  --handshake-own ID      with --tcp: our lonHostID; insecure mode never asks for it\n"
-    "  --handshake-remote ID   with --tcp: whom `sethost:` names\n"
+    "  --handshake-remote ID   whom `sethost:` names; with --socket it asks for a handshake on\n"
+    "                          each connection, for relays that leave it to their clients\n"
     "  --clients N             how many at once; default 1\n"
     "  --requests TOTAL        of all clients together; or\n"
-    "  --seconds S             begin requests for so long\n"
+    "  --seconds S             begin requests for so long; S may have decimals\n"
     "  --kept                  keep connections; else each request connects and closes\n"
     "  --pipeline K            up to K requests in flight on a connection; implies --kept\n"
     "  --size BYTES            pad the payload to so many bytes\n"
@@ -158,6 +159,16 @@ static uint64_t number(uint64_t least, uint64_t most)
     return value;
 }
 
+static uint64_t duration(void)
+{
+    char *end;
+    double seconds = strtod(optarg, &end);
+
+    if (end == optarg || *end != '\0' || !(seconds >= 0.001 && seconds <= 86400))
+        load_fail("%s: expected seconds, 0.001 to 86400", optarg);
+    return (uint64_t)(seconds * (double)SECOND);
+}
+
 static void add_socket(const char *path)
 {
     if (options.socket_count == SOCKETS_MAX)
@@ -177,7 +188,7 @@ static void take_number(int option)
         options.requests = number(1, 9999999999);
         break;
     case 'd':
-        options.seconds = number(1, 86400);
+        options.duration = duration();
         break;
     case 'p':
         options.pipeline = number(1, 100000);
@@ -248,10 +259,10 @@ static void read_options(int argc, char **argv)
         load_fail("either --socket or --tcp; see --help");
     if (options.tcp != NULL && (options.remote == NULL || strchr(options.tcp, ':') == NULL))
         load_fail("--tcp ADDRESS:PORT needs --handshake-remote");
-    if ((options.requests > 0) == (options.seconds > 0))
+    if ((options.requests > 0) == (options.duration > 0))
         load_fail("either --requests or --seconds; see --help");
     if (options.timeout == 0)
-        options.timeout = 60 + options.seconds;
+        options.timeout = 60 + options.duration / SECOND;
     if (options.command == NULL && options.expect == NULL)
         options.expect = "%u";
     if (options.command == NULL)

@@ -6,6 +6,7 @@
 #define LONC_TESTS_BENCH_LOAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SOCKETS_MAX 4096
@@ -15,7 +16,7 @@ struct options {
     const char *sockets[SOCKETS_MAX];
     unsigned socket_count;
     const char *tcp, *own, *remote;
-    uint64_t clients, requests, seconds, pipeline, size, rate, timeout;
+    uint64_t clients, requests, duration, pipeline, size, rate, timeout;
     bool kept, json;
     const char *command, *expect; /* expect NULL: any reply will do */
 };
@@ -49,8 +50,22 @@ uint64_t load_now(void);
 /* load_client.c: all of it, from the first connect to the last reply or the time-out. */
 void client_run(void);
 
+/* load_handshake.c: a connection's way through the handshake. */
+#define LINE_MAX_HERE 300
+
+struct handshake {
+    unsigned step;
+    char heard[LINE_MAX_HERE]; /* of the answer being read */
+    size_t length;
+};
+
+/* The first line is said, the next after what is there to hear: false if it has failed. */
+bool handshake_begin(struct handshake *handshake, int fd);
+bool handshake_hear(struct handshake *handshake, int fd);
+bool handshake_done(const struct handshake *handshake);
+
 /* load_connect.c: a descriptor, or -1 and errno; EAGAIN: try again a little later. */
-int connect_tcp(void); /* blocking, the handshake included */
+int connect_tcp(void); /* blocking, the handshake included, if there is one */
 int connect_unix(const char *path);
 
 /* load_latency.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * How lonnet-load connects: to a host's UNIX socket, as lonnet does, or straight to a lond, as lonc
- * would, with the handshake of insecure mode (PROTOCOL.md section 2).
+ * would.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,38 +16,19 @@
 
 #include "tests/bench/load.h"
 
-static bool say_and_hear(int fd, const char *line, char *answer, size_t size)
-{
-    size_t length = 0;
-
-    /* MSG_MORE: a line in two pieces would be two packets. */
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_MORE) != (ssize_t)strlen(line) ||
-        send(fd, "\n", 1, MSG_NOSIGNAL) != 1)
-        return false;
-    while (length < size && recv(fd, answer + length, 1, 0) == 1) {
-        if (answer[length] == '\n') {
-            answer[length] = '\0';
-            return true;
-        }
-        length++;
-    }
-    return false;
-}
-
-/* Insecure mode. It blocks, within bounds: the bench begins when everybody is connected. */
+/* It blocks, within bounds: the bench begins when everybody is connected. */
 static bool shake_hands(int fd)
 {
     struct timeval bound = {.tv_sec = 5};
-    char line[300], answer[300], set[300];
+    struct handshake handshake;
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
-    snprintf(set, sizeof(set), "sethost:%s", options.remote);
-    return say_and_hear(fd, "init", line, sizeof(line)) &&
-           say_and_hear(fd, line, answer, sizeof(answer)) && strcmp(answer, "ok") == 0 &&
-           say_and_hear(fd, "version", answer, sizeof(answer)) &&
-           strncmp(answer, "version:", strlen("version:")) == 0 &&
-           say_and_hear(fd, set, answer, sizeof(answer)) && strcmp(answer, "ok") == 0 &&
-           say_and_hear(fd, "ekey", answer, sizeof(answer));
+    if (!handshake_begin(&handshake, fd))
+        return false;
+    while (!handshake_done(&handshake))
+        if (!handshake_hear(&handshake, fd))
+            return false;
+    return true;
 }
 
 int connect_tcp(void)

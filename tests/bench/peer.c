@@ -3,8 +3,9 @@
  * bench-peer: the leanest lond a bench can have. It shakes hands as insecure mode has it
  * (PROTOCOL.md section 2), answers `echo:TEXT` with TEXT, and nothing else; for whoever does not
  * begin with `init` it is an echo server without a handshake, unless it is told to ask everybody
- * for one. It shares the processors with what is measured, hence this beside the stand-in lond,
- * which knows faults, TLS and enciphered requests, and costs twice as much.
+ * for one. It is there beside the stand-in lond for that: relays that shake no hands can be
+ * measured with it, and the floor is one. And since it shares the processors with what is measured,
+ * it does as little as a peer can.
  *
  *     bench-peer ADDRESS:PORT [--ask-everybody] [--delay MICROSECONDS]
  *
