@@ -120,6 +120,8 @@ PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-contai
 	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
 	python3-prometheus-client chromium
 
+PACKAGES_BENCH := $(PACKAGES_BUILD) perl systemd haproxy socat linux-perf gnuplot-nox
+
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
 @mkdir -p $(BUILD)
@@ -153,6 +155,9 @@ $(PROMETHEUS): | $(BUILD)/deps-test
 	cd $(@D) && dpkg -x prometheus_*.deb . && mv usr/bin/prometheus usr/bin/promtool . && rm -r prometheus_*.deb usr etc lib var
 	touch $@
 
+$(BUILD)/deps-bench: Makefile
+	$(call install-packages,$(PACKAGES_BENCH))
+
 deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages that are missing (as root)
 
 # --- What can be done -----------------------------------------------------------------------------
@@ -178,8 +183,11 @@ check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a co
 
 BENCH := $(PROGRAMS) $(addprefix $(BUILD)/,lonnet-load bench-floor bench-peer)
 
-bench: $(BENCH) | $(BUILD)/deps-test ## speed beside a featureless relay and other relays (ROUNDS=n, QUICK=1)
+bench: $(BENCH) | $(BUILD)/deps-bench ## speed beside a featureless relay and other relays (ROUNDS=n, QUICK=1)
 	BUILD=$(abspath $(BUILD)) perl tests/bench/bench.pl
+
+bench-readme: ## bring README.md's table of the last bench up to date
+	sed -i -e '/<!-- bench begin/r $(BUILD)/bench-results/table.md' -e '/<!-- bench begin/,/<!-- bench end/{/<!-- bench/!d}' README.md
 
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
@@ -244,5 +252,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long check-system bench-system coverage settings-tables install uninstall deb clean help
+.PHONY: all deps demo check check-unit check-scenario check-long check-system bench bench-readme bench-system coverage settings-tables install uninstall deb clean help
 .DELETE_ON_ERROR:

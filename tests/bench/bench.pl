@@ -1,70 +1,69 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# How fast it is, beside what a request's way costs at least on this machine. One run, everything at once: the
-# contenders are all there all the time, and take turns in an order that rotates.
+# How fast it is, beside what a request's way costs at least on this machine, and beside what one would take
+# instead. All contenders are there all the time and take turns, in an order that rotates, in short runs: what
+# is compared is always of one round, since a machine is not the same for minutes. Nobody is pinned to a
+# processor. Two runs apart count system calls and memory.
+#
+#     ROUNDS=n (9), SECONDS=s (0.6), QUICK=1 (3 rounds of 0.3 s)
+#
+# It fails when a request was not answered as it should be, or when the floor itself is slow; what the rest of
+# the ratios say depends on the machine too, so they are only told. Tables, numbers and plots are left in
+# BUILD/bench-results.
 use strict;
 use warnings;
+use File::Path qw(make_path);
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../scenario/lib";
 use Bench;
+use Contenders;
 use Lonc;
+use Report;
 
 $| = 1;
 Lonc::need_descriptors(4096);
-my $rounds = $ENV{ROUNDS} || 5;
-my $seconds = $ENV{SECONDS} || 1;
-my $world = Lonc->new(hosts => ['msul1'], settings => {log_level => 'info'});
+my $rounds = $ENV{ROUNDS} || ($ENV{QUICK} ? 3 : 9);
+my $seconds = $ENV{SECONDS} || ($ENV{QUICK} ? 0.3 : 0.6);
+my $results = ($ENV{BUILD} || 'build') . '/bench-results';
+make_path($results);
 
-sub ready { my $process = $world->start(@_); $process->await(qr/ready/); return $process }
+my $world = Lonc->new(hosts => ['msul1', 'msul2'], settings => {log_level => 'info'});
+Contenders->in_world($world);
+my $peer = peer('msul1');
+my $strict = peer('msul2', '--ask-everybody');
 
-my $address = "$world->{address}{msul1}:5663";
-my $peer = ready('peer', [Lonc::program('bench-peer'), $address]);
+# `only`: the cases it takes part in, by name. Ten connections straight to the peer are what the floor is held
+# against, so they are measured beside it.
+my @contenders = (
+    direct($peer, only => qr/kept/),
+    direct($peer, name => 'direct, 10 kept', only => qr/^20 /, like => {clients => 10, kept => 1}),
+    floor($peer, 'blind'),
+    floor($peer, 'acknowledged', '--acknowledged'),
+    shared($peer),
+    per_connection($peer),
+    (map { haproxy($peer, 0, $_) } 1, 2),
+    (map { $_->($peer, 0) } \&proxyd, \&socat),
+    (map { {%$_, only => qr/^20 connect/} } haproxy($strict, 1, 1), haproxy($strict, 1, 2), proxyd($strict, 1), socat($strict, 1)),
+);
+my @cases = map { my $kept = $_; map { {clients => $_, kept => $kept, name => "$_ " . ($kept ? 'kept' : 'connect')} } 1, 20, 500 } 0, 1;
 
-sub direct { return {name => 'direct', processes => [$peer], kept_only => 1, at => ['--tcp', $address, '--handshake-remote', 'msul1']} }
+my (%runs, %counts);
 
-sub featureless {
-    my ($name, @mode) = @_;
-    my ($socket, $channel) = map { $world->path("run/$name-$_") } qw(socket channel);
-    my $relay = ready('relay', [Lonc::program('bench-floor'), 'relay', $channel, $address, @mode]);
-    my $shim = ready('shim', [Lonc::program('bench-floor'), 'shim', $socket, $channel, @mode]);
-    return {name => "floor, $name", processes => [$shim, $relay, $peer], at => ['--socket', $socket]};
-}
-
-sub shared {
-    my $keeper = $world->keeper;
-    $keeper->{name} = 'keeper';
-    my $shim = $world->shim(listeners => [$world->host_listener('msul1')], options => ['--linger', 86400]);
-    $shim->{name} = 'shim';
-    return {name => 'keeper, shared shim', processes => [$shim, $keeper, $peer], at => ['--socket', $world->path('sockets/msul1')]};
-}
-
-my @contenders = (direct(), featureless('blind'), featureless('acknowledged', '--acknowledged'), shared());
-my @cases = ((map { {clients => $_, kept => 0} } 1, 20), (map { {clients => $_, kept => 1} } 1, 10, 20));
-my %got;
+sub take_part { my ($case) = @_; return grep { !$_->{only} || $case->{name} =~ $_->{only} } @contenders }
 
 for my $round (1 .. $rounds) {
+    print STDERR "round $round of $rounds\n";
     for my $case (@cases) {
-        for my $n (0 .. $#contenders) {
-            my $contender = $contenders[($n + $round) % @contenders];
-            next if $contender->{kept_only} && !$case->{kept};
-            next if $case->{clients} == 10 && !$contender->{kept_only};
-            push @{$got{$contender->{name}}{"$case->{clients} $case->{kept}"}}, measure($world, $contender, $case, $seconds);
-        }
+        my @turn = take_part($case);
+        push @turn, splice @turn, 0, $round % @turn;
+        push @{$runs{$case->{name}}{$_->{name}}}, measure($world, $_, $_->{like} || $case, $seconds) for @turn;
     }
+}
+print STDERR "system calls, context switches, memory\n";
+for my $case (@cases) {
+    $counts{$case->{name}}{$_->{name}} = count($world, $_, $_->{like} || $case, $seconds) for take_part($case);
 }
 
-for my $case (@cases) {
-    printf "\n%-28s %9s %6s %7s %7s %7s %6s  CPU us/request\n",
-        sprintf('%d client%s, %s', $case->{clients}, $case->{clients} > 1 ? 's' : '', $case->{kept} ? 'kept' : 'connect per request'),
-        'rate/s', 'spread', 'p50', 'p99', 'p99.9', 'failed';
-    for my $contender (@contenders) {
-        my @runs = @{$got{$contender->{name}}{"$case->{clients} $case->{kept}"} || []} or next;
-        my $of = sub { my ($what) = @_; median(map { $what->($_) } @runs) };
-        printf "%-28s %9.0f %5.1f%% %7.0f %7.0f %7.0f %6d ", $contender->{name}, $of->(sub { $_[0]{rate} }),
-            100 * spread(map { $_->{rate} } @runs), (map { my $p = $_; $of->(sub { $_[0]{$p} }) } 'p50', 'p99', 'p99.9'),
-            $of->(sub { $_[0]{failed} });
-        printf ' %s %.1f', $_, $of->(do { my $name = $_; sub { $_[0]{cpu}{$name} } }) for (map { $_->{name} } @{$contender->{processes}}), 'load';
-        print "\n";
-    }
-}
+exit Report->new(results => $results, cases => \@cases, contenders => \@contenders, runs => \%runs, counts => \%counts,
+    rounds => $rounds, seconds => $seconds)->all;

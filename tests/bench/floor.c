@@ -15,6 +15,8 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,21 +26,45 @@
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
 
-#define RING_SIZE 256
-
 struct batch {
     int fds[CHANNEL_BATCH];
     unsigned count;
 };
 
-/* ring[head .. tail) were sent and not acknowledged. */
-static struct batch ring[RING_SIZE];
-static unsigned head, tail;
+/* A full channel is waited for: what is under way is bounded by what it holds. */
+static void hand_over(int channel, const struct batch *batch)
+{
+    struct pollfd room = {.fd = channel, .events = POLLOUT};
+    int r;
+
+    while ((r = channel_send(channel, batch->fds, batch->count)) == -EAGAIN)
+        poll(&room, 1, -1);
+    if (r < 0)
+        errx(2, "hand-over: %s", strerror(-r));
+}
 
 static void close_batch(const struct batch *batch)
 {
     for (unsigned i = 0; i < batch->count; i++)
         close(batch->fds[i]);
+}
+
+/*
+ * One at a time, for the first of many is with the relay while the next is accepted. Three system
+ * calls a client; gathering them, which needs one to wait and one to find nobody else, is slower.
+ */
+__attribute__((noreturn)) static void hand_over_blindly(int listener, int channel)
+{
+    struct batch one = {.count = 1};
+
+    fcntl(listener, F_SETFL, 0); /* to wait in accept4 */
+    for (;;) {
+        one.fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (one.fds[0] < 0)
+            continue;
+        hand_over(channel, &one);
+        close_batch(&one);
+    }
 }
 
 /* As many as wait, up to a batch. */
@@ -52,59 +78,46 @@ static void accept_batch(int listener, struct batch *batch)
         batch->fds[batch->count++] = fd;
 }
 
-/* Only the backlog and the relay's reading bound what is under way; a full channel is waited for.
- */
-static void hand_over(int channel, const struct batch *batch)
+static void await_acknowledgement(int channel)
 {
     int r;
 
-    do
-        r = channel_send(channel, batch->fds, batch->count);
-    while (r == -EAGAIN || r == -ETOOMANYREFS);
-    if (r < 0)
-        errx(2, "hand-over: %s", strerror(-r));
+    while ((r = channel_await_acknowledgement(channel)) == -EAGAIN)
+        ;
+    if (r != 1)
+        errx(2, "hand-over: no acknowledgement");
 }
 
-static void take_acknowledgements(int channel)
+/* Those who come while an acknowledgement is waited for make the next batch: the fewest messages.
+ */
+__attribute__((noreturn)) static void hand_over_and_wait(int listener, int channel)
 {
-    while (head != tail && channel_read_acknowledgement(channel) == 1)
-        close_batch(&ring[head++ % RING_SIZE]);
+    int loop = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event;
+    struct batch batch;
+
+    bench_watch(loop, listener, EPOLLIN, 0);
+    for (;;) {
+        bench_wait(loop, &event, 1, 0);
+        accept_batch(listener, &batch);
+        if (batch.count == 0)
+            continue;
+        hand_over(channel, &batch);
+        await_acknowledgement(channel);
+        close_batch(&batch);
+    }
 }
 
 void floor_shim(const char *listen_at, const char *channel_path, bool acknowledged)
 {
     int listener = unix_listen(listen_at, SOCK_STREAM), channel = channel_connect(channel_path);
-    int loop = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[2];
 
     if (listener < 0 || channel < 0)
         errx(2, "%s or %s cannot be used", listen_at, channel_path);
-    bench_watch(loop, listener, EPOLLIN, (uint64_t)listener);
-    if (acknowledged)
-        bench_watch(loop, channel, EPOLLIN, (uint64_t)channel);
     bench_say_ready();
-    for (;;) {
-        int count = bench_wait(loop, events, 2, 0);
-
-        for (int i = 0; i < count; i++) {
-            struct batch *batch = &ring[tail % RING_SIZE];
-
-            if ((int)events[i].data.u64 == channel) {
-                take_acknowledgements(channel);
-                continue;
-            }
-            if (tail - head == RING_SIZE)
-                continue;
-            accept_batch(listener, batch);
-            if (batch->count == 0)
-                continue;
-            hand_over(channel, batch);
-            if (acknowledged)
-                tail++;
-            else
-                close_batch(batch);
-        }
-    }
+    if (acknowledged)
+        hand_over_and_wait(listener, channel);
+    hand_over_blindly(listener, channel);
 }
 
 int main(int argc, char **argv)

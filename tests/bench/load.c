@@ -33,6 +33,9 @@ static const char manual[] =
     "  --requests TOTAL        of all clients together; or\n"
     "  --seconds S             begin requests for so long; S may have decimals\n"
     "  --kept                  keep connections; else each request connects and closes\n"
+    "  --warm                  each client asks once before the numbers begin, so that with "
+    "--kept\n"
+    "                          everybody is connected; \"warm\" on standard error says so\n"
     "  --pipeline K            up to K requests in flight on a connection; implies --kept\n"
     "  --size BYTES            pad the payload to so many bytes\n"
     "  --rate R                begin R requests a second whatever the replies (open loop); then\n"
@@ -135,6 +138,7 @@ static const struct option known[] = {{"socket", required_argument, NULL, 's'},
                                       {"requests", required_argument, NULL, 'n'},
                                       {"seconds", required_argument, NULL, 'd'},
                                       {"kept", no_argument, NULL, 'k'},
+                                      {"warm", no_argument, NULL, 'w'},
                                       {"pipeline", required_argument, NULL, 'p'},
                                       {"size", required_argument, NULL, 'b'},
                                       {"rate", required_argument, NULL, 'R'},
@@ -226,6 +230,9 @@ static void take_option(int option)
         break;
     case 'k':
         options.kept = true;
+        break;
+    case 'w':
+        options.warm = true;
         break;
     case 'C':
         options.command = optarg;

@@ -17,7 +17,7 @@ struct options {
     unsigned socket_count;
     const char *tcp, *own, *remote;
     uint64_t clients, requests, duration, pipeline, size, rate, timeout;
-    bool kept, json;
+    bool kept, warm, json;
     const char *command, *expect; /* expect NULL: any reply will do */
 };
 
@@ -70,6 +70,7 @@ int connect_unix(const char *path);
 
 /* load_latency.c */
 void latency_count(uint64_t nanoseconds);
+void latency_forget(void);
 double latency_percentile(double share); /* microseconds; 0 if there was none */
 double latency_max(void);
 

@@ -68,6 +68,7 @@ static struct client *clients;
 static struct client_list retrying = TAILQ_HEAD_INITIALIZER(retrying);
 static struct client_list idle = TAILQ_HEAD_INITIALIZER(idle);
 static int loop;
+static bool warming;                         /* each client asks once */
 static uint64_t started, stopping, deadline; /* stopping: no request begins from then on */
 
 /* --- Texts --- */
@@ -303,7 +304,7 @@ static void go_on(struct client *client)
         if ((client->flying > 0 || writing) &&
             (!is_connected(client) || client->shaking || !write_request(client)))
             return;
-        if (client->flying == options.pipeline || !may_begin())
+        if (client->flying == options.pipeline || !may_begin() || (warming && client->serial > 0))
             return;
         intended = intended_time();
         if (options.rate > 0 && intended > load_now()) {
@@ -492,6 +493,28 @@ static void make_clients(void)
     }
 }
 
+static void begin_all(void)
+{
+    for (unsigned i = 0; i < options.clients; i++)
+        go_on(&clients[i]);
+}
+
+/* Of what happens until everybody has been answered once, only what is not ok counts. */
+static void warm_up(void)
+{
+    warming = true;
+    begin_all();
+    while (results.ended < options.clients && load_now() < deadline)
+        turn();
+    warming = false;
+    results.begun -= results.of[RESULT_OK];
+    results.ended -= results.of[RESULT_OK];
+    results.of[RESULT_OK] = 0;
+    latency_forget();
+    fputs("warm\n", stderr);
+    started = load_now();
+}
+
 void client_run(void)
 {
     make_pattern(&request_text, options.command);
@@ -502,9 +525,10 @@ void client_run(void)
     make_clients();
     started = load_now();
     deadline = started + options.timeout * SECOND;
+    if (options.warm)
+        warm_up();
     stopping = options.duration > 0 ? started + options.duration : 0;
-    for (unsigned i = 0; i < options.clients; i++)
-        go_on(&clients[i]);
+    begin_all();
     while ((may_begin() || results.ended < results.begun) && load_now() < deadline)
         turn();
     for (unsigned i = 0; i < options.clients; i++)

@@ -4,6 +4,7 @@
  * size, no cost, and an error below 1 % from nanoseconds to hours.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "tests/bench/load.h"
 
@@ -41,6 +42,12 @@ void latency_count(uint64_t nanoseconds)
     total++;
     if (nanoseconds > slowest)
         slowest = nanoseconds;
+}
+
+void latency_forget(void)
+{
+    memset(buckets, 0, sizeof(buckets));
+    slowest = total = 0;
 }
 
 double latency_percentile(double share)

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What the bench has to say: tables, the ratios that were asked for, JSON, plots, and the README's table.
+package Report;
+use strict;
+use warnings;
+use Bench;
+use JSON::PP;
+use List::Util qw(max sum0);
+use POSIX qw(strftime);
+
+# What is asked for: the median over the rounds of a's figure over b's, each of the same round, at a bound.
+# `best`: b is the best of those whom one would take instead. `fatal`: the bench measures nothing without.
+my @asked = (
+    {what => 'floor, blind, connect per request, 20 clients: rate', a => ['20 connect', 'floor, blind'],
+        b => ['20 connect', 'direct, 10 kept'], of => 'rate', least => 0.14, fatal => 1},
+    {what => 'floor, blind, kept, 20 clients: rate', a => ['20 kept', 'floor, blind'],
+        b => ['20 kept', 'direct, 10 kept'], of => 'rate', least => 0.43, fatal => 1},
+    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
+        b => ['20 connect', 'floor, acknowledged'], of => 'rate', least => 0.85},
+    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
+        b => ['20 connect', 'floor, blind'], of => 'rate', least => 0.72},
+    {what => 'shared shim, connect per request, 1 client: p50', a => ['1 connect', 'lonc-keeper, shared shim'],
+        b => ['1 connect', 'floor, acknowledged'], of => 'p50', most => 1.2},
+    {what => 'shared shim, kept, 20 clients: rate', a => ['20 kept', 'lonc-keeper, shared shim'],
+        b => ['20 kept', 'floor, blind'], of => 'rate', least => 0.8},
+    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
+        best => 'others', of => 'rate', least => 1.6},
+    {what => 'shared shim, connect per request, 20 clients: p99', a => ['20 connect', 'lonc-keeper, shared shim'],
+        best => 'others', of => 'p99', most => 0.65},
+    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
+        best => 'handshakes', of => 'rate'},
+    {what => 'shared shim, connect per request, 20 clients: p99', a => ['20 connect', 'lonc-keeper, shared shim'],
+        best => 'handshakes', of => 'p99'},
+);
+
+sub new { my ($class, %with) = @_; return bless {%with, date => strftime('%Y-%m-%d', gmtime)}, $class }
+
+# --- Figures --------------------------------------------------------------------------------------
+
+sub runs { my ($self, $case, $name) = @_; return @{$self->{runs}{$case}{$name} || []} }
+
+sub median_of {
+    my ($self, $case, $name, $of) = @_;
+    return median(map { $_->{$of} } $self->runs($case, $name));
+}
+
+# CPU of one process, or of all between client and peer, microseconds a request: over all rounds, for the
+# kernel counts it in ticks.
+sub cpu {
+    my ($self, $case, $name, @processes) = @_;
+    my @runs = $self->runs($case, $name);
+    return sum0(map { my $run = $_; $run->{ok} * sum0(@{$run->{cpu}}{@processes}) } @runs) / (sum0(map { $_->{ok} } @runs) || 1);
+}
+
+sub own { my ($contender) = @_; return grep { $_ ne 'peer' } map { $_->{name} } @{$contender->{processes}} }
+
+# System calls, switches (a request) or memory (kB) of some processes; undef where they could not be counted.
+sub counted {
+    my ($self, $case, $name, $what, @processes) = @_;
+    my $counts = $self->{counts}{$case}{$name}{$what} || {};
+    return (grep { !defined $counts->{$_} } @processes) ? undef : sum0(@$counts{@processes});
+}
+
+# The best of the others by the median: the highest rate, or the lowest of anything else.
+sub best {
+    my ($self, $case, $of, $strict) = @_;
+    my @names = sort { $self->median_of($case, $a, $of) <=> $self->median_of($case, $b, $of) }
+        grep { $self->runs($case, $_) } map { $_->{name} } grep { exists $_->{strict} && !!$_->{strict} == $strict } @{$self->{contenders}};
+    return $of eq 'rate' ? $names[-1] : $names[0];
+}
+
+sub judge {
+    my ($self, $asked) = @_;
+    my ($case, $name) = @{$asked->{a}};
+    my @b = $asked->{b} ? @{$asked->{b}} : ($case, $self->best($case, $asked->{of}, $asked->{best} eq 'handshakes'));
+    my @a_runs = $self->runs($case, $name);
+    my @b_runs = $self->runs(@b);
+    my @ratios = map { $a_runs[$_]{$asked->{of}} / ($b_runs[$_]{$asked->{of}} || 1e-9) } 0 .. $#a_runs;
+    my $ratio = median(@ratios);
+    my $met = defined $asked->{least} ? $ratio >= $asked->{least} : defined $asked->{most} ? $ratio <= $asked->{most} : undef;
+    return {%$asked, against => $b[1], ratio => $ratio, spread => spread(@ratios), met => $met,
+        values => [$self->median_of($case, $name, $asked->{of}), $self->median_of(@b, $asked->{of})]};
+}
+
+# --- Text -----------------------------------------------------------------------------------------
+
+sub title {
+    my ($case) = @_;
+    return sprintf '%d client%s, %s', $case->{clients}, $case->{clients} > 1 ? 's' : '', $case->{kept} ? 'kept connections' : 'connect per request';
+}
+
+sub number { my ($format, $value) = @_; return defined $value ? sprintf($format, $value) : '-' }
+
+sub text {
+    my ($self) = @_;
+    my $text = "$self->{date}, $self->{rounds} rounds of $self->{seconds} s; medians; us; a request's CPU, system calls and context switches\n";
+    for my $case (@{$self->{cases}}) {
+        $text .= sprintf "\n%-34s %8s %6s %7s %7s %7s\n", title($case), 'rate/s', 'spread', 'p50', 'p99', 'p99.9';
+        for my $contender (@{$self->{contenders}}) {
+            my $name = $contender->{name};
+            my @runs = $self->runs($case->{name}, $name) or next;
+            $text .= sprintf "%-34s %8.0f %5.0f%% %7.0f %7.0f %7.0f ", $name, $self->median_of($case->{name}, $name, 'rate'),
+                100 * spread(map { $_->{rate} } @runs), map { $self->median_of($case->{name}, $name, $_) } 'p50', 'p99', 'p99.9';
+            for my $process (map { $_->{name} } @{$contender->{processes}}) {
+                my @of = ($case->{name}, $name);
+                $text .= sprintf ' | %s %.1f us', $process, $self->cpu(@of, $process);
+                $text .= sprintf ', %s calls, %s switches, %s kB', (map { number('%.1f', $self->counted(@of, $_, $process)) } 'syscalls', 'switches'),
+                    number('%d', $self->counted(@of, 'memory', $process));
+            }
+            $text .= sprintf " | load %.1f us\n", $self->cpu($case->{name}, $name, 'load');
+        }
+    }
+    return $text;
+}
+
+sub verdicts {
+    my ($self) = @_;
+    return join '', map {
+        my $of = $_->{of} eq 'rate' ? '%.0f to %.0f a second' : '%.0f to %.0f us';
+        sprintf "%-8s %.2f (%s; +-%.0f %%; $of): %s, to that of %s\n",
+            defined $_->{met} ? $_->{met} ? 'met' : 'NOT MET' : 'stated', $_->{ratio},
+            defined $_->{least} ? sprintf('at least %.2f', $_->{least}) : defined $_->{most} ? sprintf('at most %.2f', $_->{most}) : 'no bound',
+            100 * $_->{spread}, @{$_->{values}}, $_->{what}, $_->{against};
+    } @{$self->{judged}};
+}
+
+# --- The README's table ---------------------------------------------------------------------------
+
+sub machine {
+    my ($self) = @_;
+    open my $cpus, '<', '/proc/cpuinfo' or return 'unknown';
+    my @models = map { /^model name\s*:\s*(.*)/ ? $1 : () } <$cpus>;
+    my $system = do { open my $file, '<', '/etc/os-release'; $file ? (join('', <$file>) =~ /^PRETTY_NAME="?([^"\n]*)/m)[0] : '' };
+    my $kernel = (POSIX::uname())[2] =~ s/^(\d+\.\d+).*/$1/r;
+    my $virtual = (grep {/^flags.*\bhypervisor\b/} do { open my $file, '<', '/proc/cpuinfo'; <$file> }) ? ', virtual' : '';
+    return sprintf '%d processors (%s%s), %s, Linux %s', scalar @models, $models[0] || '?', $virtual, $system || '?', $kernel;
+}
+
+sub markdown {
+    my ($self) = @_;
+    my $text = "Measured on $self->{date}: " . $self->machine . ". $self->{rounds} rounds of $self->{seconds} s; medians.\n\n"
+        . "| | 1 client, p50 | 20 clients: requests/s | p50 | p99 | p99.9 | 500: requests/s | p99 | kept, 20: requests/s | p99 | CPU a request | calls | switches | memory |\n"
+        . '|---|' . '--:|' x 13 . "\n";
+    for my $contender (@{$self->{contenders}}) {
+        my $name = $contender->{name};
+        my $of = sub { my ($format, $case, $what) = @_; $self->runs($case, $name) ? sprintf $format, $self->median_of($case, $name, $what) : '' };
+        my @own = own($contender) or next;
+        $text .= join(' | ', "| $name", $of->('%.0f', '1 connect', 'p50'), (map { $of->('%.0f', '20 connect', $_) } 'rate', 'p50', 'p99', 'p99.9'),
+            (map { $of->('%.0f', '500 connect', $_) } 'rate', 'p99'), (map { $of->('%.0f', '20 kept', $_) } 'rate', 'p99'),
+            sprintf('%.0f', $self->cpu('20 connect', $name, @own)),
+            (map { number('%.1f', $self->counted('20 connect', $name, $_, @own)) } 'syscalls', 'switches'),
+            number('%d', $self->counted($self->runs('500 kept', $name) ? '500 kept' : '20 connect', $name, 'memory', @own))) . " |\n";
+    }
+    return $text . sprintf "\nStraight to the peer, without a relay: %.0f requests/s on 10 kept connections.\n",
+        $self->median_of('20 kept', 'direct, 10 kept', 'rate');
+}
+
+# --- Plots ----------------------------------------------------------------------------------------
+
+sub plot {
+    my ($self, $file, $title, $axis, $columns, @rows) = @_;
+    my $data = join '', map { '"' . $_->[0] . '"' . join('', map {" $_"} @$_[1 .. $#$_]) . "\n" } @rows;
+    my $n = @$columns;
+    open my $gnuplot, '|-', 'gnuplot' or die "gnuplot: $!";
+    print $gnuplot <<"END", map { "'\$data' using " . ($_ + 2) . ":xtic(1) title '$columns->[$_]'" . ($_ < $n - 1 ? ", \\\n" : "\n") } 0 .. $n - 1;
+set terminal svg size 1000,560 background 'white' font 'sans,13'
+set output '$self->{results}/$file.svg'
+set title '$title'
+set ylabel '$axis'
+set style data histograms
+set style histogram @{[$file =~ /cpu/ ? 'rowstacked' : 'clustered gap 1']}
+set style fill solid 0.8 border -1
+set boxwidth 0.9
+set xtics rotate by -25
+set grid ytics
+set key top right
+@{[$file =~ /cpu/ ? 'set yrange [0:*]' : "set logscale y\nset yrange [*:*]"]}
+\$data << END
+${data}END
+plot \\
+END
+    close $gnuplot or die "gnuplot failed ($?)\n";
+}
+
+sub plots {
+    my ($self) = @_;
+    for my $kind ('connect', 'kept') {
+        my @names = grep { my $name = $_; !grep { !$self->runs("$_ $kind", $name) } 1, 20, 500 } map { $_->{name} } @{$self->{contenders}};
+        my $long = $kind eq 'kept' ? 'kept connections' : 'connect per request';
+        $self->plot("rate-$kind", "$long: requests a second", 'requests/s', ['1 client', '20 clients', '500 clients'],
+            map { my $name = $_; [$name, map { $self->median_of("$_ $kind", $name, 'rate') } 1, 20, 500] } @names);
+        $self->plot("latency-$kind", "$long, 20 clients: latency", 'microseconds', ['p50', 'p99', 'p99.9'],
+            map { my $name = $_; [$name, map { $self->median_of("20 $kind", $name, $_) } 'p50', 'p99', 'p99.9'] } @names);
+    }
+    my @measured = grep { $self->runs('20 connect', $_->{name}) } grep { !$_->{like} } @{$self->{contenders}};
+    $self->plot('cpu', 'connect per request, 20 clients: CPU', 'microseconds a request', ['relay', 'its shim or starter', 'peer', 'load'],
+        map {
+            my ($name, @own) = ($_->{name}, reverse own($_));
+            [$name, map { $_ ? $self->cpu('20 connect', $name, $_) : 0 } $own[0], $own[1], 'peer', 'load'];
+        } @measured);
+}
+
+# --- All of it ------------------------------------------------------------------------------------
+
+sub write {
+    my ($self, $name, $text) = @_;
+    open my $file, '>', "$self->{results}/$name" or die "$name: $!";
+    print $file $text;
+    close $file or die "$name: $!";
+}
+
+# Prints what there is to say, leaves it in the folder, and returns the bench's exit status.
+sub all {
+    my ($self) = @_;
+    $self->{judged} = [map { $self->judge($_) } @asked];
+    my $text = $self->text . "\n" . $self->verdicts;
+    $self->write('table.txt', $text);
+    $self->write('table.md', $self->markdown);
+    $self->write('results.json', JSON::PP->new->canonical->pretty->encode({(map { $_ => $self->{$_} } qw(date rounds seconds runs counts judged)), machine => $self->machine}));
+    $self->plots;
+    print $text, "\nin $self->{results}: table.txt, table.md, results.json, and plots\n";
+    my @slow = grep { $_->{fatal} && !$_->{met} } @{$self->{judged}};
+    print "FAILED: the floor is slow, so that the ratios to it say nothing\n" if @slow;
+    return $self->all_answered && !@slow ? 0 : 1;
+}
+
+sub all_answered {
+    my ($self) = @_;
+    my $failed = 0;
+    for my $case (map { $_->{name} } @{$self->{cases}}) {
+        for my $name (map { $_->{name} } @{$self->{contenders}}) {
+            for my $run (grep { $_->{failed} } $self->runs($case, $name)) {
+                print "FAILED: $name, $case: $run->{failed} requests of $run->{requests}: $run->{said}" if ++$failed <= 10;
+            }
+        }
+    }
+    return !$failed;
+}
+
+1;
