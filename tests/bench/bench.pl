@@ -4,9 +4,9 @@
 # How fast it is, beside what a request's way costs at least on this machine, and beside what one would take
 # instead. All contenders are there all the time and take turns, in an order that rotates, in short runs: what
 # is compared is always of one round, since a machine is not the same for minutes. Nobody is pinned to a
-# processor. Two runs apart count system calls and memory.
+# processor. A run apart counts system calls, context switches and memory.
 #
-#     ROUNDS=n (9), SECONDS=s (0.6), QUICK=1 (3 rounds of 0.3 s)
+#     ROUNDS=n (9), SECONDS=s (0.5), QUICK=1 (3 rounds of 0.3 s)
 #
 # It fails when a request was not answered as it should be, or when the floor itself is slow; what the rest of
 # the ratios say depends on the machine too, so they are only told. Tables, numbers and plots are left in
@@ -22,9 +22,9 @@ use Lonc;
 use Report;
 
 $| = 1;
-Lonc::need_descriptors(4096);
+Lonc::need_descriptors(16384); # systemd-socket-proxyd needs six a client
 my $rounds = $ENV{ROUNDS} || ($ENV{QUICK} ? 3 : 9);
-my $seconds = $ENV{SECONDS} || ($ENV{QUICK} ? 0.3 : 0.6);
+my $seconds = $ENV{SECONDS} || ($ENV{QUICK} ? 0.3 : 0.5);
 my $results = ($ENV{BUILD} || 'build') . '/bench-results';
 make_path($results);
 

@@ -7,7 +7,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 use JSON::PP;
-use List::Util qw(sum0);
+use List::Util qw(max sum0);
 use Lonc;
 use POSIX ();
 
@@ -56,7 +56,7 @@ sub load_end {
     @{$world->{processes}} = grep { $_ != $load } @{$world->{processes}};
     my ($json) = $load->log =~ /^(\{.*\})$/m or die "no result of $contender->{name}: " . $load->log;
     my $got = decode_json($json);
-    $got->{failed} = $got->{requests} - $got->{ok} + $got->{wrong};
+    $got->{failed} = max($got->{requests} - $got->{ok}, $got->{wrong}); # bytes nobody asked for are wrong beside an ok
     $got->{said} = $load->log if $got->{failed};
     return $got;
 }

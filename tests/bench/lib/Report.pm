@@ -6,7 +6,7 @@ use strict;
 use warnings;
 use Bench;
 use JSON::PP;
-use List::Util qw(max sum0);
+use List::Util qw(sum0);
 use POSIX qw(strftime);
 
 # What is asked for: the median over the rounds of a's figure over b's, each of the same round, at a bound.
@@ -114,13 +114,15 @@ sub text {
     return $text;
 }
 
+sub bound { my ($asked) = @_; return defined $asked->{least} ? sprintf('at least %.2f', $asked->{least}) : defined $asked->{most} ? sprintf('at most %.2f', $asked->{most}) : '' }
+
 sub verdicts {
     my ($self) = @_;
     return join '', map {
         my $of = $_->{of} eq 'rate' ? '%.0f to %.0f a second' : '%.0f to %.0f us';
         sprintf "%-8s %.2f (%s; +-%.0f %%; $of): %s, to that of %s\n",
             defined $_->{met} ? $_->{met} ? 'met' : 'NOT MET' : 'stated', $_->{ratio},
-            defined $_->{least} ? sprintf('at least %.2f', $_->{least}) : defined $_->{most} ? sprintf('at most %.2f', $_->{most}) : 'no bound',
+            bound($_) || 'no bound',
             100 * $_->{spread}, @{$_->{values}}, $_->{what}, $_->{against};
     } @{$self->{judged}};
 }
@@ -137,23 +139,38 @@ sub machine {
     return sprintf '%d processors (%s%s), %s, Linux %s', scalar @models, $models[0] || '?', $virtual, $system || '?', $kernel;
 }
 
+# A row of a Markdown table for each contender: its name, and what `cells` makes of it (nothing: no row).
+sub rows {
+    my ($self, $cells) = @_;
+    return join '', map { my @cells = $cells->($_); @cells ? join(' | ', "| $_->{name}", @cells) . " |\n" : () } @{$self->{contenders}};
+}
+
 sub markdown {
     my ($self) = @_;
-    my $text = "Measured on $self->{date}: " . $self->machine . ". $self->{rounds} rounds of $self->{seconds} s; medians.\n\n"
-        . "| | 1 client, p50 | 20 clients: requests/s | p50 | p99 | p99.9 | 500: requests/s | p99 | kept, 20: requests/s | p99 | CPU a request | calls | switches | memory |\n"
-        . '|---|' . '--:|' x 13 . "\n";
-    for my $contender (@{$self->{contenders}}) {
-        my $name = $contender->{name};
-        my $of = sub { my ($format, $case, $what) = @_; $self->runs($case, $name) ? sprintf $format, $self->median_of($case, $name, $what) : '' };
-        my @own = own($contender) or next;
-        $text .= join(' | ', "| $name", $of->('%.0f', '1 connect', 'p50'), (map { $of->('%.0f', '20 connect', $_) } 'rate', 'p50', 'p99', 'p99.9'),
-            (map { $of->('%.0f', '500 connect', $_) } 'rate', 'p99'), (map { $of->('%.0f', '20 kept', $_) } 'rate', 'p99'),
-            sprintf('%.0f', $self->cpu('20 connect', $name, @own)),
-            (map { number('%.1f', $self->counted('20 connect', $name, $_, @own)) } 'syscalls', 'switches'),
-            number('%d', $self->counted($self->runs('500 kept', $name) ? '500 kept' : '20 connect', $name, 'memory', @own))) . " |\n";
-    }
-    return $text . sprintf "\nStraight to the peer, without a relay: %.0f requests/s on 10 kept connections.\n",
-        $self->median_of('20 kept', 'direct, 10 kept', 'rate');
+    my $of = sub {
+        my ($name, $case, @what) = @_;
+        return map { $self->runs($case, $name) ? sprintf '%.0f', $self->median_of($case, $name, $_) : '' } @what;
+    };
+    my $text = "Measured on $self->{date}, " . $self->machine . ": medians of $self->{rounds} rounds of $self->{seconds} s; times in microseconds.\n\n"
+        . "| a connection for each request | 1 client: p50 | 20 clients: requests/s | p50 | p99 | p99.9 | 500 clients: requests/s | p99 |\n|---|" . '--:|' x 7 . "\n"
+        . $self->rows(sub {
+            my ($name) = $_[0]{name};
+            return $self->runs('20 connect', $name) && !$_[0]{like} ? ($of->($name, '1 connect', 'p50'), $of->($name, '20 connect', qw(rate p50 p99 p99.9)), $of->($name, '500 connect', qw(rate p99))) : ();
+        })
+        . "\n| kept connections | 1 client: p50 | 20 clients: requests/s | p50 | p99 | 500 clients: requests/s | p99 |\n|---|" . '--:|' x 6 . "\n"
+        . $self->rows(sub {
+            my ($name) = $_[0]{name};
+            return $self->runs('20 kept', $name) ? ($of->($name, '1 kept', 'p50'), $of->($name, '20 kept', qw(rate p50 p99)), $of->($name, '500 kept', qw(rate p99))) : ();
+        })
+        . "\n| what a request costs, 20 clients, a connection for each | CPU | system calls | context switches | kB with 500 kept clients |\n|---|" . '--:|' x 4 . "\n"
+        . $self->rows(sub {
+            my ($name, @own) = ($_[0]{name}, own($_[0]));
+            return @own ? (sprintf('%.0f', $self->cpu('20 connect', $name, @own)), (map { number('%.1f', $self->counted('20 connect', $name, $_, @own)) } 'syscalls', 'switches'),
+                number('%d', $self->counted('500 kept', $name, 'memory', @own))) : ();
+        })
+        . "\n| the median of each round's ratio | to | wanted | is |\n|---|---|--:|--:|\n"
+        . join '', map { sprintf "| %s | %s | %s | %.2f |\n", $_->{what}, $_->{against}, bound($_), $_->{ratio} } @{$self->{judged}};
+    return $text;
 }
 
 # --- Plots ----------------------------------------------------------------------------------------
@@ -174,7 +191,7 @@ set style fill solid 0.8 border -1
 set boxwidth 0.9
 set xtics rotate by -25
 set grid ytics
-set key top right
+set key outside top center horizontal
 @{[$file =~ /cpu/ ? 'set yrange [0:*]' : "set logscale y\nset yrange [*:*]"]}
 \$data << END
 ${data}END
