@@ -50,6 +50,22 @@ uint64_t load_now(void);
 /* load_client.c: all of it, from the first connect to the last reply or the time-out. */
 void client_run(void);
 
+/* load_text.c: texts with at most one %u, where the payload goes. */
+#define HEAD_MAX 1024 /* of a command or a reply, up to and with the payload's numbers */
+
+struct pattern {
+    char before[HEAD_MAX - 64];
+    size_t before_length;
+    bool unique;   /* has a payload */
+    char *rest;    /* what follows the numbers: padding, the text behind %u, LF */
+    size_t length; /* of rest */
+};
+
+void text_make(struct pattern *pattern, const char *text);
+
+/* The start, up to where all requests are the same, into HEAD_MAX bytes; how long it is. */
+size_t text_head(const struct pattern *pattern, unsigned client, uint64_t serial, char *head);
+
 /* load_handshake.c: a connection's way through the handshake. */
 #define LINE_MAX_HERE 300
 

@@ -16,25 +16,13 @@
 
 #include "tests/bench/load.h"
 
-#define HEAD_MAX      1024 /* of a command or a reply, up to and with the payload's numbers */
 #define REPLY_SHOWN   64
 #define WRONG_SHOWN   3
 #define EVENTS_A_TURN 256
-#define CLIENT_DIGITS 5 /* --clients and --requests have no more */
-#define SERIAL_DIGITS 10
 
 /* A full backlog cannot be waited for, only tried again; a missing listener less often. */
 #define RETRY_BACKLOG (SECOND / 1000)
 #define RETRY_REFUSED (SECOND / 100)
-
-/* A text with at most one %u. */
-struct pattern {
-    char before[HEAD_MAX - 64];
-    size_t before_length;
-    bool unique;   /* has a payload */
-    char *rest;    /* what follows the numbers: padding, the text behind %u, LF */
-    size_t length; /* of rest */
-};
 
 struct request {
     uint64_t serial;
@@ -70,52 +58,6 @@ static struct client_list idle = TAILQ_HEAD_INITIALIZER(idle);
 static int loop;
 static bool warming;                         /* each client asks once */
 static uint64_t started, stopping, deadline; /* stopping: no request begins from then on */
-
-/* --- Texts --- */
-
-static void make_pattern(struct pattern *pattern, const char *text)
-{
-    const size_t numbers = CLIENT_DIGITS + SERIAL_DIGITS + 2; /* a dash behind each */
-    const char *mark = strstr(text, "%u");
-    size_t before = mark != NULL ? (size_t)(mark - text) : 0;
-    const char *after = mark != NULL ? mark + 2 : text;
-    size_t padding = mark != NULL && options.size > numbers ? (size_t)options.size - numbers : 0;
-
-    if (before >= sizeof(pattern->before))
-        load_fail("more than %zu bytes before %%u", sizeof(pattern->before));
-    memcpy(pattern->before, text, before);
-    pattern->before_length = before;
-    pattern->unique = mark != NULL;
-    pattern->length = padding + strlen(after) + 1;
-    pattern->rest = malloc(pattern->length + 1);
-    if (pattern->rest == NULL)
-        load_fail("no memory for %zu bytes", pattern->length);
-    for (size_t i = 0; i < padding; i++)
-        pattern->rest[i] = (char)('a' + i % 23);
-    sprintf(pattern->rest + padding, "%s\n", after);
-}
-
-/* A number of so many digits, and a dash; where that ends. printf would take a tenth of the CPU. */
-static char *put_number(char *at, uint64_t number, unsigned digits)
-{
-    for (unsigned i = digits; i-- > 0; number /= 10)
-        at[i] = (char)('0' + number % 10);
-    at[digits] = '-';
-    return at + digits + 1;
-}
-
-/* The start of the text, up to where all requests are the same. */
-static size_t make_head(const struct pattern *pattern, const struct client *client, uint64_t serial,
-                        char *head)
-{
-    char *end = head + pattern->before_length;
-
-    if (!pattern->unique)
-        return 0;
-    memcpy(head, pattern->before, pattern->before_length);
-    end = put_number(end, client->number, CLIENT_DIGITS);
-    return (size_t)(put_number(end, serial, SERIAL_DIGITS) - head);
-}
 
 /* --- The end of a request --- */
 
@@ -252,8 +194,8 @@ static bool write_request(struct client *client)
 static void expect_next(struct client *client)
 {
     if (client->flying > 0)
-        client->want_head =
-            make_head(&reply_text, client, client->requests[client->first].serial, client->want);
+        client->want_head = text_head(&reply_text, client->number,
+                                      client->requests[client->first].serial, client->want);
 }
 
 static bool may_begin(void)
@@ -276,7 +218,7 @@ static void begin_request(struct client *client, uint64_t intended)
     unsigned place = (client->first + client->flying) % (unsigned)options.pipeline;
 
     client->requests[place] = (struct request){client->serial, intended};
-    client->out_head = make_head(&request_text, client, client->serial, client->out);
+    client->out_head = text_head(&request_text, client->number, client->serial, client->out);
     client->out_total = client->out_head + request_text.length;
     client->out_sent = 0;
     client->serial++;
@@ -517,8 +459,8 @@ static void warm_up(void)
 
 void client_run(void)
 {
-    make_pattern(&request_text, options.command);
-    make_pattern(&reply_text, options.expect != NULL ? options.expect : "");
+    text_make(&request_text, options.command);
+    text_make(&reply_text, options.expect != NULL ? options.expect : "");
     loop = epoll_create1(EPOLL_CLOEXEC);
     if (loop < 0)
         load_fail("epoll_create1: %s", strerror(errno));
