@@ -38,8 +38,9 @@ my $strict = peer('msul2', '--ask-everybody');
 my @contenders = (
     direct($peer, only => qr/kept/),
     direct($peer, name => 'direct, 10 kept', only => qr/^20 /, like => {clients => 10, kept => 1}),
-    floor($peer, 'blind'),
-    floor($peer, 'acknowledged', '--acknowledged'),
+    floor($peer, 'one-by-one', name => 'floor, blind', group => 'floors, blind'),
+    floor($peer, 'gathered', name => 'floor, blind, gathered', group => 'floors, blind', only => qr/connect/),
+    floor($peer, 'acknowledged', name => 'floor, acknowledged'),
     shared($peer),
     per_connection($peer),
     (map { haproxy($peer, 0, $_) } 1, 2),

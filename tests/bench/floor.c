@@ -5,18 +5,21 @@
  * ring, no log; a fault ends it. What it needs is what the way of a request itself costs on this
  * machine.
  *
- *     bench-floor shim SOCKET CHANNEL [--acknowledged]
- *     bench-floor relay CHANNEL PEER-ADDRESS:PORT [--acknowledged]
+ *     bench-floor shim SOCKET CHANNEL HANDOVER
+ *     bench-floor relay CHANNEL PEER-ADDRESS:PORT HANDOVER
  *
  * The shim accepts at SOCKET and hands the clients over; the relay (floor_relay.c) serves them over
- * ten kept connections to the peer. Blind, the shim closes a client once it is sent. Acknowledged,
- * it keeps it until the relay has said that it has it (DESIGN.md, "The hand-over"). The messages
- * are the program's own (common/channel.c), so that what differs is what is done around them.
+ * ten kept connections to the peer. HANDOVER is `one-by-one` or `gathered`, both blind: the shim
+ * closes a client once it is sent; or `acknowledged`: it keeps it until the relay has said that it
+ * has it (DESIGN.md, "The hand-over"). Of the blind ones now the one is faster, now the other; the
+ * faster counts. The messages are the program's own (common/channel.c), so that what differs is
+ * what is done around them.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,11 +52,8 @@ static void close_batch(const struct batch *batch)
         close(batch->fds[i]);
 }
 
-/*
- * One at a time, for the first of many is with the relay while the next is accepted. Three system
- * calls a client; gathering them, which needs one to wait and one to find nobody else, is slower.
- */
-__attribute__((noreturn)) static void hand_over_blindly(int listener, int channel)
+/* One at a time: three system calls a client, and the relay begins with the first of many. */
+__attribute__((noreturn)) static void hand_over_one_by_one(int listener, int channel)
 {
     struct batch one = {.count = 1};
 
@@ -88,9 +88,12 @@ static void await_acknowledgement(int channel)
         errx(2, "hand-over: no acknowledgement");
 }
 
-/* Those who come while an acknowledgement is waited for make the next batch: the fewest messages.
+/*
+ * Many in one message: fewer system calls where many come at once, more for one alone. Those who
+ * come while an acknowledgement is waited for make the next batch.
  */
-__attribute__((noreturn)) static void hand_over_and_wait(int listener, int channel)
+__attribute__((noreturn)) static void hand_over_gathered(int listener, int channel,
+                                                         bool acknowledged)
 {
     int loop = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event;
@@ -103,31 +106,41 @@ __attribute__((noreturn)) static void hand_over_and_wait(int listener, int chann
         if (batch.count == 0)
             continue;
         hand_over(channel, &batch);
-        await_acknowledgement(channel);
+        if (acknowledged)
+            await_acknowledgement(channel);
         close_batch(&batch);
     }
 }
 
-void floor_shim(const char *listen_at, const char *channel_path, bool acknowledged)
+void floor_shim(const char *listen_at, const char *channel_path, enum handover handover)
 {
     int listener = unix_listen(listen_at, SOCK_STREAM), channel = channel_connect(channel_path);
 
     if (listener < 0 || channel < 0)
         errx(2, "%s or %s cannot be used", listen_at, channel_path);
     bench_say_ready();
-    if (acknowledged)
-        hand_over_and_wait(listener, channel);
-    hand_over_blindly(listener, channel);
+    if (handover == HANDOVER_ONE_BY_ONE)
+        hand_over_one_by_one(listener, channel);
+    hand_over_gathered(listener, channel, handover == HANDOVER_ACKNOWLEDGED);
+}
+
+static enum handover handover_of(const char *name)
+{
+    if (strcmp(name, "one-by-one") == 0)
+        return HANDOVER_ONE_BY_ONE;
+    if (strcmp(name, "gathered") == 0)
+        return HANDOVER_GATHERED;
+    if (strcmp(name, "acknowledged") == 0)
+        return HANDOVER_ACKNOWLEDGED;
+    errx(2, "%s: not a hand-over", name);
 }
 
 int main(int argc, char **argv)
 {
-    bool acknowledged = argc == 5 && strcmp(argv[4], "--acknowledged") == 0;
-
     bench_raise_limits();
-    if (argc == 4 + acknowledged && strcmp(argv[1], "shim") == 0)
-        floor_shim(argv[2], argv[3], acknowledged);
-    if (argc == 4 + acknowledged && strcmp(argv[1], "relay") == 0)
-        floor_relay(argv[2], argv[3], acknowledged);
-    errx(2, "usage: bench-floor shim SOCKET CHANNEL|relay CHANNEL ADDRESS:PORT [--acknowledged]");
+    if (argc == 5 && strcmp(argv[1], "shim") == 0)
+        floor_shim(argv[2], argv[3], handover_of(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "relay") == 0)
+        floor_relay(argv[2], argv[3], handover_of(argv[4]));
+    errx(2, "usage: bench-floor shim SOCKET CHANNEL|relay CHANNEL ADDRESS:PORT HANDOVER");
 }

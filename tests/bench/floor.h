@@ -5,13 +5,13 @@
 #ifndef LONC_TESTS_BENCH_FLOOR_H
 #define LONC_TESTS_BENCH_FLOOR_H
 
-#include <stdbool.h>
+/* As the manual (floor.c) has it. */
+enum handover { HANDOVER_ONE_BY_ONE, HANDOVER_GATHERED, HANDOVER_ACKNOWLEDGED };
 
-/* Both serve until they are killed. `acknowledged`: each message is, before its clients are read.
- */
+/* Both serve until they are killed. */
 __attribute__((noreturn)) void floor_shim(const char *listen_at, const char *channel,
-                                          bool acknowledged);
+                                          enum handover handover);
 __attribute__((noreturn)) void floor_relay(const char *channel, const char *peer,
-                                           bool acknowledged);
+                                           enum handover handover);
 
 #endif

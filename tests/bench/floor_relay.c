@@ -8,6 +8,7 @@
 #include <err.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -204,7 +205,7 @@ static int accept_shim(const char *path)
     return channel;
 }
 
-void floor_relay(const char *channel_path, const char *peer, bool acknowledged)
+void floor_relay(const char *channel_path, const char *peer, enum handover handover)
 {
     struct epoll_event events[EVENTS_A_TURN];
 
@@ -224,7 +225,7 @@ void floor_relay(const char *channel_path, const char *peer, bool acknowledged)
             else if (table[fd].kind == DESCRIPTOR_CLIENT)
                 on_client(fd, events[i].events);
             else
-                receive_clients(fd, acknowledged);
+                receive_clients(fd, handover == HANDOVER_ACKNOWLEDGED);
         }
         forward_waiting();
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Who takes part in the bench: each a name, how lonnet-load reaches it (`at`), and the processes behind
-# it, the peer last. All of them are there all the time; who has nothing to do costs the others nothing.
+# it, the peer last; the best of a `group` can be asked for. All of them are there all the time; who has nothing to do costs the others nothing.
 package Contenders;
 use strict;
 use warnings;
@@ -47,13 +47,13 @@ sub direct {
     return {name => 'direct', processes => [$peer], at => ['--tcp', $peer->{address}, '--handshake-remote', 'msul1'], %with};
 }
 
-# Featureless relays, the hand-over blind or acknowledged.
+# Featureless relays; bench-floor tells the ways to hand over.
 sub floor {
-    my ($peer, $name, @mode) = @_;
-    my ($socket, $channel) = map { $world->path("run/$name-$_") } qw(socket channel);
-    my $relay = ready('relay', qr/ready/, Lonc::program('bench-floor'), 'relay', $channel, $peer->{address}, @mode);
-    my $shim = ready('shim', qr/ready/, Lonc::program('bench-floor'), 'shim', $socket, $channel, @mode);
-    return {name => "floor, $name", processes => [$shim, $relay, $peer], at => through($socket)};
+    my ($peer, $handover, %with) = @_;
+    my ($socket, $channel) = map { $world->path("run/$handover-$_") } qw(socket channel);
+    my $relay = ready('relay', qr/ready/, Lonc::program('bench-floor'), 'relay', $channel, $peer->{address}, $handover);
+    my $shim = ready('shim', qr/ready/, Lonc::program('bench-floor'), 'shim', $socket, $channel, $handover);
+    return {processes => [$shim, $relay, $peer], at => through($socket), %with};
 }
 
 sub keeper {
@@ -93,7 +93,7 @@ sub per_connection {
 
 sub other {
     my ($name, $socket, $process, $peer, $strict) = @_;
-    return {name => $strict ? "$name, handshakes" : $name, processes => [$process, $peer], strict => $strict,
+    return {name => $strict ? "$name, handshakes" : $name, processes => [$process, $peer], group => $strict ? 'others, handshakes' : 'others',
         at => [@{through($socket)}, $strict ? ('--handshake-remote', 'msul1') : ()]};
 }
 

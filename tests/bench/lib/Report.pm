@@ -9,29 +9,20 @@ use JSON::PP;
 use List::Util qw(sum0);
 use POSIX qw(strftime);
 
-# What is asked for: the median over the rounds of a's figure over b's, each of the same round, at a bound.
-# `best`: b is the best of those whom one would take instead. `fatal`: the bench measures nothing without.
+# What is asked for: the median over the rounds of a's figure over b's, each of the same round. Both are names,
+# or groups of which the best counts. `fatal`: the bench measures nothing without.
+my $shared = 'lonc-keeper, shared shim';
 my @asked = (
-    {what => 'floor, blind, connect per request, 20 clients: rate', a => ['20 connect', 'floor, blind'],
-        b => ['20 connect', 'direct, 10 kept'], of => 'rate', least => 0.14, fatal => 1},
-    {what => 'floor, blind, kept, 20 clients: rate', a => ['20 kept', 'floor, blind'],
-        b => ['20 kept', 'direct, 10 kept'], of => 'rate', least => 0.43, fatal => 1},
-    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
-        b => ['20 connect', 'floor, acknowledged'], of => 'rate', least => 0.85},
-    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
-        b => ['20 connect', 'floor, blind'], of => 'rate', least => 0.72},
-    {what => 'shared shim, connect per request, 1 client: p50', a => ['1 connect', 'lonc-keeper, shared shim'],
-        b => ['1 connect', 'floor, acknowledged'], of => 'p50', most => 1.2},
-    {what => 'shared shim, kept, 20 clients: rate', a => ['20 kept', 'lonc-keeper, shared shim'],
-        b => ['20 kept', 'floor, blind'], of => 'rate', least => 0.8},
-    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
-        best => 'others', of => 'rate', least => 1.6},
-    {what => 'shared shim, connect per request, 20 clients: p99', a => ['20 connect', 'lonc-keeper, shared shim'],
-        best => 'others', of => 'p99', most => 0.65},
-    {what => 'shared shim, connect per request, 20 clients: rate', a => ['20 connect', 'lonc-keeper, shared shim'],
-        best => 'handshakes', of => 'rate'},
-    {what => 'shared shim, connect per request, 20 clients: p99', a => ['20 connect', 'lonc-keeper, shared shim'],
-        best => 'handshakes', of => 'p99'},
+    {case => '20 connect', of => 'rate', a => 'floors, blind', b => 'direct, 10 kept', least => 0.14, fatal => 1},
+    {case => '20 kept', of => 'rate', a => 'floors, blind', b => 'direct, 10 kept', least => 0.43, fatal => 1},
+    {case => '20 connect', of => 'rate', a => $shared, b => 'floor, acknowledged', least => 0.85},
+    {case => '20 connect', of => 'rate', a => $shared, b => 'floors, blind', least => 0.72},
+    {case => '1 connect', of => 'p50', a => $shared, b => 'floor, acknowledged', most => 1.2},
+    {case => '20 kept', of => 'rate', a => $shared, b => 'floors, blind', least => 0.8},
+    {case => '20 connect', of => 'rate', a => $shared, b => 'others', least => 1.6},
+    {case => '20 connect', of => 'p99', a => $shared, b => 'others', most => 0.65},
+    {case => '20 connect', of => 'rate', a => $shared, b => 'others, handshakes'},
+    {case => '20 connect', of => 'p99', a => $shared, b => 'others, handshakes'},
 );
 
 sub new { my ($class, %with) = @_; return bless {%with, date => strftime('%Y-%m-%d', gmtime)}, $class }
@@ -62,25 +53,25 @@ sub counted {
     return (grep { !defined $counts->{$_} } @processes) ? undef : sum0(@$counts{@processes});
 }
 
-# The best of the others by the median: the highest rate, or the lowest of anything else.
+# A contender by its name, or the best of a group by the median: the highest rate, or the lowest of anything else.
 sub best {
-    my ($self, $case, $of, $strict) = @_;
+    my ($self, $case, $of, $which) = @_;
     my @names = sort { $self->median_of($case, $a, $of) <=> $self->median_of($case, $b, $of) }
-        grep { $self->runs($case, $_) } map { $_->{name} } grep { exists $_->{strict} && !!$_->{strict} == $strict } @{$self->{contenders}};
+        grep { $self->runs($case, $_) } map { $_->{name} } grep { $_->{name} eq $which || ($_->{group} // '') eq $which } @{$self->{contenders}};
     return $of eq 'rate' ? $names[-1] : $names[0];
 }
 
 sub judge {
     my ($self, $asked) = @_;
-    my ($case, $name) = @{$asked->{a}};
-    my @b = $asked->{b} ? @{$asked->{b}} : ($case, $self->best($case, $asked->{of}, $asked->{best} eq 'handshakes'));
-    my @a_runs = $self->runs($case, $name);
-    my @b_runs = $self->runs(@b);
-    my @ratios = map { $a_runs[$_]{$asked->{of}} / ($b_runs[$_]{$asked->{of}} || 1e-9) } 0 .. $#a_runs;
+    my ($case, $of) = @$asked{'case', 'of'};
+    my @names = map { $self->best($case, $of, $_) } @$asked{'a', 'b'};
+    my ($a_runs, $b_runs) = map { [$self->runs($case, $_)] } @names;
+    my @ratios = map { $a_runs->[$_]{$of} / ($b_runs->[$_]{$of} || 1e-9) } 0 .. $#$a_runs;
     my $ratio = median(@ratios);
     my $met = defined $asked->{least} ? $ratio >= $asked->{least} : defined $asked->{most} ? $ratio <= $asked->{most} : undef;
-    return {%$asked, against => $b[1], ratio => $ratio, spread => spread(@ratios), met => $met,
-        values => [$self->median_of($case, $name, $asked->{of}), $self->median_of(@b, $asked->{of})]};
+    my ($what) = map { title($_) } grep { $_->{name} eq $case } @{$self->{cases}};
+    return {%$asked, what => "$names[0]: $what: $of", against => $names[1], ratio => $ratio, spread => spread(@ratios), met => $met,
+        values => [map { $self->median_of($case, $_, $of) } @names]};
 }
 
 # --- Text -----------------------------------------------------------------------------------------
