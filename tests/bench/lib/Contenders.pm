@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Who takes part in the bench: each a name, how lonnet-load reaches it (`at`), and the processes behind
-# it, the peer last; the best of a `group` can be asked for. All of them are there all the time; who has nothing to do costs the others nothing.
+# it, the peer last; the best of a `group` can be asked for. All of them are there all the time; who has
+# nothing to do costs the others nothing.
 package Contenders;
 use strict;
 use warnings;
