@@ -28,10 +28,10 @@ my $seconds = $ENV{SECONDS} || ($ENV{QUICK} ? 0.3 : 0.5);
 my $results = ($ENV{BUILD} || 'build') . '/bench-results';
 make_path($results);
 
-my $world = Lonc->new(hosts => ['msul1', 'msul2'], settings => {log_level => 'info'});
+my $world = Lonc->new(hosts => [map {"msul$_"} 1, 2, 10 .. 17], settings => {log_level => 'info'});
 Contenders->in_world($world);
-my $peer = peer('msul1');
-my $strict = peer('msul2', '--ask-everybody');
+my $peer = peer(['msul1', map {"msul$_"} 10 .. 13]);
+my $strict = peer(['msul2', map {"msul$_"} 14 .. 17], '--ask-everybody');
 
 # `only`: the cases it takes part in, by name. Ten connections straight to the peer are what the floor is held
 # against, so they are measured beside it.

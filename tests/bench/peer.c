@@ -7,7 +7,7 @@
  * measured with it, and the floor is one. And since it shares the processors with what is measured,
  * it does as little as a peer can.
  *
- *     bench-peer ADDRESS:PORT [--ask-everybody] [--delay MICROSECONDS]
+ *     bench-peer [--ask-everybody] [--delay MICROSECONDS] ADDRESS:PORT...
  *
  * It says "ready" on standard output when it listens. Lines must come whole, as small ones do; it
  * ends with a message where they do not, so that no bench measures something else by mistake.
@@ -32,7 +32,15 @@
 #define LINES_MAX       65536
 
 /* What is said next. Only those that begin with `init` are asked for more than requests. */
-enum step { STEP_BEGIN, STEP_CHALLENGE, STEP_VERSION, STEP_SETHOST, STEP_EKEY, STEP_IDLE };
+enum step {
+    STEP_LISTEN,
+    STEP_BEGIN,
+    STEP_CHALLENGE,
+    STEP_VERSION,
+    STEP_SETHOST,
+    STEP_EKEY,
+    STEP_IDLE
+};
 
 /* A reply that waits for its time; one a connection, since a request follows the last one's reply.
  */
@@ -155,43 +163,48 @@ static void welcome(int listener)
     bench_watch(loop, fd, EPOLLIN, (uint64_t)fd);
 }
 
-static void take_options(int argc, char **argv)
+static void listen_at(const char *where)
 {
-    if (argc < 2)
-        errx(2, "usage: bench-peer ADDRESS:PORT [--ask-everybody] [--delay MICROSECONDS]");
-    for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--ask-everybody") == 0)
-            ask_everybody = true;
-        else if (strcmp(argv[i], "--delay") == 0 && i + 1 < argc)
-            delay = strtoull(argv[++i], NULL, 10) * 1000;
-        else
-            errx(2, "%s: not an option", argv[i]);
-    }
-}
-
-int main(int argc, char **argv)
-{
-    take_options(argc, argv);
-
-    struct epoll_event events[EVENTS_A_TURN];
-    struct sockaddr_in address = bench_address(argv[1]);
+    struct sockaddr_in address = bench_address(where);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(listener, 4096) < 0)
-        err(2, "%s", argv[1]);
+        err(2, "%s", where);
+    steps[listener] = STEP_LISTEN;
+    bench_watch(loop, listener, EPOLLIN, (uint64_t)listener);
+}
+
+static void take_arguments(int argc, char **argv)
+{
+    if (argc < 2)
+        errx(2, "usage: bench-peer [--ask-everybody] [--delay MICROSECONDS] ADDRESS:PORT...");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--ask-everybody") == 0)
+            ask_everybody = true;
+        else if (strcmp(argv[i], "--delay") == 0 && i + 1 < argc)
+            delay = strtoull(argv[++i], NULL, 10) * 1000;
+        else
+            listen_at(argv[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct epoll_event events[EVENTS_A_TURN];
+
     bench_raise_limits();
     loop = epoll_create1(EPOLL_CLOEXEC);
-    bench_watch(loop, listener, EPOLLIN, (uint64_t)listener);
+    take_arguments(argc, argv);
     bench_say_ready();
     for (;;) {
         int count = bench_wait(loop, events, EVENTS_A_TURN,
                                late_first != late_end ? late[late_first % CONNECTIONS_MAX].due : 0);
 
         for (int i = 0; i < count; i++)
-            if ((int)events[i].data.u64 == listener)
-                welcome(listener);
+            if (steps[events[i].data.u64] == STEP_LISTEN)
+                welcome((int)events[i].data.u64);
             else
                 serve((int)events[i].data.u64);
         send_late();

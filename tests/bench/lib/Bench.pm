@@ -54,12 +54,12 @@ sub load_begin {
 sub load_end {
     my ($world, $contender, $load) = @_;
     $load->wait_exit(150);
-    $_->drain, $_->{log} = '', $_->{seen} = 0 for @{$contender->{processes}}; # who logs each connection must not wait for a reader
     @{$world->{processes}} = grep { $_ != $load } @{$world->{processes}};
     my ($json) = $load->log =~ /^(\{.*\})$/m or die "no result of $contender->{name}: " . $load->log;
     my $got = decode_json($json);
     $got->{failed} = max($got->{requests} - $got->{ok}, $got->{wrong}); # bytes nobody asked for are wrong beside an ok
-    $got->{said} = $load->log if $got->{failed};
+    $got->{said} = join "\n", map { my $log = $_->log; substr $log, length($log) > 1000 ? -1000 : 0 } $load, @{$contender->{processes}} if $got->{failed};
+    $_->drain, $_->{log} = '', $_->{seen} = 0 for @{$contender->{processes}}; # who logs each connection must not wait for a reader
     return $got;
 }
 

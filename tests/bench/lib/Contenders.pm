@@ -33,14 +33,18 @@ sub listening {
 
 sub through { my ($path) = @_; return ['--socket', $path] }
 
-# A lond that echoes, at the address of a host of the world.
+# A lond that echoes, at the addresses of some hosts of the world.
 sub peer {
-    my ($host, @options) = @_;
-    my $address = "$world->{address}{$host}:5663";
-    my $peer = ready('peer', qr/ready/, Lonc::program('bench-peer'), $address, @options);
-    $peer->{address} = $address;
+    my ($hosts, @options) = @_;
+    my @addresses = map {"$world->{address}{$_}:5663"} @$hosts;
+    my $peer = ready('peer', qr/ready/, Lonc::program('bench-peer'), @options, @addresses);
+    ($peer->{address}, @{$peer->{others}}) = @addresses;
     return $peer;
 }
+
+# An address of its own for each relay that connects for each client: a connection's port is taken for a
+# minute after its end, and there are 28,000 for an address.
+sub own_address { my ($peer) = @_; return shift @{$peer->{others}} // die "more relays than addresses\n" }
 
 # Without a relay: connections to the peer that are kept.
 sub direct {
@@ -106,7 +110,7 @@ sub proxyd {
     my $socket = new_socket();
     my ($program) = grep {-x} map {"$_/systemd/systemd-socket-proxyd"} qw(/usr/lib /lib) or die "no systemd-socket-proxyd\n";
     my $process = ready('socket-proxyd', qr/Listening on/, 'systemd-socket-activate', '--listen', $socket,
-        $program, '--connections-max=4096', $peer->{address});
+        $program, '--connections-max=4096', own_address($peer));
     return other('systemd-socket-proxyd', $socket, $process, $peer, $strict);
 }
 
@@ -116,6 +120,7 @@ sub haproxy {
     my ($peer, $strict, $threads) = @_;
     my $socket = new_socket();
     my $file = (split m{/}, $socket)[-1] . '.cfg';
+    my $address = own_address($peer);
     $world->write_file($file, <<"END");
 global
     nbthread $threads
@@ -130,7 +135,7 @@ frontend host
     bind $socket backlog 4096
     default_backend lond
 backend lond
-    server lond $peer->{address}
+    server lond $address
 END
     my $process = listening($socket, 'haproxy', 'haproxy', '-db', '-f', $world->path($file));
     return other('HAProxy, ' . ($threads == 1 ? '1 thread' : "$threads threads"), $socket, $process, $peer, $strict);
@@ -139,7 +144,8 @@ END
 sub socat {
     my ($peer, $strict) = @_;
     my $socket = new_socket();
-    my $process = listening($socket, 'socat', 'socat', "UNIX-LISTEN:$socket,fork,backlog=4096", "TCP:$peer->{address},nodelay");
+    my $process = listening($socket, 'socat', 'socat', "UNIX-LISTEN:$socket,fork,backlog=4096",
+        'TCP:' . own_address($peer) . ',nodelay');
     return other('socat', $socket, $process, $peer, $strict);
 }
 
