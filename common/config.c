@@ -8,31 +8,61 @@
 
 #include "common/config.h"
 
-static int load_table(struct config *config, struct complaints *complaints)
+struct config_loading {
+    struct config *config;
+    struct hosttab_reading *reading; /* NULL: nothing is left to read */
+    char path[4096];                 /* of the table */
+};
+
+static void open_table(struct config_loading *loading, struct complaints *complaints)
 {
-    char path[4096];
-    int length = snprintf(path, sizeof(path), "%s/hosts.tab", config->loncapa.tab_dir);
-    if (length < 0 || (size_t)length >= sizeof(path)) {
-        complain(complaints, config->loncapa.tab_dir, 0, "lonTabDir is too long");
-        return -1;
+    const struct loncapa *loncapa = &loading->config->loncapa;
+    int length = snprintf(loading->path, sizeof(loading->path), "%s/hosts.tab", loncapa->tab_dir);
+    if (length < 0 || (size_t)length >= sizeof(loading->path))
+        complain(complaints, loncapa->tab_dir, 0, "lonTabDir is too long");
+    else
+        loading->reading = hosttab_open(&loading->config->table, loading->path, complaints);
+}
+
+struct config_loading *config_begin(const char *path, struct complaints *complaints)
+{
+    struct config_loading *loading = calloc(1, sizeof(*loading));
+    struct config *config = loading != NULL ? calloc(1, sizeof(*config)) : NULL;
+    if (config == NULL) {
+        free(loading);
+        return NULL;
     }
-    return hosttab_load(&config->table, path, complaints);
+    loading->config = config;
+    const char *settings_path = path != NULL ? path : CONFIG_PATH;
+    /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
+     */
+    if (settings_load(&config->settings, settings_path, path == NULL, complaints) == 0 &&
+        loncapa_load(&config->loncapa, config->settings.loncapa_conf, complaints) == 0)
+        open_table(loading, complaints);
+    return loading;
+}
+
+bool config_some(struct config_loading *loading)
+{
+    return loading->reading != NULL && hosttab_some(loading->reading);
+}
+
+struct config *config_end(struct config_loading *loading)
+{
+    struct config *config = loading->config;
+    config->valid = loading->reading != NULL && hosttab_close(loading->reading) == 0;
+    free(loading);
+    return config;
 }
 
 struct config *config_load(const char *path, struct complaints *complaints)
 {
-    struct config *config = calloc(1, sizeof(*config));
-    if (config == NULL)
+    struct config_loading *loading = config_begin(path, complaints);
+    if (loading == NULL)
         return NULL;
-    const char *settings_path = path != NULL ? path : CONFIG_PATH;
-    /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
-     */
-    if (settings_load(&config->settings, settings_path, path == NULL, complaints) < 0)
-        return config;
-    config->valid =
-        loncapa_load(&config->loncapa, config->settings.loncapa_conf, complaints) == 0 &&
-        load_table(config, complaints) == 0;
-    return config;
+    while (config_some(loading))
+        continue;
+    return config_end(loading);
 }
 
 void config_free(struct config *config)

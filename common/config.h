@@ -30,4 +30,13 @@ struct config {
 struct config *config_load(const char *path, struct complaints *complaints);
 void config_free(struct config *config); /* NULL is allowed */
 
+/*
+ * The same by and by, for who may not be held up: config_some, which reads a slice of the table,
+ * until it says that there are no more; then config_end, or before that to give up. config_begin
+ * returns NULL without memory.
+ */
+struct config_loading *config_begin(const char *path, struct complaints *complaints);
+bool config_some(struct config_loading *loading);
+struct config *config_end(struct config_loading *loading);
+
 #endif

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/hosttab.h"
 #include "common/lines.h"
@@ -13,21 +14,104 @@
 
 enum field { FIELD_ID, FIELD_DOMAIN, FIELD_ROLE, FIELD_NAME, FIELD_FIFTH, FIELD_COUNT };
 
-struct reading {
+/* Texts one after the other, so that a table is made and freed with few steps. */
+#define TEXTS_SIZE ((size_t)32 * 1024) /* several times LINES_MAX_LENGTH */
+
+struct hosttab_texts {
+    struct hosttab_texts *next;
+    size_t used;
+    char bytes[TEXTS_SIZE - 2 * sizeof(size_t)];
+};
+
+struct hosttab_reading {
     struct hosttab *table;
     size_t room; /* in table->entries */
     const char *path;
     struct complaints *complaints;
+    unsigned complained; /* before */
+    struct lines *lines;
 };
 
-static void clear_entry(struct hosttab_entry *entry)
+/* --- Texts and indexes ------------------------------------------------------------------------ */
+
+/* A copy that lives as long as the table; NULL without memory. */
+static char *keep_text(struct hosttab *table, const char *text)
 {
-    free(entry->id);
-    free(entry->domain);
-    free(entry->role);
-    free(entry->name);
-    *entry = (struct hosttab_entry){0};
+    size_t size = strlen(text) + 1;
+    struct hosttab_texts *texts = table->texts;
+    if (texts == NULL || size > sizeof(texts->bytes) - texts->used) {
+        texts = malloc(sizeof(*texts));
+        if (texts == NULL)
+            return NULL;
+        texts->next = table->texts;
+        texts->used = 0;
+        table->texts = texts;
+    }
+    char *copy = memcpy(texts->bytes + texts->used, text, size);
+    texts->used += size;
+    return copy;
 }
+
+/* FNV-1a, without regard to case, which serves ids as well. */
+static uint32_t hash(const char *text)
+{
+    uint32_t sum = 2166136261u;
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        sum = (sum ^ (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c)) * 16777619u;
+    }
+    return sum;
+}
+
+/* Whether this index is that of the names, which DNS does not tell apart by case. */
+static bool is_the(const struct hosttab *table, const struct hosttab_index *index,
+                   const struct hosttab_entry *entry, const char *text)
+{
+    return index == &table->names ? strcasecmp(entry->name, text) == 0
+                                  : strcmp(entry->id, text) == 0;
+}
+
+/* The slot of the entry with this text, or the empty one where it would be. */
+static uint32_t *find_slot(const struct hosttab *table, const struct hosttab_index *index,
+                           const char *text)
+{
+    size_t at = hash(text) & (index->size - 1);
+    while (index->slots[at] != 0 &&
+           !is_the(table, index, &table->entries[index->slots[at] - 1], text))
+        at = (at + 1) & (index->size - 1);
+    return &index->slots[at];
+}
+
+/* Makes room for one more entry; each index has two slots for one. False without memory. */
+static bool grow_index(struct hosttab *table, struct hosttab_index *index)
+{
+    if (2 * (table->count + 1) < index->size)
+        return true;
+    struct hosttab_index old = *index;
+    size_t size = old.size == 0 ? 128 : 2 * old.size;
+    uint32_t *slots = calloc(size, sizeof(*slots));
+    if (slots == NULL)
+        return false;
+    *index = (struct hosttab_index){.slots = slots, .size = size};
+    for (size_t i = 0; i < old.size; i++) {
+        if (old.slots[i] == 0)
+            continue;
+        const struct hosttab_entry *entry = &table->entries[old.slots[i] - 1];
+        *find_slot(table, index, index == &table->names ? entry->name : entry->id) = old.slots[i];
+    }
+    free(old.slots);
+    return true;
+}
+
+const struct hosttab_entry *hosttab_find_name(const struct hosttab *table, const char *name)
+{
+    if (table->names.size == 0)
+        return NULL;
+    uint32_t place = *find_slot(table, &table->names, name);
+    return place != 0 ? &table->entries[place - 1] : NULL;
+}
+
+/* --- Lines ------------------------------------------------------------------------------------ */
 
 /* Fields a line does not have are empty, those after the fifth are nobody's business. */
 static void split(char *text, char *fields[FIELD_COUNT])
@@ -44,7 +128,7 @@ static bool is_numeric(const char *text)
     return text[0] != '\0' && text[strspn(text, "0123456789.")] == '\0';
 }
 
-static bool check_id(const struct reading *reading, unsigned line, const char *id)
+static bool check_id(const struct hosttab_reading *reading, unsigned line, const char *id)
 {
     if (name_is_valid(id))
         return true;
@@ -57,7 +141,8 @@ static bool check_id(const struct reading *reading, unsigned line, const char *i
  * An IPv4 literal is an address too. A name of digits and dots that is none ("10.0.1") is refused:
  * resolvers read it as an address in a way that nobody means.
  */
-static bool check_name(const struct reading *reading, struct hosttab_entry *entry, const char *name)
+static bool check_name(const struct hosttab_reading *reading, struct hosttab_entry *entry,
+                       const char *name)
 {
     if (name_is_valid(name)) {
         entry->name_is_address = inet_pton(AF_INET, name, &entry->address) == 1;
@@ -71,7 +156,7 @@ static bool check_name(const struct reading *reading, struct hosttab_entry *entr
 }
 
 /* Tells the two shapes of a line apart, and gives the address of the older one. */
-static bool check_fifth(const struct reading *reading, struct hosttab_entry *entry,
+static bool check_fifth(const struct hosttab_reading *reading, struct hosttab_entry *entry,
                         const char *text)
 {
     struct in_addr address;
@@ -88,18 +173,21 @@ static bool check_fifth(const struct reading *reading, struct hosttab_entry *ent
     return false;
 }
 
-static bool copy_fields(struct hosttab_entry *entry, char *const fields[FIELD_COUNT])
+static bool copy_fields(struct hosttab *table, struct hosttab_entry *entry,
+                        char *const fields[FIELD_COUNT])
 {
-    entry->id = strdup(fields[FIELD_ID]);
-    entry->domain = strdup(fields[FIELD_DOMAIN]);
-    entry->role = strdup(fields[FIELD_ROLE]);
-    entry->name = strdup(fields[FIELD_NAME]);
+    entry->id = keep_text(table, fields[FIELD_ID]);
+    entry->domain = keep_text(table, fields[FIELD_DOMAIN]);
+    entry->role = keep_text(table, fields[FIELD_ROLE]);
+    entry->name = keep_text(table, fields[FIELD_NAME]);
     return entry->id != NULL && entry->domain != NULL && entry->role != NULL && entry->name != NULL;
 }
 
-static bool make_room(struct reading *reading)
+static bool make_room(struct hosttab_reading *reading)
 {
     struct hosttab *table = reading->table;
+    if (!grow_index(table, &table->ids) || !grow_index(table, &table->names))
+        return false;
     if (table->count < reading->room)
         return true;
     size_t room = reading->room == 0 ? 64 : 2 * reading->room;
@@ -111,28 +199,37 @@ static bool make_room(struct reading *reading)
     return true;
 }
 
-static void add_entry(struct reading *reading, const struct hosttab_entry *checked,
+static void add_entry(struct hosttab_reading *reading, struct hosttab_entry *entry,
                       char *const fields[FIELD_COUNT])
 {
-    __attribute__((cleanup(clear_entry))) struct hosttab_entry entry = *checked;
     struct hosttab *table = reading->table;
     if (table->count == HOSTTAB_MAX_HOSTS) {
-        complain(reading->complaints, reading->path, entry.line, "the table has more than %d hosts",
-                 HOSTTAB_MAX_HOSTS);
+        complain(reading->complaints, reading->path, entry->line,
+                 "the table has more than %d hosts", HOSTTAB_MAX_HOSTS);
         return;
     }
-    if (!copy_fields(&entry, fields) || !make_room(reading)) {
-        complain(reading->complaints, reading->path, entry.line, "out of memory");
+    if (!make_room(reading) || !copy_fields(table, entry, fields)) {
+        complain(reading->complaints, reading->path, entry->line, "out of memory");
         return;
     }
-    table->entries[table->count++] = entry;
-    entry = (struct hosttab_entry){0};
+    uint32_t *id = find_slot(table, &table->ids, entry->id);
+    if (*id != 0) {
+        complain(reading->complaints, reading->path, entry->line,
+                 "id: " COMPLAINT_QUOTED ": expected an id of its own, but line %u has it too",
+                 entry->id, table->entries[*id - 1].line);
+        return;
+    }
+    uint32_t *name = find_slot(table, &table->names, entry->name);
+    table->entries[table->count++] = *entry;
+    *id = (uint32_t)table->count;
+    if (*name == 0)
+        *name = (uint32_t)table->count;
 }
 
 /* All fields are checked, so that one run names every mistake of a line. */
 static void read_line(void *argument, unsigned number, char *text)
 {
-    struct reading *reading = argument;
+    struct hosttab_reading *reading = argument;
     text = lines_strip_comment(text);
     if (*text == '\0' || *text == '^')
         return;
@@ -147,62 +244,66 @@ static void read_line(void *argument, unsigned number, char *text)
         add_entry(reading, &entry, fields);
 }
 
-static int by_id_then_line(const void *left, const void *right)
+/* --- The whole -------------------------------------------------------------------------------- */
+
+struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
+                                     struct complaints *complaints)
 {
-    const struct hosttab_entry *const *a = left;
-    const struct hosttab_entry *const *b = right;
-    int order = strcmp((*a)->id, (*b)->id);
-    return order != 0 ? order : ((*a)->line > (*b)->line) - ((*a)->line < (*b)->line);
+    *table = (struct hosttab){0};
+    unsigned before = complaints->count;
+    struct lines *lines = lines_open(path, false, complaints);
+    if (lines == NULL)
+        return NULL;
+    struct hosttab_reading *reading = calloc(1, sizeof(*reading));
+    if (reading == NULL) {
+        complain(complaints, path, 0, "out of memory");
+        lines_close(lines);
+        return NULL;
+    }
+    *reading = (struct hosttab_reading){.table = table,
+                                        .path = path,
+                                        .complaints = complaints,
+                                        .complained = before,
+                                        .lines = lines};
+    return reading;
 }
 
-static void free_entries(struct hosttab_entry ***entries)
+bool hosttab_some(struct hosttab_reading *reading)
 {
-    free(*entries);
+    return lines_some(reading->lines, HOSTTAB_LINES, read_line, reading);
 }
 
-/* By sorting, since comparing each with each would take minutes for the largest table. */
-static void find_duplicates(const struct reading *reading)
+int hosttab_close(struct hosttab_reading *reading)
 {
     const struct hosttab *table = reading->table;
-    __attribute__((cleanup(free_entries))) struct hosttab_entry **sorted =
-        calloc(table->count + 1, sizeof(*sorted));
-    if (sorted == NULL) {
-        complain(reading->complaints, reading->path, 0, "out of memory");
-        return;
-    }
-    for (size_t i = 0; i < table->count; i++)
-        sorted[i] = &table->entries[i];
-    qsort(sorted, table->count, sizeof(*sorted), by_id_then_line);
-
-    const struct hosttab_entry *first = NULL;
-    for (size_t i = 0; i < table->count; i++) {
-        if (first == NULL || strcmp(first->id, sorted[i]->id) != 0)
-            first = sorted[i];
-        else
-            complain(reading->complaints, reading->path, sorted[i]->line,
-                     "id: " COMPLAINT_QUOTED ": expected an id of its own, but line %u has it too",
-                     first->id, first->line);
-    }
+    struct complaints *complaints = reading->complaints;
+    unsigned before = reading->complained;
+    lines_close(reading->lines);
+    if (complaints->count == before && table->count == 0)
+        complain(complaints, reading->path, 0, "the table has no hosts");
+    free(reading);
+    return complaints->count == before ? 0 : -1;
 }
 
 int hosttab_load(struct hosttab *table, const char *path, struct complaints *complaints)
 {
-    unsigned before = complaints->count;
-    struct reading reading = {.table = table, .path = path, .complaints = complaints};
-
-    *table = (struct hosttab){0};
-    if (lines_read(path, false, complaints, read_line, &reading) < 0)
+    struct hosttab_reading *reading = hosttab_open(table, path, complaints);
+    if (reading == NULL)
         return -1;
-    find_duplicates(&reading);
-    if (complaints->count == before && table->count == 0)
-        complain(complaints, path, 0, "the table has no hosts");
-    return complaints->count == before ? 0 : -1;
+    while (hosttab_some(reading))
+        continue;
+    return hosttab_close(reading);
 }
 
 void hosttab_free(struct hosttab *table)
 {
-    for (size_t i = 0; i < table->count; i++)
-        clear_entry(&table->entries[i]);
+    struct hosttab_texts *next;
+    for (; table->texts != NULL; table->texts = next) {
+        next = table->texts->next;
+        free(table->texts);
+    }
+    free(table->ids.slots);
+    free(table->names.slots);
     free(table->entries);
     *table = (struct hosttab){0};
 }

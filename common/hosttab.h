@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/complaint.h"
 
@@ -33,9 +34,17 @@ struct hosttab_entry {
     unsigned line;
 };
 
+/* Where the entries are by one of their texts: a table of slots, more than half of them empty. */
+struct hosttab_index {
+    uint32_t *slots; /* 0: empty; else 1 + the entry's place */
+    size_t size;     /* a power of two; 0 before the first entry */
+};
+
 struct hosttab {
     struct hosttab_entry *entries; /* in the order of the file */
     size_t count;
+    struct hosttab_index ids, names; /* of several entries of one name, the first */
+    struct hosttab_texts *texts;     /* what the entries point to */
 };
 
 /*
@@ -47,5 +56,19 @@ struct hosttab {
  */
 int hosttab_load(struct hosttab *table, const char *path, struct complaints *complaints);
 void hosttab_free(struct hosttab *table);
+
+/*
+ * The same by and by, for who may not be held up: hosttab_some, which looks at some
+ * HOSTTAB_LINES lines, until it says that there are no more; then hosttab_close, whose result is
+ * that of hosttab_load. hosttab_open returns NULL after a complaint; `path` must stay.
+ */
+#define HOSTTAB_LINES 500 /* some 200 us of work */
+struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
+                                     struct complaints *complaints);
+bool hosttab_some(struct hosttab_reading *reading);
+int hosttab_close(struct hosttab_reading *reading);
+
+/* The first entry with this DNS name, whose case does not matter; or NULL. */
+const struct hosttab_entry *hosttab_find_name(const struct hosttab *table, const char *name);
 
 #endif

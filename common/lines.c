@@ -6,7 +6,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +17,7 @@
 
 #define BLANKS " \t\r\v\f"
 
-struct reader {
+struct lines {
     const char *path;
     struct complaints *complaints;
     FILE *file;
@@ -25,12 +27,6 @@ struct reader {
     bool holds_nul;
     char text[LINES_MAX_LENGTH + 1];
 };
-
-static void close_file(FILE **file)
-{
-    if (*file != NULL)
-        fclose(*file);
-}
 
 /* O_NONBLOCK, because opening a FIFO would otherwise wait for a writer. */
 static FILE *open_file(const char *path, bool optional, struct complaints *complaints)
@@ -54,7 +50,7 @@ static FILE *open_file(const char *path, bool optional, struct complaints *compl
 }
 
 /* False at the end of the file, after an error, and past the bound on the file. */
-static bool next_line(struct reader *reader)
+static bool next_line(struct lines *reader)
 {
     reader->number++;
     reader->length = 0;
@@ -77,7 +73,7 @@ static bool next_line(struct reader *reader)
     return byte == '\n' || reader->length > 0;
 }
 
-static bool line_is_sound(const struct reader *reader)
+static bool line_is_sound(const struct lines *reader)
 {
     if (reader->length > LINES_MAX_LENGTH)
         complain(reader->complaints, reader->path, reader->number,
@@ -89,7 +85,7 @@ static bool line_is_sound(const struct reader *reader)
     return false;
 }
 
-static int check_end(const struct reader *reader)
+static int check_end(const struct lines *reader)
 {
     if (ferror(reader->file))
         complain(reader->complaints, reader->path, 0, "cannot be read: %s", strerror(errno));
@@ -101,23 +97,57 @@ static int check_end(const struct reader *reader)
     return -1;
 }
 
+struct lines *lines_open(const char *path, bool optional, struct complaints *complaints)
+{
+    struct lines *reader = NULL;
+    FILE *file = open_file(path, optional, complaints);
+    if (file != NULL && (reader = malloc(sizeof(*reader))) == NULL) {
+        complain(complaints, path, 0, "out of memory");
+        fclose(file);
+    }
+    if (reader == NULL)
+        return NULL;
+    /* The text is left as it is: it is written before it is read. */
+    reader->path = path;
+    reader->complaints = complaints;
+    reader->file = file;
+    reader->total = 0;
+    reader->number = 0;
+    return reader;
+}
+
+bool lines_some(struct lines *reader, unsigned most,
+                void (*each)(void *argument, unsigned number, char *text), void *argument)
+{
+    bool more = true;
+    for (unsigned n = 0; n < most && (more = next_line(reader)); n++) {
+        if (!line_is_sound(reader))
+            continue;
+        char *text = lines_strip(reader->text);
+        if (*text != '\0')
+            each(argument, reader->number, text);
+    }
+    return more;
+}
+
+int lines_close(struct lines *reader)
+{
+    int r = check_end(reader);
+    fclose(reader->file);
+    free(reader);
+    return r;
+}
+
 int lines_read(const char *path, bool optional, struct complaints *complaints,
                void (*each)(void *argument, unsigned number, char *text), void *argument)
 {
     unsigned before = complaints->count;
-    __attribute__((cleanup(close_file))) FILE *file = open_file(path, optional, complaints);
-    if (file == NULL)
+    struct lines *reader = lines_open(path, optional, complaints);
+    if (reader == NULL)
         return complaints->count == before ? 0 : -1;
-
-    struct reader reader = {.path = path, .complaints = complaints, .file = file};
-    while (next_line(&reader)) {
-        if (!line_is_sound(&reader))
-            continue;
-        char *text = lines_strip(reader.text);
-        if (*text != '\0')
-            each(argument, reader.number, text);
-    }
-    return check_end(&reader);
+    while (lines_some(reader, UINT_MAX, each, argument))
+        continue;
+    return lines_close(reader);
 }
 
 char *lines_strip(char *text)

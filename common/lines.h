@@ -29,6 +29,17 @@
 int lines_read(const char *path, bool optional, struct complaints *complaints,
                void (*each)(void *argument, unsigned number, char *text), void *argument);
 
+/*
+ * The same by and by, for who may not be held up. NULL: the file does not exist and is `optional`,
+ * or there was a complaint; `path` must stay. Then lines_some, which reads at most `most` lines,
+ * until it says that there are no more, and lines_close, whose result is that of lines_read; it may
+ * be called at any time.
+ */
+struct lines *lines_open(const char *path, bool optional, struct complaints *complaints);
+bool lines_some(struct lines *reader, unsigned most,
+                void (*each)(void *argument, unsigned number, char *text), void *argument);
+int lines_close(struct lines *reader);
+
 /* Cuts the blanks (CR included) off both ends, in place. Returns the new start. */
 char *lines_strip(char *text);
 

@@ -734,6 +734,7 @@ struct host *host_new(struct service *service, const char *id)
     if (host == NULL)
         return NULL;
     host->id = strdup(id);
+    host->name = "";
     host->service = service;
     host->naming.told = on_name_told;
     host->queue_limit.name = "requests queued for one host";
@@ -755,7 +756,6 @@ void host_free(struct host *host)
     sd_event_source_disable_unref(host->alarm);
     resolver_use(host->service->resolver, &host->naming, NULL);
     free(host->id);
-    free(host->name);
     free(host->detail);
     free(host->latency);
     free(host);
@@ -783,33 +783,24 @@ static bool is_here(const struct host *host)
     return service->credentials->local && strcmp(host->id, service->config->loncapa.host_id) == 0;
 }
 
-/* Whether its addresses are asked of DNS, and not read in the table. */
-static bool is_resolved(const struct host *host, const struct hosttab_entry *entry)
+bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)
 {
-    if (is_here(host))
-        return false;
-    return !entry->has_address ||
-           (host->service->settings.resolve == RESOLVE_DNS && !entry->name_is_address);
+    return !entry->has_address || (resolve == RESOLVE_DNS && !entry->name_is_address);
 }
 
 /* Takes over name and address. False without memory, with nothing changed; else *changed says. */
 static bool configure_address(struct host *host, const struct hosttab_entry *entry, bool *changed)
 {
-    bool resolved = is_resolved(host, entry);
+    bool resolved = !is_here(host) && host_may_resolve(entry, host->service->settings.resolve);
     struct in_addr listed =
         is_here(host) ? (struct in_addr){htonl(INADDR_LOOPBACK)} : entry->address;
     union address address = resolved ? (union address){0} : address_ipv4(listed);
     const struct name *before = host->naming.name;
-    char *name = strdup(entry->name);
-    if (name == NULL ||
-        !resolver_use(host->service->resolver, &host->naming, resolved ? name : NULL)) {
-        free(name);
+    if (!resolver_use(host->service->resolver, &host->naming, resolved ? entry->name : NULL))
         return false;
-    }
     *changed =
         host->naming.name != before || (!resolved && !address_equal(&host->address, &address));
-    free(host->name);
-    host->name = name;
+    host->name = entry->name;
     host->address = address;
     return true;
 }
@@ -845,8 +836,9 @@ void host_retire(struct host *host)
     host->listed = false;
     recycle(host);
     resolver_use(host->service->resolver, &host->naming, NULL);
-    host->identity.own_id = host->identity.lonc_version =
-        NULL; /* the configuration's, which goes */
+    /* They are the configuration's, which goes. */
+    host->identity.own_id = host->identity.lonc_version = host->identity.remote_name = NULL;
+    host->name = "";
     host_fail_queue(host, REASON_REMOVED);
 }
 

@@ -38,12 +38,12 @@ enum pool_list {
 };
 
 struct host {
-    RB_ENTRY(host) by_id, by_name;
-    char *id;       /* lonHostID */
-    char *name;     /* DNS name */
-    bool listed;    /* in the table; else it is freed when nobody holds it any more */
-    bool kept;      /* by the reload that is going on */
-    unsigned users; /* that hold it, see hosts_release */
+    RB_ENTRY(host) by_id;
+    char *id;         /* lonHostID */
+    const char *name; /* DNS name, in the configuration's table; empty when it is not listed */
+    bool listed;      /* in the table; else it is freed when nobody holds it any more */
+    unsigned table;   /* the number of the last that it was in, see hosts.h */
+    unsigned users;   /* that hold it, see hosts_release */
     struct service *service;
 
     struct name_user naming; /* of its DNS name; of none where `address` is known */
@@ -88,12 +88,15 @@ struct host *host_new(struct service *service, const char *id);
 void host_free(struct host *host);
 
 /*
- * Takes over what the table and loncapa.conf, the service's configuration, say of it. Where that
- * changes whom connections would speak to, or as whom, they are recycled: idle ones now, those
- * in flight after their reply. Connections and queue stay else. False without memory for a new
- * name, with nothing changed.
+ * Takes over what the table and loncapa.conf, the service's configuration, say of it; the entry is
+ * pointed to until the next one. Where that changes whom connections would speak to, or as whom,
+ * they are recycled: idle ones now, those in flight after their reply. Connections and queue stay
+ * else. False without memory for a new name (see resolver_expect), with nothing changed.
  */
 bool host_configure(struct host *host, const struct hosttab_entry *entry);
+
+/* Whether addresses are asked of DNS, and not read in the table; `resolve` is the setting. */
+bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve);
 
 /* It has left the table: what is queued is answered con_lost, what is in flight finishes. */
 void host_retire(struct host *host);

@@ -3,9 +3,11 @@
  * The table of hosts. What a host does is host.c's.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/log.h"
 #include "keeper/hosts.h"
 
 static int compare_ids(struct host *one, struct host *other)
@@ -13,21 +15,22 @@ static int compare_ids(struct host *one, struct host *other)
     return strcmp(one->id, other->id);
 }
 
-/* DNS does not tell upper from lower case. */
-static int compare_names(struct host *one, struct host *other)
-{
-    return strcasecmp(one->name, other->name);
-}
-
 RB_GENERATE(hosts_by_id, host, by_id, compare_ids)
-RB_GENERATE(hosts_by_name, host, by_name, compare_names)
+
+/*
+ * Hosts looked at in one turn of the loop. Finding one is a microsecond; one that is put into force
+ * may have a connection to start, which takes twenty and more.
+ */
+#define PREPARED_PER_TURN 512
+#define APPLIED_PER_TURN  64
+#define SWEPT_PER_TURN    1024
 
 void hosts_setup(struct hosts *hosts, struct service *service)
 {
     RB_INIT(&hosts->by_id);
-    RB_INIT(&hosts->by_name);
     hosts->service = service;
     hosts->count = 0;
+    hosts->table = 0;
 }
 
 static struct host *find_id(struct hosts *hosts, const char *id)
@@ -36,10 +39,12 @@ static struct host *find_id(struct hosts *hosts, const char *id)
     return RB_FIND(hosts_by_id, &hosts->by_id, &key);
 }
 
+/* While a table is being put into force, its new hosts are not listed yet. */
 static struct host *find_name(struct hosts *hosts, const char *name)
 {
-    struct host key = {.name = (char *)(uintptr_t)name};
-    return RB_FIND(hosts_by_name, &hosts->by_name, &key);
+    const struct hosttab_entry *entry = hosttab_find_name(&hosts->service->config->table, name);
+    struct host *host = entry != NULL ? find_id(hosts, entry->id) : NULL;
+    return host != NULL && host->listed ? host : NULL;
 }
 
 struct host *hosts_hold(struct hosts *hosts, const char *name)
@@ -55,8 +60,7 @@ struct host *hosts_hold(struct hosts *hosts, const char *name)
 struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, const char *id)
 {
     struct host *alias = find_id(hosts, id);
-    if (alias == NULL || !alias->listed ||
-        compare_names(alias, (struct host *)(uintptr_t)host) != 0)
+    if (alias == NULL || !alias->listed || strcasecmp(alias->name, host->name) != 0)
         return NULL;
     alias->users++;
     return alias;
@@ -90,54 +94,97 @@ void hosts_release(struct host *host)
     remove_if_unused(host->service->hosts, host);
 }
 
-/* Names are found anew after each reload, since the first of its name may have gone. */
-static void clear_names(struct hosts *hosts)
+/* --- A new table ------------------------------------------------------------------------------ */
+
+/* Makes it where there is none, unlisted and held. */
+static struct host *need_host(struct hosts *hosts, const char *id)
 {
-    struct host *host, *next;
-    RB_FOREACH_SAFE (host, hosts_by_name, &hosts->by_name, next)
-        RB_REMOVE(hosts_by_name, &hosts->by_name, host);
+    struct host *host = find_id(hosts, id);
+    if (host == NULL && (host = host_new(hosts->service, id)) != NULL)
+        RB_INSERT(hosts_by_id, &hosts->by_id, host);
+    if (host != NULL)
+        host->users++;
+    return host;
 }
 
-static int apply_entry(struct hosts *hosts, const struct hosttab_entry *entry)
+static bool prepare(struct hosts_change *change, size_t i, uint64_t resolve)
 {
-    struct host *host = find_id(hosts, entry->id);
-    if (host == NULL) {
-        host = host_new(hosts->service, entry->id);
-        if (host == NULL)
-            return -ENOMEM;
-        RB_INSERT(hosts_by_id, &hosts->by_id, host);
-    }
-    host->kept = true;
-    if (!host_configure(host, entry))
+    const struct hosttab_entry *entry = &change->table->entries[i];
+    change->held[i] = need_host(change->hosts, entry->id);
+    if (change->held[i] == NULL)
+        return false;
+    return !host_may_resolve(entry, resolve) ||
+           resolver_expect(change->hosts->service->resolver, entry->name);
+}
+
+int hosts_prepare(struct hosts_change *change, uint64_t resolve)
+{
+    size_t count = change->table->count;
+    if (change->held == NULL && (change->held = calloc(count + 1, sizeof(*change->held))) == NULL)
         return -ENOMEM;
-    RB_INSERT(hosts_by_name, &hosts->by_name, host); /* nothing happens where one has the name */
+    for (int n = 0; n < PREPARED_PER_TURN && change->done < count; n++)
+        if (!prepare(change, change->done++, resolve))
+            return -ENOMEM;
+    if (change->done < count)
+        return 1;
+    change->done = 0;
     return 0;
 }
 
-int hosts_apply(struct hosts *hosts)
+static void apply(struct hosts_change *change, size_t i)
 {
-    const struct hosttab *table = &hosts->service->config->table;
-    struct host *host, *next;
-    int result = 0;
-    clear_names(hosts);
-    RB_FOREACH (host, hosts_by_id, &hosts->by_id)
-        host->kept = false;
-    for (size_t i = 0; i < table->count; i++) {
-        int r = apply_entry(hosts, &table->entries[i]);
-        if (r < 0)
-            result = r;
-    }
-    RB_FOREACH_SAFE (host, hosts_by_id, &hosts->by_id, next) {
-        if (host->kept)
-            continue;
-        host->users++; /* its last client may leave while it is told */
-        if (host->listed)
-            host_retire(host);
-        hosts_release(host);
-    }
-    hosts->count = table->count;
-    return result;
+    struct host *host = change->held[i];
+    change->held[i] = NULL;
+    host->table = change->hosts->table;
+    if (!host_configure(host, &change->table->entries[i]))
+        log_write(LOG_CRIT, &(struct log_about){.host = host->id}, "no memory for its name");
+    host_forgive(host);
+    hosts_release(host);
 }
+
+/* A step of the walk over all hosts; its last client may leave while one is told. */
+static void retire_if_gone(struct hosts_change *change)
+{
+    struct host *host = change->cursor;
+    change->cursor = hosts_next(host);
+    if (change->cursor != NULL)
+        change->cursor->users++;
+    if (host->listed && host->table != change->hosts->table)
+        host_retire(host);
+    hosts_release(host);
+}
+
+bool hosts_apply(struct hosts_change *change)
+{
+    struct hosts *hosts = change->hosts;
+    if (change->done == 0)
+        hosts->table++;
+    for (int n = 0; n < APPLIED_PER_TURN && change->done < change->table->count; n++)
+        apply(change, change->done++);
+    if (change->done < change->table->count)
+        return true;
+    if (change->cursor == NULL && (change->cursor = RB_MIN(hosts_by_id, &hosts->by_id)) != NULL)
+        change->cursor->users++;
+    for (int n = 0; n < SWEPT_PER_TURN && change->cursor != NULL; n++)
+        retire_if_gone(change);
+    if (change->cursor != NULL)
+        return true;
+    hosts->count = change->table->count;
+    return false;
+}
+
+void hosts_change_end(struct hosts_change *change)
+{
+    for (size_t i = 0; change->held != NULL && i < change->table->count; i++)
+        if (change->held[i] != NULL)
+            hosts_release(change->held[i]);
+    free(change->held);
+    if (change->cursor != NULL)
+        hosts_release(change->cursor);
+    *change = (struct hosts_change){.hosts = change->hosts};
+}
+
+/* --- All hosts -------------------------------------------------------------------------------- */
 
 void hosts_forgive(struct hosts *hosts)
 {

@@ -8,16 +8,26 @@
 #include "keeper/host.h"
 
 RB_HEAD(hosts_by_id, host);
-RB_HEAD(hosts_by_name, host);
 
 RB_PROTOTYPE(hosts_by_id, host, by_id, )
-RB_PROTOTYPE(hosts_by_name, host, by_name, )
 
 struct hosts {
     struct hosts_by_id by_id;
-    struct hosts_by_name by_name;
     struct service *service;
-    size_t count; /* listed */
+    size_t count;   /* listed */
+    unsigned table; /* the number of the table in force */
+};
+
+/*
+ * A table that is being put into force, a slice at a time, since the loop must not stand still for
+ * ten thousand hosts. What can fail is done first and can be undone; then nothing fails any more.
+ */
+struct hosts_change {
+    struct hosts *hosts;
+    const struct hosttab *table;
+    struct host **held;  /* of each entry */
+    size_t done;         /* entries */
+    struct host *cursor; /* held: the next one to look at for whether it has left the table */
 };
 
 void hosts_setup(struct hosts *hosts, struct service *service);
@@ -26,11 +36,21 @@ void hosts_setup(struct hosts *hosts, struct service *service);
 void hosts_free(struct hosts *hosts);
 
 /*
- * Puts the table of service->config, which is valid, into force: new hosts are added, removed ones
- * retired, the others configured anew (host_configure). Returns 0, or -ENOMEM: then hosts may be
- * missing, and none is wrong.
+ * Finds or makes the hosts of a table and whatever else they will need; nobody sees the new ones
+ * yet. To be called until it returns 0: 1 when there is more to do, or -ENOMEM. `resolve`: the
+ * setting that will be in force.
  */
-int hosts_apply(struct hosts *hosts);
+int hosts_prepare(struct hosts_change *change, uint64_t resolve);
+
+/*
+ * Puts the table, by now that of service->config, into force: new hosts are added, removed ones
+ * retired, the others configured anew (host_configure) and forgiven. To be called until it returns
+ * false.
+ */
+bool hosts_apply(struct hosts_change *change);
+
+/* Lets go of what hosts_prepare has made and hosts_apply has not used. */
+void hosts_change_end(struct hosts_change *change);
 
 /*
  * Finds and holds the host of a lonHostID, or else the first in the table with that DNS name

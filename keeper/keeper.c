@@ -26,6 +26,7 @@
 #include "keeper/keeper.h"
 #include "keeper/lonclog.h"
 #include "keeper/presence.h"
+#include "keeper/reload.h"
 #include "keeper/resolver.h"
 #include "keeper/status.h"
 #include "keeper/tlswork.h"
@@ -38,92 +39,17 @@ struct keeper {
     struct intake *intake;
     struct control *control;
     struct presence *presence;
+    struct reload *reload;
     struct status status;
     sd_event_source *drain_end;
     const char *config_path;
     char *bound[2]; /* paths of sockets that were bound here, and not by systemd */
 };
 
-/* A complaint goes to the log, */
 void keeper_say_in_log(void *argument, const char *text)
 {
     (void)argument;
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
-}
-
-/* and to whoever asked for the reload. */
-static void say(void *argument, const char *text)
-{
-    json_array_append_new(argument, json_string(text));
-    keeper_say_in_log(NULL, text);
-}
-
-/* --- Configuration ---------------------------------------------------------------------------- */
-
-/* Both become the keeper's; credentials belong to a valid configuration. */
-static void put_into_force(struct keeper *keeper, struct config *config,
-                           struct credentials *credentials)
-{
-    struct service *service = &keeper->service;
-    struct config *old = service->config;
-    service->config = config;
-    service->settings = config->settings;
-    loop_spans_changed(&service->loop);
-    buffers_set_limit(config->settings.buffers_limit);
-    log_open("lonc-keeper", (enum log_target)config->settings.log_target,
-             (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
-    lonclog_open(config->settings.log_file);
-    resolver_reload(service->resolver);
-    if (config->valid)
-        credentials_apply(credentials, service);
-    if (config->valid && hosts_apply(&keeper->hosts) < 0)
-        log_write(LOG_CRIT, NULL, "no memory for all hosts of the table");
-    if (config->valid) {
-        deferred_reload(keeper->deferred);
-        presence_configured(keeper->presence);
-    }
-    config_free(old); /* hosts no longer point into it */
-    if (config->valid)
-        log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
-                  "%zu hosts in force, as %s", keeper->hosts.count, config->loncapa.host_id);
-    else
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "no valid configuration: every request is answered con_lost until a reload");
-}
-
-/*
- * All or nothing: what is wrong leaves the old configuration in force (DESIGN.md rule 9). Returns
- * the complaints; the caller owns the array, which is NULL without memory.
- */
-static json_t *reload(void *argument)
-{
-    struct keeper *keeper = argument;
-    json_t *said = json_array();
-    struct complaints complaints = {.say = say, .argument = said};
-    presence_reloading(keeper->presence);
-    struct config *config = config_load(keeper->config_path, &complaints);
-    struct credentials *credentials = NULL;
-    if (config != NULL && config->valid)
-        credentials = credentials_load(config, &complaints);
-    if (credentials != NULL && complaints.count == 0) {
-        put_into_force(keeper, config, credentials);
-        hosts_forgive(&keeper->hosts);
-    } else {
-        credentials_free(credentials);
-        config_free(config);
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "reload failed, complaints: %u; the old configuration stays in force",
-                  complaints.count);
-    }
-    presence_ready(keeper->presence);
-    return said;
-}
-
-/* A reload that nobody waits for: lonc-hosts is told by a file, since no unit runs it. */
-static void reload_on_signal(struct keeper *keeper)
-{
-    json_decref(reload(keeper));
-    presence_touch_reloaded(keeper->presence);
 }
 
 /* --- Leaving ---------------------------------------------------------------------------------- */
@@ -196,7 +122,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     switch ((int)info->ssi_signo) {
     case SIGHUP:
     case SIGUSR2: /* lonManage and others send it (PROTOCOL.md section 6) */
-        reload_on_signal(keeper);
+        reload_ask(keeper->reload, NULL);
         break;
     case SIGUSR1:
         hosts_forgive(&keeper->hosts);
@@ -286,7 +212,7 @@ static int open_sockets(struct keeper *keeper)
         .status = &keeper->status,
         .deferred = keeper->deferred,
         .clients = keeper->clients,
-        .actions = {.reload = reload, .argument = keeper},
+        .reload = keeper->reload,
     };
     int channel =
         open_listener(keeper, "channel", "keeper.sock", SOCK_SEQPACKET, &keeper->bound[0]);
@@ -364,6 +290,9 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->presence = presence_new(service, &keeper->status);
     if (keeper->presence == NULL)
         return -ENOMEM;
+    keeper->reload = reload_new(service, keeper->deferred, keeper->presence, keeper->config_path);
+    if (keeper->reload == NULL)
+        return -ENOMEM;
     service->tls_works = tls_works_new(service);
     if (service->tls_works == NULL)
         return -ENOMEM;
@@ -388,6 +317,7 @@ static void finish(struct keeper *keeper)
     clients_free(keeper->clients);
     control_free(keeper->control);
     presence_free(keeper->presence);
+    reload_free(keeper->reload);
     hosts_free(&keeper->hosts);
     tls_works_free(keeper->service.tls_works);
     credentials_free(keeper->service.credentials);
@@ -397,26 +327,6 @@ static void finish(struct keeper *keeper)
     config_free(keeper->service.config);
 }
 
-/*
- * What is wrong with a certificate does not keep a keeper that starts from serving those who need
- * none; the rest are told apart as `authentication`, and the log says why.
- */
-static int put_first_into_force(struct keeper *keeper, struct config *config)
-{
-    struct complaints complaints = {.say = keeper_say_in_log};
-    struct credentials *credentials = NULL;
-    if (config->valid)
-        credentials = credentials_load(config, &complaints);
-    if (config->valid && credentials == NULL)
-        return -ENOMEM;
-    keeper->service.config = NULL; /* put_into_force frees the one before */
-    put_into_force(keeper, config, credentials);
-    if (complaints.count > 0)
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "ssl is off until a reload");
-    return 0;
-}
-
 int keeper_run(struct config *config, const char *config_path)
 {
     static struct keeper keeper;
@@ -424,7 +334,7 @@ int keeper_run(struct config *config, const char *config_path)
     signal(SIGPIPE, SIG_IGN);
     int r = start(&keeper, config);
     if (r >= 0)
-        r = put_first_into_force(&keeper, config);
+        r = reload_first(keeper.reload, config);
     if (r >= 0) {
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STARTED},
                   "lonc-keeper " LONC_VERSION " is ready");

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,11 @@ struct presence {
     struct service *service;
     const struct status *status;
     char *pid_path; /* NULL: none is written */
+    DIR *sweeping;  /* lonSockDir, while locks are looked for */
 };
+
+/* Files of lonSockDir looked at in one turn of the loop: there are two for each host. */
+#define SWEPT_PER_TURN 512
 
 static const uint64_t interval = PRESENCE_INTERVAL;
 
@@ -79,32 +84,39 @@ static void remove_pid(struct presence *presence)
  * `<socket>.lock` of an old daemon makes lonnet wait without bound (PROTOCOL.md section 1). Only
  * for sockets of the table's hosts: other files are somebody else's.
  */
-static void sweep_locks(const struct presence *presence)
+static void sweep_lock(const struct presence *presence, const char *file)
 {
     static const char suffix[] = ".lock";
-    const char *path = presence->service->config->loncapa.sock_dir;
-    DIR *directory = opendir(path);
-    if (directory == NULL) {
-        say_failed("read", path, errno);
+    size_t length = strlen(file);
+    char name[NAME_MAX + 1];
+    if (length < sizeof(suffix) || strcmp(file + length - sizeof(suffix) + 1, suffix) != 0)
         return;
+    memcpy(name, file, length - sizeof(suffix) + 1);
+    name[length - sizeof(suffix) + 1] = '\0';
+    struct host *host = hosts_hold(presence->service->hosts, name);
+    if (host == NULL)
+        return;
+    hosts_release(host);
+    if (unlinkat(dirfd(presence->sweeping), file, 0) == 0)
+        log_write(LOG_NOTICE, NULL, "removed %s/%s, the lock of an old daemon",
+                  presence->service->config->loncapa.sock_dir, file);
+}
+
+bool presence_sweep_locks(struct presence *presence)
+{
+    const char *path = presence->service->config->loncapa.sock_dir;
+    struct dirent *entry = NULL;
+    if (presence->sweeping == NULL && (presence->sweeping = opendir(path)) == NULL) {
+        say_failed("read", path, errno);
+        return false;
     }
-    struct dirent *entry;
-    while ((entry = readdir(directory)) != NULL) {
-        size_t length = strlen(entry->d_name);
-        char name[sizeof(entry->d_name)];
-        if (length < sizeof(suffix) || strcmp(entry->d_name + length - sizeof(suffix) + 1, suffix))
-            continue;
-        memcpy(name, entry->d_name, length - sizeof(suffix) + 1);
-        name[length - sizeof(suffix) + 1] = '\0';
-        struct host *host = hosts_hold(presence->service->hosts, name);
-        if (host == NULL)
-            continue;
-        hosts_release(host);
-        if (unlinkat(dirfd(directory), entry->d_name, 0) == 0)
-            log_write(LOG_NOTICE, NULL, "removed %s/%s, the lock of an old daemon", path,
-                      entry->d_name);
-    }
-    closedir(directory);
+    for (int n = 0; n < SWEPT_PER_TURN && (entry = readdir(presence->sweeping)) != NULL; n++)
+        sweep_lock(presence, entry->d_name);
+    if (entry != NULL)
+        return true;
+    closedir(presence->sweeping);
+    presence->sweeping = NULL;
+    return false;
 }
 
 /* --- The rest --------------------------------------------------------------------------------- */
@@ -119,7 +131,6 @@ void presence_configured(struct presence *presence)
     free(presence->pid_path);
     presence->pid_path = path;
     write_pid(presence);
-    sweep_locks(presence);
 }
 
 void presence_ready(struct presence *presence)
@@ -169,6 +180,8 @@ void presence_free(struct presence *presence)
     if (presence == NULL)
         return;
     remove_pid(presence);
+    if (presence->sweeping != NULL)
+        closedir(presence->sweeping);
     presence->service->presence = NULL;
     free(presence);
 }

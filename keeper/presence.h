@@ -17,8 +17,12 @@ struct presence *presence_new(struct service *service, const struct status *stat
 /* Removes lonc.pid if it is ours; NULL is allowed. */
 void presence_free(struct presence *presence);
 
-/* A configuration is in force: lonc.pid is where it says, and old locks beside its sockets go. */
+/* A configuration is in force: lonc.pid is where it says. */
 void presence_configured(struct presence *presence);
+
+/* And then: old locks beside its sockets go, some in each call, as long as it says that there may
+ * be more. */
+bool presence_sweep_locks(struct presence *presence);
 
 /* The keeper serves; it reloads (and serves again); it is leaving. */
 void presence_ready(struct presence *presence);

@@ -44,6 +44,7 @@ struct name {
     struct deadline deadline;                 /* of all questions, and of waiting in line */
     TAILQ_ENTRY(name) in_line, answered;
     bool is_in_line, is_answered;
+    bool expected;     /* stays without users until resolver_settle */
     bool said_failing; /* the log has it */
     int error;         /* of c-ares: the last one */
 };
@@ -519,8 +520,29 @@ static void leave_name(struct name_user *user)
     LIST_REMOVE(user, link);
     user->name = NULL;
     user->waiting = false;
-    if (LIST_EMPTY(&name->users))
+    if (LIST_EMPTY(&name->users) && !name->expected)
         remove_name(name);
+}
+
+bool resolver_expect(struct resolver *resolver, const char *text)
+{
+    struct name *name = find_name(resolver, text);
+    if (name == NULL)
+        name = add_name(resolver, text);
+    if (name == NULL)
+        return false;
+    name->expected = true;
+    return true;
+}
+
+void resolver_settle(struct resolver *resolver)
+{
+    struct name *name, *next;
+    RB_FOREACH_SAFE (name, names, &resolver->names, next) {
+        name->expected = false;
+        if (LIST_EMPTY(&name->users))
+            remove_name(name);
+    }
 }
 
 bool resolver_use(struct resolver *resolver, struct name_user *user, const char *text)

@@ -48,6 +48,13 @@ void resolver_reload(struct resolver *resolver);
 bool resolver_use(struct resolver *resolver, struct name_user *user, const char *name);
 
 /*
+ * Makes room for this name: resolver_use does not fail for it until resolver_settle, which forgets
+ * those that have got no user. False without memory.
+ */
+bool resolver_expect(struct resolver *resolver, const char *name);
+void resolver_settle(struct resolver *resolver);
+
+/*
  * The addresses to connect to: what is known, if it is fresh, or the last good ones after a failure
  * that is fresh. Empty: the name cannot be resolved. NULL: it is being asked, and `told` will be
  * called, within resolve_timeout.

@@ -139,12 +139,20 @@ static json_t *verb_connections(struct question *question)
 
 /* --- Changing --------------------------------------------------------------------------------- */
 
+static void on_reloaded(struct reload_waiter *waiter, json_t *errors)
+{
+    struct question *question = CONTAINER_OF(waiter, struct question, reloading);
+    question->answer(
+        question, json_pack("{s:b, s:I, s:o}", "ok", json_array_size(errors) == 0, "hosts",
+                            (json_int_t)question->verbs->service->hosts->count, "errors", errors));
+}
+
 static json_t *verb_reload(struct question *question)
 {
-    const struct verbs *verbs = question->verbs;
-    json_t *errors = verbs->actions.reload(verbs->actions.argument);
-    return json_pack("{s:b, s:I, s:o}", "ok", json_array_size(errors) == 0, "hosts",
-                     (json_int_t)verbs->service->hosts->count, "errors", errors);
+    question->later = true;
+    question->reloading.done = on_reloaded;
+    reload_ask(question->verbs->reload, &question->reloading);
+    return NULL;
 }
 
 static json_t *with_host(const struct question *question, void (*act)(struct host *host))
@@ -307,6 +315,7 @@ bool question_withdraw(struct question *question)
         hosts_release(question->host);
         question->host = NULL;
     }
+    reload_withdraw(&question->reloading);
     return true;
 }
 

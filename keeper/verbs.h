@@ -11,18 +11,9 @@
 
 #include "keeper/client.h"
 #include "keeper/deferred.h"
+#include "keeper/reload.h"
 #include "keeper/status.h"
 #include "keeper/transaction.h"
-
-/* What the verbs need that lies above this. */
-struct control_actions {
-    /*
-     * Reads the configuration anew and puts it into force if all of it is right. Returns an array
-     * of complaints, empty when there were none, that the caller owns.
-     */
-    json_t *(*reload)(void *argument);
-    void *argument;
-};
 
 /* What they work on. */
 struct verbs {
@@ -30,7 +21,7 @@ struct verbs {
     const struct status *status;
     struct deferred *deferred;
     const struct clients *clients;
-    struct control_actions actions;
+    struct reload *reload;
 };
 
 /* A request is a verb and at most so many words. */
@@ -62,6 +53,7 @@ struct question {
     struct host *host;
     struct transaction transaction;
     bool storing; /* `defer`: the disk has it */
+    struct reload_waiter reloading;
 };
 
 /*

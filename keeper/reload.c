@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reload, step by step. What a step does is done by those whose files, hosts or queues they are.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "keeper/credentials.h"
+#include "keeper/hosts.h"
+#include "keeper/lonclog.h"
+#include "keeper/reload.h"
+#include "keeper/resolver.h"
+
+TAILQ_HEAD(reload_waiters, reload_waiter);
+
+struct reload {
+    struct service *service;
+    struct deferred *deferred;
+    struct presence *presence;
+    const char *config_path;
+    sd_event_source *turn; /* on while one is under way */
+    unsigned step;         /* enum step */
+
+    struct complaints complaints;
+    json_t *said; /* those complaints; NULL without memory */
+    struct config_loading *loading;
+    struct config *config; /* to be put into force; or the one before, while hosts point to both */
+    struct credentials *credentials;
+    struct hosts_change change;
+
+    struct reload_waiters waiting, next; /* for this one; for the one behind it */
+    bool touch, next_touches;            /* it was asked for by a signal */
+    bool again;                          /* another one is to follow */
+};
+
+/* A complaint goes to the log, and to whoever asked for the reload. */
+static void say(void *argument, const char *text)
+{
+    struct reload *reload = argument;
+    json_array_append_new(reload->said, json_string(text));
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
+}
+
+static void no_memory(struct reload *reload)
+{
+    complain(&reload->complaints, "reload", 0, "out of memory");
+}
+
+/* --- The steps -------------------------------------------------------------------------------- */
+
+/* What a step comes to. One that complains is the last. */
+enum progress { GOES_ON, IS_DONE };
+
+static enum progress read_settings(struct reload *reload)
+{
+    presence_reloading(reload->presence);
+    reload->loading = config_begin(reload->config_path, &reload->complaints);
+    if (reload->loading == NULL)
+        no_memory(reload);
+    return IS_DONE;
+}
+
+static enum progress read_table(struct reload *reload)
+{
+    if (config_some(reload->loading))
+        return GOES_ON;
+    reload->config = config_end(reload->loading);
+    reload->loading = NULL;
+    return IS_DONE;
+}
+
+static enum progress load_credentials(struct reload *reload)
+{
+    reload->credentials = credentials_load(reload->config, &reload->complaints);
+    if (reload->credentials == NULL)
+        no_memory(reload);
+    return IS_DONE;
+}
+
+static enum progress prepare_hosts(struct reload *reload)
+{
+    reload->change.table = &reload->config->table;
+    int r = hosts_prepare(&reload->change, reload->config->settings.resolve);
+    if (r < 0)
+        no_memory(reload);
+    return r > 0 ? GOES_ON : IS_DONE;
+}
+
+/* From here on nothing fails. The old configuration stays until no host points into it. */
+static enum progress switch_over(struct reload *reload)
+{
+    struct service *service = reload->service;
+    struct config *config = reload->config;
+    reload->config = service->config;
+    service->config = config;
+    service->settings = config->settings;
+    loop_spans_changed(&service->loop);
+    buffers_set_limit(config->settings.buffers_limit);
+    log_open("lonc-keeper", (enum log_target)config->settings.log_target,
+             (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
+    lonclog_open(config->settings.log_file);
+    resolver_reload(service->resolver);
+    if (config->valid)
+        credentials_apply(reload->credentials, service);
+    reload->credentials = NULL;
+    return IS_DONE;
+}
+
+static enum progress apply_hosts(struct reload *reload)
+{
+    return hosts_apply(&reload->change) ? GOES_ON : IS_DONE;
+}
+
+static enum progress tell_others(struct reload *reload)
+{
+    hosts_change_end(&reload->change);
+    resolver_settle(reload->service->resolver);
+    deferred_reload(reload->deferred);
+    presence_configured(reload->presence);
+    return IS_DONE;
+}
+
+static enum progress sweep_locks(struct reload *reload)
+{
+    return presence_sweep_locks(reload->presence) ? GOES_ON : IS_DONE;
+}
+
+static enum progress free_old(struct reload *reload)
+{
+    const struct service *service = reload->service;
+    config_free(reload->config);
+    reload->config = NULL;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
+              "%zu hosts in force, as %s", service->hosts->count, service->config->loncapa.host_id);
+    return IS_DONE;
+}
+
+enum step {
+    STEP_SETTINGS,
+    STEP_TABLE,
+    STEP_CREDENTIALS,
+    STEP_PREPARE,
+    STEP_SWITCH,
+    STEP_APPLY,
+    STEP_OTHERS,
+    STEP_LOCKS,
+    STEP_FREE,
+    STEPS
+};
+
+static enum progress (*const steps[STEPS])(struct reload *reload) = {
+    [STEP_SETTINGS] = read_settings,
+    [STEP_TABLE] = read_table,
+    [STEP_CREDENTIALS] = load_credentials,
+    [STEP_PREPARE] = prepare_hosts,
+    [STEP_SWITCH] = switch_over,
+    [STEP_APPLY] = apply_hosts,
+    [STEP_OTHERS] = tell_others,
+    [STEP_LOCKS] = sweep_locks,
+    [STEP_FREE] = free_old,
+};
+
+/* --- One after the other ---------------------------------------------------------------------- */
+
+static void begin(struct reload *reload)
+{
+    reload->step = 0;
+    reload->complaints = (struct complaints){.say = say, .argument = reload};
+    reload->said = json_array();
+    TAILQ_CONCAT(&reload->waiting, &reload->next, link);
+    reload->touch = reload->next_touches;
+    reload->again = reload->next_touches = false;
+    sd_event_source_set_enabled(reload->turn, SD_EVENT_ON);
+}
+
+/* What has been made aside, and is not in force. */
+static void clear(struct reload *reload)
+{
+    hosts_change_end(&reload->change);
+    if (reload->loading != NULL)
+        reload->config = config_end(reload->loading);
+    reload->loading = NULL;
+    credentials_free(reload->credentials);
+    reload->credentials = NULL;
+    config_free(reload->config);
+    reload->config = NULL;
+}
+
+static void end(struct reload *reload)
+{
+    struct reload_waiter *waiter;
+    json_t *said = reload->said;
+    reload->said = NULL;
+    if (reload->complaints.count > 0) {
+        clear(reload);
+        resolver_settle(reload->service->resolver);
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
+                  "reload failed, complaints: %u; the old configuration stays in force",
+                  reload->complaints.count);
+    }
+    presence_ready(reload->presence);
+    if (reload->touch)
+        presence_touch_reloaded(reload->presence);
+    sd_event_source_set_enabled(reload->turn, SD_EVENT_OFF);
+    while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
+        reload_withdraw(waiter);
+        waiter->done(waiter, json_incref(said));
+    }
+    json_decref(said);
+    if (reload->again)
+        begin(reload);
+}
+
+/* True when the reload has come to its end. */
+static bool take_step(struct reload *reload)
+{
+    if (steps[reload->step](reload) == IS_DONE)
+        reload->step++;
+    return reload->step == STEPS || reload->complaints.count > 0;
+}
+
+static int on_turn(sd_event_source *source, void *argument)
+{
+    struct reload *reload = argument;
+    (void)source;
+    reload->service->loop.now = loop_clock();
+    if (take_step(reload))
+        end(reload);
+    return 0;
+}
+
+static bool is_under_way(const struct reload *reload)
+{
+    int enabled = SD_EVENT_OFF;
+    return sd_event_source_get_enabled(reload->turn, &enabled) > 0;
+}
+
+void reload_ask(struct reload *reload, struct reload_waiter *waiter)
+{
+    if (waiter != NULL) {
+        waiter->reload = reload;
+        TAILQ_INSERT_TAIL(&reload->next, waiter, link);
+    }
+    reload->next_touches |= waiter == NULL;
+    reload->again = true;
+    if (!is_under_way(reload))
+        begin(reload);
+}
+
+void reload_withdraw(struct reload_waiter *waiter)
+{
+    struct reload *reload = waiter->reload;
+    struct reload_waiter *other;
+    if (reload == NULL)
+        return;
+    waiter->reload = NULL;
+    TAILQ_FOREACH (other, &reload->waiting, link)
+        if (other == waiter) {
+            TAILQ_REMOVE(&reload->waiting, waiter, link);
+            return;
+        }
+    TAILQ_REMOVE(&reload->next, waiter, link);
+}
+
+/* --- The first -------------------------------------------------------------------------------- */
+
+/*
+ * What is wrong with a certificate does not keep a keeper that starts from serving those who need
+ * none; the rest are told apart as `authentication`, and the log says why.
+ */
+static int prepare_first(struct reload *reload)
+{
+    load_credentials(reload);
+    bool without_ssl = reload->complaints.count > 0;
+    reload->complaints.count = 0;
+    while (reload->credentials != NULL && prepare_hosts(reload) == GOES_ON)
+        continue;
+    if (reload->credentials == NULL || reload->complaints.count > 0)
+        return -ENOMEM;
+    if (without_ssl)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
+                  "ssl is off until a reload");
+    return 0;
+}
+
+int reload_first(struct reload *reload, struct config *config)
+{
+    bool valid = config->valid;
+    reload->complaints = (struct complaints){.say = say, .argument = reload};
+    reload->config = config;
+    reload->service->config = NULL;
+    int r = valid ? prepare_first(reload) : 0;
+    if (r < 0)
+        return r;
+    switch_over(reload);
+    for (reload->step = STEP_APPLY; valid && !take_step(reload);)
+        continue;
+    if (!valid)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
+                  "no valid configuration: every request is answered con_lost until a reload");
+    return 0;
+}
+
+/* --- Coming and going ------------------------------------------------------------------------- */
+
+struct reload *reload_new(struct service *service, struct deferred *deferred,
+                          struct presence *presence, const char *config_path)
+{
+    struct reload *reload = calloc(1, sizeof(*reload));
+    if (reload == NULL)
+        return NULL;
+    *reload = (struct reload){
+        .service = service,
+        .deferred = deferred,
+        .presence = presence,
+        .config_path = config_path,
+        .change = {.hosts = service->hosts},
+    };
+    TAILQ_INIT(&reload->waiting);
+    TAILQ_INIT(&reload->next);
+    if (sd_event_add_defer(service->loop.event, &reload->turn, on_turn, reload) < 0 ||
+        sd_event_source_set_enabled(reload->turn, SD_EVENT_OFF) < 0) {
+        reload_free(reload);
+        return NULL;
+    }
+    return reload;
+}
+
+void reload_free(struct reload *reload)
+{
+    if (reload == NULL)
+        return;
+    clear(reload);
+    json_decref(reload->said);
+    sd_event_source_disable_unref(reload->turn);
+    free(reload);
+}

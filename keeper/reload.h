@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Puts a configuration into force, the first one and those that follow: all or nothing (DESIGN.md
+ * rule 9). A table may have ten thousand hosts, so a reload takes a slice a turn of the loop, and
+ * who is not concerned by it does not notice: first all that can fail, with the old configuration
+ * in force; then what cannot.
+ */
+#ifndef LONC_KEEPER_RELOAD_H
+#define LONC_KEEPER_RELOAD_H
+
+#include <bsd/sys/queue.h>
+#include <jansson.h>
+
+#include "keeper/deferred.h"
+#include "keeper/presence.h"
+
+/* Who waits for the end of a reload; embedded in it. */
+struct reload_waiter {
+    /* The complaints, none when it succeeded: an array, the callee's, and NULL without memory. */
+    void (*done)(struct reload_waiter *waiter, json_t *errors);
+    TAILQ_ENTRY(reload_waiter) link;
+    struct reload *reload; /* NULL: it does not wait */
+};
+
+/* `config_path` is what is read (config_load) and must stay. NULL without memory. */
+struct reload *reload_new(struct service *service, struct deferred *deferred,
+                          struct presence *presence, const char *config_path);
+
+/* Who still waits is not told any more. NULL is allowed. */
+void reload_free(struct reload *reload);
+
+/*
+ * At once and before the loop runs: `config`, which becomes the service's, may be invalid; then all
+ * are answered con_lost until a reload mends it. 0, or -ENOMEM.
+ */
+int reload_first(struct reload *reload, struct config *config);
+
+/*
+ * Begins to read what is on disk now. One that is under way already goes on to its end first, since
+ * what it has read may have changed since. `waiter` may be NULL: then the path unit of lonc-hosts
+ * is told, since it is nobody who would run that next.
+ */
+void reload_ask(struct reload *reload, struct reload_waiter *waiter);
+
+/* It waits no longer; the reload goes on. */
+void reload_withdraw(struct reload_waiter *waiter);
+
+#endif
