@@ -151,9 +151,6 @@ const struct setting settings_table[] = {
     ROW(COUNT, failures_until_dead, "2", 1, 100,
         .meaning = "Failed attempts in a row after which a host is dead: one may be a restart, two "
                    "are not."),
-    ROW(COUNT, deferred_names, "1000", 1, 1000000,
-        .meaning = "How many deferred files of one host are known by name at once; the rest wait "
-                   "on disk, so that a backlog of any size fits into memory."),
     ROW(COUNT, deferred_arrivals, "10000", 1, 1000000,
         .meaning = "How many deferred files may be waiting out deferred_hold at once; past it the "
                    "folder is read again instead, when all of them are old enough."),
@@ -177,6 +174,10 @@ const struct setting settings_table[] = {
     ROW(BYTES, buffers_limit, "256M", MIB, 64 * GIB,
         .meaning = "All buffers together, so that a few large replies cannot take the machine's "
                    "memory."),
+    ROW(BYTES, deferred_memory, "64M", 4 * KIB, 64 * GIB,
+        .meaning = "The names of deferred files, which are kept in memory so that the folder is "
+                   "read once for all of them; enough for a million, and those behind stay on "
+                   "disk until there is room."),
 
     ROW(TIME, connect_timeout, "3s", 10 * MS, 5 * MIN,
         .meaning =

@@ -59,7 +59,6 @@ struct settings {
     uint64_t channel_connections;
     uint64_t descriptor_reserve;
     uint64_t failures_until_dead;
-    uint64_t deferred_names;
     uint64_t deferred_arrivals;
     uint64_t deferred_attempts;
     uint64_t keepalive_count;
@@ -69,6 +68,7 @@ struct settings {
     /* Bytes. */
     uint64_t line_limit;
     uint64_t buffers_limit;
+    uint64_t deferred_memory;
 
     /* Microseconds, on the monotonic clock. */
     uint64_t connect_timeout;

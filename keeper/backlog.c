@@ -18,18 +18,16 @@
 /* Files that turn out to be none are set aside one after another; past this, others get a turn. */
 #define BAD_FILES_PER_TURN 16
 
-static int compare_orders(const struct spool_order *one, const struct spool_order *other)
-{
-    if (one->epoch != other->epoch)
-        return one->epoch < other->epoch ? -1 : 1;
-    if (one->count != other->count)
-        return one->count < other->count ? -1 : 1;
-    return 0;
-}
+/*
+ * Files of a backlog that are next, with all that belongs to a file; the others are names on its
+ * shelf. When there are few of them, half as many come from there.
+ */
+#define NEXT_MOST 64
+#define NEXT_FEW  16
 
 static int compare_files(struct file *one, struct file *other)
 {
-    int order = compare_orders(&one->order, &other->order);
+    int order = spool_compare(&one->order, &other->order);
     return order != 0 ? order : strcmp(one->name, other->name);
 }
 
@@ -59,14 +57,20 @@ RB_GENERATE(files_by_name, file, by_name, compare_names)
 RB_GENERATE(files_by_age, file, by_age, compare_ages)
 RB_GENERATE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
+/* Those of one order have none among them. */
+static bool is_blocked(const struct unknown *unknown, const struct spool_order *order)
+{
+    return unknown->any && spool_compare(order, &unknown->first) > 0;
+}
+
 bool backlog_is_behind(const struct unknown *unknown, const struct spool_order *order)
 {
-    return unknown->any && compare_orders(order, &unknown->first) >= 0;
+    return unknown->any && spool_compare(order, &unknown->first) >= 0;
 }
 
 void backlog_note_unknown(struct unknown *unknown, const struct spool_order *order)
 {
-    if (!unknown->any || compare_orders(order, &unknown->first) < 0)
+    if (!unknown->any || spool_compare(order, &unknown->first) < 0)
         unknown->first = *order;
     unknown->any = true;
 }
@@ -187,6 +191,7 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
         return backlog;
     backlog->host = host;
     backlog->all = all;
+    shelf_init(&backlog->shelf, &all->shelved);
     /* Anything may yet be found, from the first order on. */
     backlog->unknown.any = all->scanning || all->lost_track;
     backlog->background.next = next_transaction;
@@ -196,6 +201,20 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
     RB_INIT(&backlog->aged);
     RB_INSERT(backlogs_by_host, &all->by_host, backlog);
     return backlog;
+}
+
+const char *backlog_host_in(struct backlogs *all, const char *name)
+{
+    struct spool_order order;
+    const char *id = spool_parse_name(name, &order);
+    for (; id != NULL; id = spool_longer_host(name, id)) {
+        struct host *host = hosts_hold(all->service->hosts, id);
+        if (host == NULL)
+            continue;
+        hosts_release(host);
+        return id;
+    }
+    return NULL;
 }
 
 void backlog_count(struct backlog *backlog, size_t count)
@@ -225,6 +244,7 @@ void backlog_free(struct backlog *backlog)
     host_withdraw_offer(backlog->host);
     hosts_release(backlog->host);
     buffer_free(&backlog->content);
+    shelf_clear(&backlog->shelf);
     RB_REMOVE(backlogs_by_host, &backlog->all->by_host, backlog);
     free(backlog);
 }
@@ -232,21 +252,49 @@ void backlog_free(struct backlog *backlog)
 /* Nothing is left, known or unknown. */
 static bool is_over(const struct backlog *backlog)
 {
-    return backlog->known == 0 && !backlog->unknown.any && !backlog->all->scanning;
+    return backlog->known == 0 && backlog->shelf.count == 0 && !backlog->unknown.any &&
+           !backlog->all->scanning;
 }
 
-/* Adds a file that is old enough to its host's backlog, or only counts it where there is no room.
- */
+/* What stays on disk only, as far as the scan under way, or the last one, is concerned. */
+static struct unknown *unknown_of(struct backlog *backlog)
+{
+    return backlog->all->scanning ? &backlog->found : &backlog->unknown;
+}
+
+/* Names take more memory than they may: each backlog lets go of those that are farthest off. */
+static void halve_shelves(struct backlogs *all)
+{
+    struct backlog *backlog;
+    struct spool_order from;
+    RB_FOREACH (backlog, backlogs_by_host, &all->by_host)
+        if (shelf_halve(&backlog->shelf, &from))
+            backlog_note_unknown(unknown_of(backlog), &from);
+}
+
+void backlog_shelve(struct backlog *backlog, const char *name, const struct spool_order *order)
+{
+    struct backlogs *all = backlog->all;
+    if (shelf_put(&backlog->shelf, name) < 0)
+        backlog_note_unknown(unknown_of(backlog), order);
+    if (all->shelved > all->service->settings.deferred_memory)
+        halve_shelves(all);
+}
+
+bool backlog_is_next(const struct backlog *backlog, const struct spool_order *order)
+{
+    const struct file *last;
+    if (backlog->ready_count < NEXT_MOST)
+        return backlog->shelf.count == 0;
+    last = RB_MAX(files_by_order, &((struct backlog *)(uintptr_t)backlog)->ready);
+    return spool_compare(order, &last->order) < 0;
+}
+
 void backlog_admit(struct file *file)
 {
     struct backlogs *all = file->all;
     struct backlog *backlog = backlog_need(all, file->host);
-    if (backlog == NULL) {
-        backlog_forget(file);
-        return;
-    }
-    struct unknown *unknown = all->scanning ? &backlog->found : &backlog->unknown;
-    if (backlog_is_behind(unknown, &file->order)) {
+    if (backlog == NULL || backlog_is_behind(unknown_of(backlog), &file->order)) {
         backlog_forget(file);
         return;
     }
@@ -255,11 +303,48 @@ void backlog_admit(struct file *file)
     RB_INSERT(files_by_age, &backlog->aged, file);
     backlog_make_ready(file);
     all->scan_found = true;
-    if (backlog->ready_count > all->service->settings.deferred_names) {
+    if (backlog->ready_count > NEXT_MOST) {
         struct file *last = RB_MAX(files_by_order, &backlog->ready);
-        backlog_note_unknown(unknown, &last->order);
+        backlog_shelve(backlog, last->name, &last->order);
         backlog_forget(last);
     }
+}
+
+/* The first name of the shelf becomes a file. False without memory. */
+static bool take_from_shelf(struct backlog *backlog)
+{
+    struct backlogs *all = backlog->all;
+    struct spool_order order;
+    const char *name = shelf_first(&backlog->shelf, &order);
+    const char *id = backlog_host_in(all, name);
+    /* It has been written again, or a scan has met it twice. */
+    if (id == NULL || backlog_find_file(all, name) != NULL) {
+        backlog_count(backlog, backlog->count - (backlog->count > 0));
+    } else {
+        struct file *file = backlog_new_file(all, name, id);
+        if (file == NULL)
+            return false;
+        file->scan = all->scan;
+        file->backlog = backlog;
+        backlog->known++;
+        backlog_make_ready(file);
+    }
+    shelf_drop_first(&backlog->shelf);
+    return true;
+}
+
+/* Sees to it that what is ready is what is next. */
+static void refill_from_shelf(struct backlog *backlog)
+{
+    struct spool_order order;
+    const struct file *first = RB_MIN(files_by_order, &backlog->ready);
+    if (shelf_first(&backlog->shelf, &order) == NULL)
+        return;
+    if (backlog->ready_count > NEXT_FEW && spool_compare(&first->order, &order) < 0)
+        return;
+    for (int n = 0; n < NEXT_MOST / 2 && backlog->shelf.count > 0; n++)
+        if (!take_from_shelf(backlog))
+            return;
 }
 
 /* --- After a delivery ------------------------------------------------------------------------- */
@@ -452,10 +537,11 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
 /* The first file that may go now, or NULL. */
 static struct file *first_ready(struct backlog *backlog)
 {
+    refill_from_shelf(backlog);
     struct file *first = RB_MIN(files_by_order, &backlog->ready);
     if (first == NULL || backlog->all->holding || backlog->pause.queue != NULL)
         return NULL;
-    return backlog_is_behind(&backlog->unknown, &first->order) ? NULL : first;
+    return is_blocked(&backlog->unknown, &first->order) ? NULL : first;
 }
 
 /* Reads a file. True when it is ready to be sent; else it has been put where it belongs. */
@@ -493,9 +579,8 @@ static bool load(struct backlog *backlog, struct file *file)
 static bool runs_low(struct backlog *backlog)
 {
     const struct file *first = RB_MIN(files_by_order, &backlog->ready);
-    size_t low = (size_t)backlog->all->service->settings.deferred_names / 4;
-    return backlog->unknown.any &&
-           (backlog->ready_count <= low || backlog_is_behind(&backlog->unknown, &first->order));
+    return backlog->unknown.any && backlog->shelf.count == 0 &&
+           (first == NULL || is_blocked(&backlog->unknown, &first->order));
 }
 
 static struct transaction *next_transaction(struct background *background)

@@ -12,6 +12,7 @@
 
 #include "keeper/host.h"
 #include "keeper/service.h"
+#include "keeper/shelf.h"
 #include "keeper/spool.h"
 #include "keeper/sync.h"
 
@@ -68,6 +69,7 @@ struct backlog {
     struct files_by_order ready;
     struct files_by_age aged; /* all that point here, in whatever state */
     size_t ready_count;
+    struct shelf shelf;     /* names whose turn is later */
     size_t known;           /* files that point here, in whatever state */
     size_t count;           /* on disk, as far as is known */
     size_t counted;         /* by the scan that goes on */
@@ -92,6 +94,7 @@ struct backlogs {
     struct backlogs_by_host by_host;
     size_t arrived, sending;   /* files in these states */
     size_t waiting;            /* files of all backlogs, as far as is known */
+    size_t shelved;            /* bytes of all shelves */
     bool holding;              /* after a start all files are new: none goes before this ends */
     bool scanning;             /* the folder is being read: what has been found is not all */
     bool lost_track;           /* files have arrived of which nothing is known: a scan will tell */
@@ -162,9 +165,21 @@ void backlog_count(struct backlog *backlog, size_t count);
 /* Frees a backlog whose files have been forgotten. */
 void backlog_free(struct backlog *backlog);
 
+/* The lonHostID in a name: the shortest end of it that is a known host. NULL for none. */
+const char *backlog_host_in(struct backlogs *all, const char *name);
+
+/* Whether a file of this order is among those that are next; else its name is enough for now. */
+bool backlog_is_next(const struct backlog *backlog, const struct spool_order *order);
+
 /*
- * Adds a loose file that is old enough to its host's backlog; where that has no room, it, or the
- * one it is before, stays on disk only.
+ * Keeps a name for later, of a file that is not known. Past deferred_memory, those that are
+ * farthest off stay on disk only.
+ */
+void backlog_shelve(struct backlog *backlog, const char *name, const struct spool_order *order);
+
+/*
+ * Adds a loose file that is old enough to its host's backlog; where there are enough, it, or the
+ * one it is before, goes on as a name.
  */
 void backlog_admit(struct file *file);
 

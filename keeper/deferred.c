@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * How deferred files become known: by inotify as they arrive, by reading the folder at the start
- * and whenever there is more on disk than may be known by name. What happens to a file then is
+ * and again when there was more on disk than names could be kept of. What happens to a file then is
  * backlog.c's.
  *
  * A file's way: it arrives, waits out its first seconds, is admitted to its host's backlog, is
@@ -70,28 +70,13 @@ static void say_stranger(struct deferred *deferred, const char *name, const char
               last ? "; more of them are not named" : "");
 }
 
-/* The lonHostID in a name: the shortest end of it that is a known host. NULL for none. */
-static const char *known_host(struct deferred *deferred, const char *name)
-{
-    struct spool_order order;
-    const char *id = spool_parse_name(name, &order);
-    for (; id != NULL; id = spool_longer_host(name, id)) {
-        struct host *host = hosts_hold(deferred->all.service->hosts, id);
-        if (host == NULL)
-            continue;
-        hosts_release(host);
-        return id;
-    }
-    return NULL;
-}
-
 /* The host of a name that is to be delivered one day; NULL, said once, where it is not. */
 static const char *deliverable(struct deferred *deferred, const char *name)
 {
     struct spool_order order;
     if (name[0] == '.' || spool_is_own(name))
         return NULL;
-    const char *id = known_host(deferred, name);
+    const char *id = backlog_host_in(&deferred->all, name);
     if (id == NULL)
         say_stranger(deferred, name,
                      spool_parse_name(name, &order) == NULL ? "has no name of one"
@@ -173,8 +158,11 @@ static void on_settled(struct deadline *deadline)
     struct file *file = CONTAINER_OF(deadline, struct file, deadline);
     struct backlogs *all = file->all;
     struct backlog *backlog = file->backlog;
-    /* Whether this scan, a long one, meets it is not known; the end of the scan is awaited. */
-    if (backlog == NULL && all->scanning && file->came == all->scan) {
+    /*
+     * A scan that is not over may meet it yet, and would take it for another once it is but a name;
+     * so its end is awaited.
+     */
+    if (backlog == NULL && all->scanning && (file->came == all->scan || file->scan != all->scan)) {
         deadline_start(&CONTAINER_OF(all, struct deferred, all)->arriving, deadline);
         return;
     }
@@ -230,6 +218,11 @@ static void scan_entry(struct deferred *deferred, const char *name)
     spool_parse_name(name, &order);
     if (backlog_is_behind(&backlog->found, &order))
         return;
+    if (!backlog_is_next(backlog, &order)) {
+        deferred->all.scan_found = true;
+        backlog_shelve(backlog, name, &order);
+        return;
+    }
     file = backlog_new_file(&deferred->all, name, id);
     if (file == NULL) {
         backlog_note_unknown(&backlog->found, &order);
@@ -272,6 +265,15 @@ static int on_scan(sd_event_source *source, void *argument)
     return 0;
 }
 
+/* The scan finds these anew. */
+static void unshelve(struct backlog *backlog)
+{
+    struct spool_order first;
+    if (shelf_first(&backlog->shelf, &first) != NULL)
+        backlog_note_unknown(&backlog->unknown, &first);
+    shelf_clear(&backlog->shelf);
+}
+
 /*
  * Begins to read the folder. What is known and stands before all that is unknown may go meanwhile.
  * A scan that found nothing new is not begun again at once.
@@ -296,6 +298,7 @@ static void start_scan(struct deferred *deferred)
     RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
         backlog->counted = 0;
         backlog->found.any = false;
+        unshelve(backlog);
     }
     loop_enable(&deferred->all.service->loop, deferred->scanner, SD_EVENT_ON);
 }
@@ -440,6 +443,7 @@ static void forget_retired(struct deferred *deferred)
         if (backlog->host->listed)
             continue;
         backlog->unknown.any = false;
+        shelf_clear(&backlog->shelf);
         if (backlog->sending == NULL)
             backlog_free(backlog);
     }

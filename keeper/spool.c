@@ -25,6 +25,15 @@
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
+int spool_compare(const struct spool_order *one, const struct spool_order *other)
+{
+    if (one->epoch != other->epoch)
+        return one->epoch < other->epoch ? -1 : 1;
+    if (one->count != other->count)
+        return one->count < other->count ? -1 : 1;
+    return 0;
+}
+
 static const char *parse_number(const char *text, uint64_t *number)
 {
     char *end;

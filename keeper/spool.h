@@ -24,6 +24,9 @@ struct spool_order {
     uint64_t epoch, count;
 };
 
+/* Below, at or above zero, as one stands before, beside or behind the other. */
+int spool_compare(const struct spool_order *one, const struct spool_order *other);
+
 /*
  * Takes a name `<epoch>.<count>.<pid>.<command letters>.<lonHostID>` apart. Returns the host, a
  * pointer into `name`, or NULL when this is no name of a deferred file: two numbers and a valid

@@ -90,7 +90,7 @@ sub in_order {
 }
 
 {
-    my $world = Lonc->new(settings => {%quick, deferred_names => 50});
+    my $world = Lonc->new(settings => {%quick, deferred_memory => '4k'});
     my $last = drop_many($world, 'msul1', shuffle(1 .. 1999), 2000);
     my $lond = $world->lond('msul1');
     my $keeper = $world->keeper;
@@ -102,7 +102,7 @@ sub in_order {
 }
 
 {
-    my $world = Lonc->new(settings => {%quick, deferred_names => 50});
+    my $world = Lonc->new(settings => {%quick, deferred_memory => '4k'});
     drop_many($world, 'msul1', 1 .. 1000);
     my $lond = $world->lond('msul1', '--delay', 1);
     my $keeper = $world->keeper;
@@ -125,7 +125,7 @@ sub in_order {
 }
 
 {
-    my ($world, $lond) = Lonc->up(settings => {%quick, deferred_names => 4, deferred_empty_timeout => '60s'}, hosts => ['msul1']);
+    my ($world, $lond) = Lonc->up(settings => {%quick, deferred_memory => '4k', deferred_empty_timeout => '60s'}, hosts => ['msul1']);
     $lond->control('stop-listening');
     drop($world, 'msul1', 1, '', end => '');
     symlink '/nowhere', in_folder($world, name_of('msul1', $_)) or die "symlink: $!" for 2 .. 4;
@@ -316,7 +316,7 @@ sub in_order {
 }
 
 {
-    my $world = Lonc->new(settings => {%quick, deferred_names => 10});
+    my $world = Lonc->new(settings => {%quick, deferred_memory => '4k'});
     $world->write_file('sockets/delayed/' . name_of('nobody', 1), "count:strange\n");
     my $last = drop_many($world, 'msul1', 1 .. 300);
     my $lond = $world->lond('msul1');

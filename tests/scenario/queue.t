@@ -278,7 +278,7 @@ sub while_in_flight {
 # --- While the keeper delivers --------------------------------------------------------------------
 
 {
-    my ($world, $lond) = Lonc->up(hosts => ['msul1'], settings => {%quick, deferred_names => 200, deferred_arrivals => 500}, lond => ['--delay', 5]);
+    my ($world, $lond) = Lonc->up(hosts => ['msul1'], settings => {%quick, deferred_memory => '4k', deferred_arrivals => 500}, lond => ['--delay', 5]);
     my $files = 2000;
     drop_many($world, 'msul1', 1 .. $files);
     my $moved = 0;
@@ -301,7 +301,7 @@ sub while_in_flight {
 }
 
 {
-    my ($world, $lond) = Lonc->up(settings => {%quick, deferred_names => 200}, lond => ['--delay', 1]);
+    my ($world, $lond) = Lonc->up(settings => {%quick, deferred_memory => '4k'}, lond => ['--delay', 1]);
     my $files = 3000;
     drop_many($world, 'msul1', 1 .. $files);
     Lonc::within($Lonc::PATIENCE, sub { $lond->control('distinct') >= 100 }) or die 'nothing is delivered';
@@ -318,7 +318,7 @@ sub while_in_flight {
 
 # More files than are known by name, of a host that is down.
 {
-    my $world = Lonc->new(settings => {%quick, deferred_names => 50});
+    my $world = Lonc->new(settings => {%quick, deferred_memory => '4k'});
     drop_many($world, 'msul1', 1 .. 2000);
     my $keeper = $world->keeper;
     $keeper->await(qr/host is dead/);
