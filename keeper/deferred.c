@@ -20,6 +20,7 @@
 
 #include "common/log.h"
 #include "keeper/backlog.h"
+#include "keeper/chore.h"
 #include "keeper/deferred.h"
 #include "keeper/hosts.h"
 #include "keeper/store.h"
@@ -27,15 +28,23 @@
 /* Entries of the folder looked at in one turn: some 50 microseconds. */
 #define SCAN_SLICE 128
 
+/*
+ * What has happened in the folder is heard before a scan goes on, so that no new file is taken for
+ * an old one; this many turns of the loop in a row, for events without end must not end the scan.
+ */
+#define SCAN_PUT_OFF 64
+
 /* Names that are no deferred files, or of unknown hosts, are logged; this many after each reload.
  */
 #define STRANGERS_SAID 20
 
 struct deferred {
     struct backlogs all;
-    sd_event_source *inotify, *parent, *scanner;
-    DIR *scan;       /* while all.scanning */
-    bool scan_again; /* something was missed while one went on */
+    sd_event_source *inotify, *parent;
+    struct chore scanner;
+    unsigned put_off; /* turns in a row */
+    DIR *scan;        /* while all.scanning */
+    bool scan_again;  /* something was missed while one went on */
     bool thinned; /* files have vanished since it began: a name that it reads may be one of them */
     bool said;    /* that the folder cannot be watched */
     char *strangers[STRANGERS_SAID];
@@ -89,7 +98,7 @@ static void stop_scan(struct deferred *deferred)
     closedir(deferred->scan);
     deferred->scan = NULL;
     deferred->all.scanning = false;
-    loop_enable(&deferred->all.service->loop, deferred->scanner, SD_EVENT_OFF);
+    chore_stop(&deferred->scanner);
 }
 
 /*
@@ -249,20 +258,20 @@ static void end_scan(struct deferred *deferred)
         backlog_pump(backlog);
 }
 
-static int on_scan(sd_event_source *source, void *argument)
+static void scan_slice(struct chore *chore)
 {
-    struct deferred *deferred = argument;
-    (void)source;
-    deferred->all.service->loop.now = loop_clock();
+    struct deferred *deferred = CONTAINER_OF(chore, struct deferred, scanner);
+    if (deferred->all.service->loop.asking && deferred->put_off++ < SCAN_PUT_OFF)
+        return;
+    deferred->put_off = 0;
     for (int i = 0; i < SCAN_SLICE; i++) {
         struct dirent *entry = readdir(deferred->scan);
         if (entry == NULL) {
             end_scan(deferred);
-            return 0;
+            return;
         }
         scan_entry(deferred, entry->d_name);
     }
-    return 0;
 }
 
 /* The scan finds these anew. */
@@ -300,7 +309,7 @@ static void start_scan(struct deferred *deferred)
         backlog->found.any = false;
         unshelve(backlog);
     }
-    loop_enable(&deferred->all.service->loop, deferred->scanner, SD_EVENT_ON);
+    chore_start(&deferred->scanner);
 }
 
 /* A backlog runs low. After a scan that brought nothing new, the next one waits a little. */
@@ -370,7 +379,6 @@ static void open_folder(struct deferred *deferred)
     }
     deferred->said = false;
     deferred->all.removals = 0;
-    /* What happened is heard before a scan goes on, so that no new file is taken for an old one. */
     sd_event_source_set_priority(deferred->inotify, SD_EVENT_PRIORITY_IMPORTANT);
     spool_sweep(deferred->all.folder);
     deferred->all.holding = true;
@@ -422,12 +430,10 @@ struct deferred *deferred_new(struct service *service)
     deadline_queue_add(loop, &deferred->starting, &settings->deferred_hold, on_hold_over);
     deadline_queue_add(loop, &deferred->rescanning, &settings->deferred_hold, on_rescan);
     deferred->all.sync = sync_new(loop->event);
-    if (deferred->all.sync == NULL ||
-        sd_event_add_defer(loop->event, &deferred->scanner, on_scan, deferred) < 0) {
+    if (deferred->all.sync == NULL || chore_open(&deferred->scanner, loop, scan_slice) < 0) {
         deferred_free(deferred);
         return NULL;
     }
-    loop_enable(loop, deferred->scanner, SD_EVENT_OFF);
     return deferred;
 }
 
@@ -502,7 +508,7 @@ void deferred_free(struct deferred *deferred)
         backlog_forget(file);
     RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next_backlog)
         backlog_free(backlog);
-    sd_event_source_disable_unref(deferred->scanner);
+    chore_close(&deferred->scanner);
     forget_strangers(deferred);
     free(deferred->all.folder_path);
     free(deferred->all.permlog_path);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "keeper/chore.h"
 #include "keeper/credentials.h"
 #include "keeper/hosts.h"
 #include "keeper/lonclog.h"
@@ -20,8 +21,8 @@ struct reload {
     struct deferred *deferred;
     struct presence *presence;
     const char *config_path;
-    sd_event_source *turn; /* on while one is under way */
-    unsigned step;         /* enum step */
+    struct chore chore; /* runs while one is under way */
+    unsigned step;      /* enum step */
 
     struct complaints complaints;
     json_t *said; /* those complaints; NULL without memory */
@@ -172,7 +173,7 @@ static void begin(struct reload *reload)
     TAILQ_CONCAT(&reload->waiting, &reload->next, link);
     reload->touch = reload->next_touches;
     reload->again = reload->next_touches = false;
-    sd_event_source_set_enabled(reload->turn, SD_EVENT_ON);
+    chore_start(&reload->chore);
 }
 
 /* What has been made aside, and is not in force. */
@@ -203,7 +204,7 @@ static void end(struct reload *reload)
     presence_ready(reload->presence);
     if (reload->touch)
         presence_touch_reloaded(reload->presence);
-    sd_event_source_set_enabled(reload->turn, SD_EVENT_OFF);
+    chore_stop(&reload->chore);
     while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
         reload_withdraw(waiter);
         waiter->done(waiter, json_incref(said));
@@ -221,20 +222,11 @@ static bool take_step(struct reload *reload)
     return reload->step == STEPS || reload->complaints.count > 0;
 }
 
-static int on_turn(sd_event_source *source, void *argument)
+static void on_slice(struct chore *chore)
 {
-    struct reload *reload = argument;
-    (void)source;
-    reload->service->loop.now = loop_clock();
+    struct reload *reload = CONTAINER_OF(chore, struct reload, chore);
     if (take_step(reload))
         end(reload);
-    return 0;
-}
-
-static bool is_under_way(const struct reload *reload)
-{
-    int enabled = SD_EVENT_OFF;
-    return sd_event_source_get_enabled(reload->turn, &enabled) > 0;
 }
 
 void reload_ask(struct reload *reload, struct reload_waiter *waiter)
@@ -245,7 +237,7 @@ void reload_ask(struct reload *reload, struct reload_waiter *waiter)
     }
     reload->next_touches |= waiter == NULL;
     reload->again = true;
-    if (!is_under_way(reload))
+    if (!reload->chore.running)
         begin(reload);
 }
 
@@ -320,8 +312,7 @@ struct reload *reload_new(struct service *service, struct deferred *deferred,
     };
     TAILQ_INIT(&reload->waiting);
     TAILQ_INIT(&reload->next);
-    if (sd_event_add_defer(service->loop.event, &reload->turn, on_turn, reload) < 0 ||
-        sd_event_source_set_enabled(reload->turn, SD_EVENT_OFF) < 0) {
+    if (chore_open(&reload->chore, &service->loop, on_slice) < 0) {
         reload_free(reload);
         return NULL;
     }
@@ -334,6 +325,6 @@ void reload_free(struct reload *reload)
         return;
     clear(reload);
     json_decref(reload->said);
-    sd_event_source_disable_unref(reload->turn);
+    chore_close(&reload->chore);
     free(reload);
 }

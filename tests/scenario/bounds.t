@@ -296,7 +296,7 @@ for my $mode (qw(shared accept)) {
 {
     # Idle connections to londs are descriptors as well, which nobody needs while others wait.
     my @hosts = map {"msul$_"} 1 .. 8;
-    my ($world, @londs) = Lonc->up(hosts => \@hosts, keeper => {descriptors => 96});
+    my ($world, @londs) = Lonc->up(hosts => \@hosts, keeper => {descriptors => 98});
     my $answered = 0;
     for my $host (@hosts) {
         my @clients = $world->asking($host, map {"sleep:50:$_"} 1 .. 5);
