@@ -111,7 +111,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER) tests/bench/empty-keeper.c)
 
 # --- What the machine must have -------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-contai
 	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
 	python3-prometheus-client chromium
 
-PACKAGES_BENCH := $(PACKAGES_BUILD) perl systemd haproxy socat linux-perf gnuplot-nox
+PACKAGES_BENCH := $(PACKAGES_TEST) systemd haproxy socat linux-perf gnuplot-nox
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -146,6 +146,9 @@ $(BUILD)/deps-build: Makefile
 $(BUILD)/deps-test: Makefile
 	$(call install-packages,$(PACKAGES_TEST))
 
+$(BUILD)/deps-bench: Makefile
+	$(call install-packages,$(PACKAGES_BENCH))
+
 # Unpacked, not installed: the package would start a Prometheus on this machine, and bring its web pages.
 PROMETHEUS := $(BUILD)/prometheus/promtool
 
@@ -154,9 +157,6 @@ $(PROMETHEUS): | $(BUILD)/deps-test
 	cd $(@D) && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }
 	cd $(@D) && dpkg -x prometheus_*.deb . && mv usr/bin/prometheus usr/bin/promtool . && rm -r prometheus_*.deb usr etc lib var
 	touch $@
-
-$(BUILD)/deps-bench: Makefile
-	$(call install-packages,$(PACKAGES_BENCH))
 
 deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages that are missing (as root)
 
@@ -188,6 +188,20 @@ bench: $(BENCH) | $(BUILD)/deps-bench ## speed beside a featureless relay and ot
 
 bench-readme: ## bring README.md's table of the last bench up to date
 	sed -i -e '/<!-- bench begin/r $(BUILD)/bench-results/table.md' -e '/<!-- bench begin/,/<!-- bench end/{/<!-- bench/!d}' README.md
+
+# What the keeper's memory and turns are measured with.
+$(BUILD)/empty-keeper: $(call object,tests/bench/empty-keeper.c keeper/cipher.c)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -Wl,--no-as-needed -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
+
+$(BUILD)/turns.so: tests/bench/turns.c | $(BUILD)/deps-build
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+
+SCALE ?= hosts memory backlog idle
+
+bench-scale: $(PROGRAMS) $(TESTERS) $(addprefix $(BUILD)/,empty-keeper turns.so) | $(BUILD)/deps-bench ## growth with hosts, connections, clients and backlog (SCALE="hosts memory" for some)
+	BUILD=$(abspath $(BUILD)) prove --verbose $(patsubst %,tests/bench/scale-%.pl,$(SCALE))
 
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
@@ -252,5 +266,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long check-system bench bench-readme bench-system coverage settings-tables install uninstall deb clean help
+.PHONY: all deps demo check check-unit check-scenario check-long check-system bench bench-readme bench-scale bench-system coverage settings-tables install uninstall deb clean help
 .DELETE_ON_ERROR:

@@ -379,6 +379,17 @@ sub waits {
     return (join('', <$file>) =~ /^voluntary_ctxt_switches:\s*(\d+)/m)[0];
 }
 
+# ... all of its threads.
+sub waits_of_all {
+    my ($self) = @_;
+    my $sum = 0;
+    for my $path (glob "/proc/$self->{pid}/task/*/status") {
+        open my $file, '<', $path or next; # it has ended
+        $sum += (join('', <$file>) =~ /^voluntary_ctxt_switches:\s*(\d+)/m)[0];
+    }
+    return $sum;
+}
+
 # Stopped, it sees nothing of what happens until the code has run; then it sees all of it at once.
 sub while_stopped {
     my ($self, $code) = @_;
