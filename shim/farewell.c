@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -21,27 +22,51 @@
 /* A shim for each connection forgets; so that a missing keeper is not said for each client. */
 #define SAID_INTERVAL 60
 
+/* What is known of a client that gets con_lost. */
+struct leaver {
+    size_t lines; /* complete ones that it has written */
+    bool begun;   /* and one more that is not */
+};
+
 /*
  * Reads away what a client has written so far, since a socket closed with unread bytes gives the
  * client an error where it should find its answer. True when it may be answered: its line has
  * ended, or it has not begun one.
  */
-static bool line_is_over(int fd, bool *begun)
+static bool line_is_over(int fd, struct leaver *leaver)
 {
     char bytes[16384];
     ssize_t n;
-    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-        *begun = bytes[n - 1] != '\n';
+    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+        leaver->begun = bytes[n - 1] != '\n';
+        for (ssize_t i = 0; i < n; i++)
+            leaver->lines += bytes[i] == '\n';
+    }
     bool waiting = n < 0 && (errno == EAGAIN || errno == EINTR);
-    return !waiting || !*begun;
+    return !waiting || !leaver->begun;
 }
 
-static void answer_con_lost(int fd)
+/*
+ * One for each line, as the keeper would; one also where there is no line yet. Many at once, since
+ * each piece that is sent takes up room in the socket.
+ */
+static void answer_con_lost(int fd, struct leaver *leaver)
 {
     static const char answer[] = "con_lost\n";
+    const size_t length = sizeof(answer) - 1;
+    char answers[512 * (sizeof(answer) - 1)];
+    for (size_t at = 0; at < sizeof(answers); at += length)
+        memcpy(answers + at, answer, length);
+    /* No line is taken from here on, for it would find the stream ended in place of an answer. */
+    shutdown(fd, SHUT_RD);
+    line_is_over(fd, leaver);
+    size_t left = (leaver->lines > 0 ? leaver->lines : 1) * length;
+    ssize_t n;
     /* A client that is gone, or does not read, has nothing to expect. */
-    ssize_t ignored = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
+    do
+        n = send(fd, answers, left < sizeof(answers) ? left : sizeof(answers),
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n > 0 && (left -= (size_t)n) > 0 && left % length == 0);
     /* A message that a stuck keeper has not read holds this socket open: closing would not end it.
      */
     shutdown(fd, SHUT_RDWR);
@@ -52,7 +77,7 @@ void farewell_answer(const int *fds, unsigned count, uint64_t due)
 {
     uint64_t end = due + FAREWELL_PATIENCE;
     struct pollfd waiting[CHANNEL_BATCH];
-    bool begun[CHANNEL_BATCH] = {false};
+    struct leaver leavers[CHANNEL_BATCH] = {0};
     for (unsigned i = 0; i < count; i++)
         waiting[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 
@@ -61,8 +86,8 @@ void farewell_answer(const int *fds, unsigned count, uint64_t due)
         for (unsigned i = 0; i < count; i++) {
             if (waiting[i].fd < 0)
                 continue;
-            if (line_is_over(waiting[i].fd, &begun[i]) || last) {
-                answer_con_lost(waiting[i].fd);
+            if (line_is_over(waiting[i].fd, &leavers[i]) || last) {
+                answer_con_lost(waiting[i].fd, &leavers[i]);
                 waiting[i].fd = -1;
             } else {
                 left++;
