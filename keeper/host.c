@@ -579,11 +579,22 @@ static void answered(struct lond *lond, enum reason reason)
     if (reason != REASON_NONE) /* there is nothing in it that anybody should see */
         buffer_consume(&host->service->reply, buffer_length(&host->service->reply));
     lond->transaction = NULL;
-    transaction->lond = NULL;
+    if (transaction != NULL)
+        transaction->lond = NULL;
     attempt_succeeded(host, false);
     retire_or_idle(lond);
     serve(host);
-    finish(transaction, reason, length);
+    if (transaction != NULL)
+        finish(transaction, reason, length);
+}
+
+/* The connection stays among the busy ones until the reply has ended. */
+static void overflowed(struct lond *lond, enum reason reason)
+{
+    struct transaction *transaction = lond->transaction;
+    lond->transaction = NULL;
+    transaction->lond = NULL;
+    finish(transaction, reason, 0);
 }
 
 static void lost(struct lond *lond, enum reason reason)
@@ -622,6 +633,9 @@ static void on_lond_changed(struct lond *lond, enum lond_event event, enum reaso
         break;
     case LOND_ANSWERED:
         answered(lond, reason);
+        break;
+    case LOND_OVERFLOWED:
+        overflowed(lond, reason);
         break;
     case LOND_LOST:
         lost(lond, reason);
@@ -714,7 +728,8 @@ void host_abandon(struct host *host, enum reason reason)
     while ((lond = LIST_FIRST(&host->pool[POOL_BUSY])) != NULL) {
         struct transaction *transaction = lond->transaction;
         pool_close(lond);
-        finish(transaction, reason, 0);
+        if (transaction != NULL)
+            finish(transaction, reason, 0);
     }
 }
 

@@ -378,6 +378,19 @@ static void discard_reply(struct lond *lond, enum reason reason)
 }
 
 /*
+ * The rest of this reply is dropped, so that its connection lives, but its client need not wait for
+ * that: the reply may have no end. From here on it has one reply_timeout for all that is left.
+ */
+static void overflow(struct lond *lond, enum reason reason)
+{
+    discard_reply(lond, reason);
+    deadline_start(&lond->service->replying, &lond->deadline);
+    /* While half of the request is unsent, its bytes are needed. */
+    if (lond->state == LOND_RECEIVING_REPLY)
+        lond->changed(lond, LOND_OVERFLOWED, reason);
+}
+
+/*
  * A reply's line has come, and perhaps more behind it: in what was read, or in the socket where the
  * room for reading was full. A connection with a surplus is not used again.
  */
@@ -398,7 +411,8 @@ static bool read_dropping(struct lond *lond)
         lose(lond, REASON_LOST);
         return false;
     }
-    deadline_start(&lond->service->replying, &lond->deadline);
+    if (lond->transaction != NULL)
+        deadline_start(&lond->service->replying, &lond->deadline);
     const char *lf = memchr(dustbin, '\n', (size_t)n);
     if (lf == NULL)
         return true;
@@ -419,7 +433,7 @@ static bool read_reply(struct lond *lond)
         return false;
     if (n == -ENOBUFS || n == -ENOMEM) {
         limit_reached(&service->memory_limit, NULL);
-        discard_reply(lond, REASON_NO_MEMORY);
+        overflow(lond, REASON_NO_MEMORY);
         return true;
     }
     if (n <= 0) {
@@ -439,8 +453,9 @@ static bool read_reply(struct lond *lond)
         return false;
     }
     if (buffer_length(&lond->in) >= service->settings.line_limit)
-        discard_reply(lond, REASON_TOO_LARGE);
-    deadline_start(&service->replying, &lond->deadline);
+        overflow(lond, REASON_TOO_LARGE);
+    else
+        deadline_start(&service->replying, &lond->deadline);
     return more;
 }
 
@@ -449,7 +464,7 @@ static void readable(struct lond *lond)
 {
     if (!lond->opened)
         read_handshake(lond);
-    else if (lond->transaction == NULL)
+    else if (lond->state == LOND_IDLE)
         lose(lond, REASON_LOST);
     else
         for (int i = 0; i < READS_PER_TURN && read_reply(lond); i++)

@@ -16,19 +16,21 @@
 #include "keeper/transaction.h"
 
 enum lond_event {
-    LOND_OPENED,   /* the handshake is done: the connection is idle */
-    LOND_ANSWERED, /* the request has its answer: the connection is idle again, or ends */
-    LOND_LOST,     /* it is gone, and freed when the callback returns */
+    LOND_OPENED,     /* the handshake is done: the connection is idle */
+    LOND_ANSWERED,   /* the request has its answer: the connection is idle again, or ends */
+    LOND_OVERFLOWED, /* the reply does not fit: its request is over, and the connection busy until
+                        the rest has come */
+    LOND_LOST,       /* it is gone, and freed when the callback returns */
 };
 
 struct lond {
     struct watch watch;
     struct service *service;
     /*
-     * Set by who opened it, and told what happened. LOND_ANSWERED: `transaction` is the callee's to
-     * finish; with REASON_NONE the reply's line is the first `reply_length` bytes of
-     * service->reply. LOND_LOST: `reason` says why, and `transaction`, if any, goes down with the
-     * connection.
+     * Set by who opened it, and told what happened. LOND_OVERFLOWED: `transaction` is the callee's
+     * to take away and finish. LOND_ANSWERED: `transaction`, if it is there still, is too; with
+     * REASON_NONE the reply's line is the first `reply_length` bytes of service->reply. LOND_LOST:
+     * `reason` says why, and `transaction`, if any, goes down with the connection.
      */
     void (*changed)(struct lond *lond, enum lond_event event, enum reason reason);
     struct host *host; /* nothing here looks inside */

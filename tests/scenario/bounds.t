@@ -193,6 +193,15 @@ sub answers_of_leaving {
     }
 }
 
+{
+    my ($world, $lond) = Lonc->up(settings => {line_limit => '256k', connections_per_host => 1, reply_timeout => '2s'});
+    my $took = seconds(sub { is $world->ask('msul1', 'noline'), 'con_lost', 'a reply without end is con_lost' });
+    cmp_ok $took, '<', 1.9, '... once it is over the limit, though the rest of it is still read';
+    is $world->ask('msul1', 'ping'), 'pong:msul1', '... which ends with reply_timeout: then another connection serves';
+    is $lond->counts->{accepted}, 2, '... in the place of that one';
+    is $world->{keeper}->said(qr/dead/), 0, '... and the host is well';
+}
+
 # --- Memory ---------------------------------------------------------------------------------------
 
 {
