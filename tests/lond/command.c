@@ -176,6 +176,7 @@ static void execute(struct request *request, const char *whole, size_t whole_len
     size_t i = find(request->text, request->length);
 
     commands[i].executed++;
+    counts_log(whole, whole_length);
     if (is_counted(i))
         counts_execution(whole, whole_length);
     request->text += strlen(commands[i].name);

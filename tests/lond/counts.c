@@ -5,12 +5,16 @@
  * length, so that a million large requests cost 24 bytes each; two of them being taken for one is
  * less likely than a broken test.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/lond/lond.h"
 
 #define ATTEMPTS_KEPT 1024
+#define LOGGED_MOST   80 /* bytes of a request */
 
 struct execution {
     uint64_t hash;
@@ -22,6 +26,7 @@ uint64_t counts[COUNT_COUNT];
 
 static struct execution *executions; /* open addressing; `places` is a power of two */
 static size_t places, taken, repeated;
+static int executions_log = -1;
 static uint64_t attempts[ATTEMPTS_KEPT], attempt_count;
 
 static const char *const names[] = {
@@ -87,6 +92,28 @@ static void make_room(void)
     free(executions);
     executions = table;
     places = more;
+}
+
+void counts_log_to(const char *path)
+{
+    executions_log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (executions_log < 0)
+        fail("%s: %s", path, strerror(errno));
+}
+
+/* Before its answer: what is not here was not executed. */
+void counts_log(const char *text, size_t length)
+{
+    char line[LOGGED_MOST + 1];
+
+    if (executions_log < 0)
+        return;
+    if (length > LOGGED_MOST)
+        length = LOGGED_MOST;
+    memcpy(line, text, length);
+    line[length] = '\n';
+    if (write(executions_log, line, length + 1) != (ssize_t)length + 1)
+        fail("the log of executions: %s", strerror(errno));
 }
 
 void counts_execution(const char *text, size_t length)

@@ -161,6 +161,8 @@ enum count {
 
 extern uint64_t counts[COUNT_COUNT];
 
+void counts_log_to(const char *path);
+void counts_log(const char *text, size_t length);
 void counts_execution(const char *text, size_t length);
 uint64_t counts_executed(const char *text, size_t length);
 uint64_t counts_distinct(void);

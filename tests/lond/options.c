@@ -45,6 +45,8 @@ static const char manual[] =
     "  --lond-version 1.NNN    default 1.421\n"
     "  --control PATH          the control socket, see below\n"
     "  --counts FILE           where the counters go on SIGUSR1 and at the end (JSON)\n"
+    "  --executions FILE       appends the beginning of each request as it is executed, a line\n"
+    "                          each, so that it is known even if this is killed\n"
     "  --count-texts           count executions of ping, echo, bytes and size by text, too\n"
     "  --fault FAULT           repeatable, see below\n"
     "  --delay MS              every answer comes this much later\n"
@@ -134,6 +136,7 @@ enum {
     OPTION_CONTROL,
     OPTION_COUNTS,
     OPTION_COUNT_TEXTS,
+    OPTION_EXECUTIONS,
     OPTION_FAULT,
     OPTION_BACKLOG,
     OPTION_LIFETIME,
@@ -157,6 +160,7 @@ static const struct option options[] = {
     {"control", required_argument, NULL, OPTION_CONTROL},
     {"counts", required_argument, NULL, OPTION_COUNTS},
     {"count-texts", no_argument, NULL, OPTION_COUNT_TEXTS},
+    {"executions", required_argument, NULL, OPTION_EXECUTIONS},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"delay", required_argument, NULL, OPTION_SETTING},
     {"drip", required_argument, NULL, OPTION_SETTING},
@@ -270,6 +274,9 @@ static void take_option(int option, const char *name)
         break;
     case OPTION_COUNTS:
         lond.counts_file = optarg;
+        break;
+    case OPTION_EXECUTIONS:
+        counts_log_to(optarg);
         break;
     case OPTION_COUNT_TEXTS:
         lond.count_texts = true;
