@@ -47,6 +47,7 @@ LOND   := $(wildcard tests/lond/*.c)
 LOAD   := $(wildcard tests/bench/load*.c)
 FLOOR  := $(wildcard tests/bench/floor*.c) tests/bench/bench.c common/channel.c common/unix.c
 PEER   := tests/bench/peer.c tests/bench/bench.c
+WORLD  := tests/torture/clients.c tests/torture/requests.c
 
 # What the shim takes from common/: the rest would only make its start slower.
 SHIM   := $(wildcard shim/*.c) common/channel.c common/log.c common/unix.c
@@ -56,7 +57,7 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 HOSTS    := $(wildcard units/*.c)
 
 PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl $(BUILD)/lonc-hosts
-TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load
+TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load $(BUILD)/world-clients $(BUILD)/stepped-clock.so
 
 all: $(PROGRAMS) ## build the programs (the default)
 
@@ -99,6 +100,15 @@ $(BUILD)/bench-peer: $(call object,$(PEER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
+$(BUILD)/world-clients: $(call object,$(WORLD))
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
+
+# Preloaded into a program whose wall clock a test steps.
+$(BUILD)/stepped-clock.so: tests/torture/clock.c Makefile | $(BUILD)/deps-build
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -o $@ $<
+
 # What a service costs that does nothing: built like the shim, to compare with.
 $(BUILD)/empty-service: $(call object,tests/system/empty.c)
 	$(if $(V),,@echo "  LINK  $@")
@@ -111,7 +121,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER) tests/bench/empty-keeper.c)
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER) $(WORLD) tests/bench/empty-keeper.c)
 
 # --- What the machine must have -------------------------------------------------------------------
 
@@ -175,6 +185,10 @@ check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the
 
 check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
+
+# make torture BUDGET=900 SEED=7 ITEMS="worlds limits"
+torture: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## random worlds, failing calls, bad input, for BUDGET seconds (900) by a SEED
+	BUILD=$(abspath $(BUILD)) perl tests/torture/torture.pl --budget $(or $(BUDGET),900) $(if $(SEED),--seed $(SEED)) $(ITEMS)
 
 SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-service)
 
@@ -266,5 +280,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long check-system bench bench-readme bench-scale bench-system coverage settings-tables install uninstall deb clean help
+.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage settings-tables install uninstall deb clean help
 .DELETE_ON_ERROR:
