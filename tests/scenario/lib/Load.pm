@@ -14,6 +14,7 @@ use Lonc;
 
 our @EXPORT = qw(compare);
 our ($rounds, $seconds, $rate) = (7, 2, 1000);
+our %measured; # by the last compare: its ratio, and the spread
 
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
@@ -51,6 +52,7 @@ sub compare {
     my $ratio = median(map { $with->[$_] / sqrt($alone->[$_] * $again->[$_]) } 0 .. $rounds - 1);
     my $noise = median(map { $alone->[$_] / $again->[$_] } 0 .. $rounds - 1);
     my $spread = ($noise > 1 ? $noise : 1 / $noise) - 1;
+    %measured = (ratio => $ratio, spread => $spread);
     diag "p99 with:    @$with (us)";
     diag "p99 without: @$_" for $alone, $again;
     diag sprintf '%s: medians %d, and %d and %d us without; the ratio is %.2f, the limit %.2f and a spread of %.2f', $what,
