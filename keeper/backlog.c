@@ -224,17 +224,23 @@ void backlog_count(struct backlog *backlog, size_t count)
     service_changed(backlog->all->service);
 }
 
-/*
- * Those that are not known by name are younger than those that are ready, but not than one whose
- * order was lost; where anything may yet be found, they tell nothing.
- */
+/* The earlier of two times, of which 0 is none. */
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+    return one == 0 || (other != 0 && other < one) ? other : one;
+}
+
+/* The order of a file that anything may stand before is of no time: it tells nothing. */
 uint64_t backlog_oldest(const struct backlog *backlog)
 {
     struct file *known = RB_MIN(files_by_age, (struct files_by_age *)(uintptr_t)&backlog->aged);
-    uint64_t unknown = backlog->unknown.any ? backlog->unknown.first.epoch : 0;
-    if (known == NULL || (unknown > 0 && unknown < known->epoch))
-        return unknown;
-    return known->epoch;
+    struct spool_order shelved;
+    uint64_t oldest = known != NULL ? known->epoch : 0;
+    if (shelf_first(&backlog->shelf, &shelved) != NULL)
+        oldest = earlier(oldest, shelved.epoch);
+    if (backlog->unknown.any)
+        oldest = earlier(oldest, backlog->unknown.first.epoch);
+    return oldest;
 }
 
 void backlog_free(struct backlog *backlog)
@@ -290,6 +296,15 @@ bool backlog_is_next(const struct backlog *backlog, const struct spool_order *or
     return spool_compare(order, &last->order) < 0;
 }
 
+/* From here on the file is this backlog's, and in its order. */
+static void attach(struct backlog *backlog, struct file *file)
+{
+    file->backlog = backlog;
+    backlog->known++;
+    RB_INSERT(files_by_age, &backlog->aged, file);
+    backlog_make_ready(file);
+}
+
 void backlog_admit(struct file *file)
 {
     struct backlogs *all = file->all;
@@ -298,10 +313,7 @@ void backlog_admit(struct file *file)
         backlog_forget(file);
         return;
     }
-    file->backlog = backlog;
-    backlog->known++;
-    RB_INSERT(files_by_age, &backlog->aged, file);
-    backlog_make_ready(file);
+    attach(backlog, file);
     all->scan_found = true;
     if (backlog->ready_count > NEXT_MOST) {
         struct file *last = RB_MAX(files_by_order, &backlog->ready);
@@ -325,9 +337,7 @@ static bool take_from_shelf(struct backlog *backlog)
         if (file == NULL)
             return false;
         file->scan = all->scan;
-        file->backlog = backlog;
-        backlog->known++;
-        backlog_make_ready(file);
+        attach(backlog, file);
     }
     shelf_drop_first(&backlog->shelf);
     return true;
