@@ -148,13 +148,27 @@ static void on_timeout(struct deadline *deadline)
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
+/*
+ * The kernel has no memory to watch this client. One whose request is with the host need not be
+ * seen leaving; one that is to ask again would not be heard, and has its answer now.
+ */
+static void go_unwatched(struct client *client)
+{
+    if (client->state == CLIENT_WAITING)
+        return;
+    limit_reached(&client->clients->service->memory_limit, NULL);
+    if (client->state == CLIENT_READING)
+        (void)send(client->fd, con_lost, sizeof(con_lost) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    end(client);
+}
+
 static void watch_for(struct client *client, uint32_t events)
 {
     struct loop *loop = &client->clients->service->loop;
     if (client->watch.fd >= 0)
         loop_change(loop, &client->watch, events);
     else if (loop_watch(loop, &client->watch, client->fd, events) < 0)
-        end(client);
+        go_unwatched(client);
 }
 
 /* The answer is out: its line is done with. */
@@ -442,10 +456,12 @@ static ssize_t receive_discarding(struct client *client)
     if (n <= 0)
         return n < 0 ? -errno : 0;
     const char *lf = memchr(dustbin, '\n', (size_t)n);
-    size_t taken = lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)n;
-    n = recv(client->fd, dustbin, taken, MSG_DONTWAIT);
-    client->discarded += taken;
-    if (lf != NULL) {
+    n = recv(client->fd, dustbin, lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)n,
+             MSG_DONTWAIT);
+    if (n <= 0)
+        return n < 0 ? -errno : 0;
+    client->discarded += (size_t)n;
+    if (dustbin[n - 1] == '\n') {
         client->discarding = false;
         client->discarded = 0;
         client->line_length = 0;
@@ -569,11 +585,23 @@ static void on_ready(struct watch *watch, uint32_t events)
 
 /* --- Beginning -------------------------------------------------------------------------------- */
 
-static struct client *new_client(struct clients *clients)
+int clients_reserve(struct clients *clients, size_t count)
+{
+    while (clients->spare_count < count) {
+        struct client *client = calloc(1, sizeof(*client));
+        if (client == NULL) {
+            limit_reached(&clients->service->memory_limit, NULL);
+            return -ENOMEM;
+        }
+        TAILQ_INSERT_HEAD(&clients->spares, client, link);
+        clients->spare_count++;
+    }
+    return 0;
+}
+
+static struct client *take_spare(struct clients *clients)
 {
     struct client *client = TAILQ_FIRST(&clients->spares);
-    if (client == NULL)
-        return calloc(1, sizeof(*client));
     TAILQ_REMOVE(&clients->spares, client, link);
     clients->spare_count--;
     struct buffer in = client->in;
@@ -584,12 +612,7 @@ static struct client *new_client(struct clients *clients)
 void client_start(struct clients *clients, int fd)
 {
     struct service *service = clients->service;
-    struct client *client = new_client(clients);
-    if (client == NULL) {
-        limit_reached(&service->memory_limit, NULL);
-        close(fd);
-        return;
-    }
+    struct client *client = take_spare(clients);
     service_opened(service, 1);
     client->clients = clients;
     client->began = service->loop.now;

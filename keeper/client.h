@@ -15,7 +15,13 @@
 struct clients *clients_new(struct service *service, struct deferred *deferred);
 void clients_free(struct clients *clients); /* ends all; NULL is allowed */
 
-/* Takes the descriptor over, whatever becomes of it, and reads what is already there. */
+/*
+ * Memory for so many more, before they are taken from a shim: later it would be too late. 0, or
+ * -ENOMEM, where client_start may not be called.
+ */
+int clients_reserve(struct clients *clients, size_t count);
+
+/* One that was reserved. Takes the descriptor over, whatever becomes of it, and reads what is already there. */
 void client_start(struct clients *clients, int fd);
 
 /* {"total", "clients": [..]}, at most CLIENTS_SHOWN of them, for the caller; NULL without memory.

@@ -71,8 +71,10 @@ static enum taken take_message(struct source *source)
     }
     if (n <= 0)
         return TAKEN_LAST;
-    /* Acknowledged first: from here on these clients are ours alone, or not at all. */
-    bool ours = channel_acknowledge(source->fd) == 0;
+    /* Acknowledged first: from here on these clients are ours alone, or not at all. Those for whom
+     * there is no memory stay the shim's, which hands them over again. */
+    bool ours =
+        clients_reserve(intake->clients, (size_t)n) == 0 && channel_acknowledge(source->fd) == 0;
     for (int i = 0; i < n; i++) {
         if (ours)
             client_start(intake->clients, fds[i]);
