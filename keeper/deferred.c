@@ -351,6 +351,33 @@ static int on_moved(sd_event_source *source, const struct inotify_event *event, 
     return 0;
 }
 
+/* Whether the path is another now; without memory there is none. */
+static bool replace_path(char **path, const char *folder, const char *name)
+{
+    char *made;
+    if (asprintf(&made, "%s/%s", folder, name) < 0)
+        made = NULL;
+    bool changed = *path == NULL || made == NULL || strcmp(*path, made) != 0;
+    free(*path);
+    *path = made;
+    return changed;
+}
+
+/* Nothing is delivered that could not be logged. */
+static bool has_paths(const struct deferred *deferred)
+{
+    return deferred->all.folder_path != NULL && deferred->all.permlog_path != NULL;
+}
+
+/* Whether the folder is another now; also where a path could not be made. */
+static bool make_paths(struct deferred *deferred)
+{
+    const struct loncapa *loncapa = &deferred->all.service->config->loncapa;
+    bool moved = replace_path(&deferred->all.folder_path, loncapa->sock_dir, "delayed");
+    (void)replace_path(&deferred->all.permlog_path, loncapa->daemons, "logs/lonnet.perm.log");
+    return moved || !has_paths(deferred);
+}
+
 /* Opens, watches and scans the folder; tries again later where it cannot be. */
 static void open_folder(struct deferred *deferred)
 {
@@ -358,8 +385,10 @@ static void open_folder(struct deferred *deferred)
         IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
     const uint32_t moves = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
     sd_event *event = deferred->all.service->loop.event;
-    deferred->all.folder = spool_open(deferred->all.folder_path);
-    int r = deferred->all.folder;
+    if (!has_paths(deferred))
+        make_paths(deferred);
+    int r = deferred->all.folder =
+        has_paths(deferred) ? spool_open(deferred->all.folder_path) : -ENOMEM;
     if (r >= 0)
         r = sd_event_add_inotify(event, &deferred->inotify, deferred->all.folder_path, changes,
                                  on_inotify, deferred);
@@ -370,8 +399,8 @@ static void open_folder(struct deferred *deferred)
     if (r < 0) {
         if (!deferred->said)
             log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED},
-                      "cannot watch %s: %s; nothing deferred is delivered",
-                      deferred->all.folder_path, strerror(-r));
+                      "cannot watch %s/delayed: %s; nothing deferred is delivered",
+                      deferred->all.service->config->loncapa.sock_dir, strerror(-r));
         deferred->said = true;
         close_folder(deferred);
         deadline_start(&deferred->rescanning, &deferred->rescan);
@@ -455,22 +484,9 @@ static void forget_retired(struct deferred *deferred)
     }
 }
 
-static bool replace_path(char **path, const char *folder, const char *name)
-{
-    char *made;
-    if (asprintf(&made, "%s/%s", folder, name) < 0)
-        return false;
-    bool changed = *path == NULL || strcmp(*path, made) != 0;
-    free(*path);
-    *path = made;
-    return changed;
-}
-
 void deferred_reload(struct deferred *deferred)
 {
-    const struct loncapa *loncapa = &deferred->all.service->config->loncapa;
-    replace_path(&deferred->all.permlog_path, loncapa->daemons, "logs/lonnet.perm.log");
-    bool moved = replace_path(&deferred->all.folder_path, loncapa->sock_dir, "delayed");
+    bool moved = make_paths(deferred);
     forget_retired(deferred);
     forget_strangers(deferred);
     if (moved || deferred->all.folder < 0) {
