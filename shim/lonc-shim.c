@@ -56,7 +56,7 @@ struct batch {
 
 struct shim {
     struct shim_options options;
-    int epoll;
+    int epoll;   /* or a negative errno */
     int channel; /* -1 while there is none */
     bool broken; /* the channel takes nothing more; what it still answers is read */
     int error;   /* of the last try to connect: 0 or a negative errno */
@@ -121,11 +121,11 @@ static struct batch *batch_at(struct shim *shim, unsigned index)
     return &shim->ring[index % RING_SIZE];
 }
 
-static void watch(struct shim *shim, int operation, int fd, uint32_t events)
+/* 0 or a negative errno: to watch one more needs memory. */
+static int watch(struct shim *shim, int operation, int fd, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.fd = fd};
-    if (epoll_ctl(shim->epoll, operation, fd, &event) < 0)
-        shim_fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(errno));
+    return epoll_ctl(shim->epoll, operation, fd, &event) < 0 ? -errno : 0;
 }
 
 /* --- Giving up -------------------------------------------------------------------------------- */
@@ -172,11 +172,13 @@ static void drop_channel(struct shim *shim)
 
 static void connect_channel(struct shim *shim)
 {
-    shim->channel = channel_connect(shim->options.path);
-    shim->error = shim->channel < 0 ? shim->channel : 0;
+    int channel = channel_connect(shim->options.path);
+    shim->error = channel < 0 ? channel : watch(shim, EPOLL_CTL_ADD, channel, EPOLLIN);
     shim->retry_at = shim_now() + RETRY_INTERVAL;
-    if (shim->channel >= 0)
-        watch(shim, EPOLL_CTL_ADD, shim->channel, EPOLLIN);
+    if (shim->error == 0)
+        shim->channel = channel;
+    else if (channel >= 0)
+        close(channel);
 }
 
 /*
@@ -202,7 +204,7 @@ static void flush(struct shim *shim)
     while (shim->channel >= 0 && !shim->broken && has_due_batch(shim)) {
         struct batch *batch = batch_at(shim, shim->sent);
         int r = channel_send(shim->channel, batch->fds, batch->count);
-        if (r == -EAGAIN || r == -ETOOMANYREFS) {
+        if (r == -EAGAIN || r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM) {
             shim->retry_at = shim_now() + RETRY_INTERVAL;
             return;
         }
@@ -293,7 +295,7 @@ static void update_accepting(struct shim *shim)
     if (accepting == shim->accepting)
         return;
     for (unsigned i = 0; i < shim->listener_count; i++)
-        watch(shim, EPOLL_CTL_MOD, shim->listeners[i], accepting ? EPOLLIN : 0);
+        (void)watch(shim, EPOLL_CTL_MOD, shim->listeners[i], accepting ? EPOLLIN : 0);
     shim->accepting = accepting;
 }
 
@@ -379,6 +381,10 @@ static void turn(struct shim *shim)
 
 static enum shim_exit serve_connection(struct shim *shim, int fd)
 {
+    if (shim->epoll < 0) { /* one of all the descriptors that this machine has not */
+        farewell_answer(&fd, 1, shim_now());
+        return SHIM_SYSTEM;
+    }
     shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = shim_now()};
     shim->tail = 1;
     hand_over(shim);
@@ -423,6 +429,8 @@ static bool may_leave(const struct shim *shim)
 
 static enum shim_exit serve_listeners(struct shim *shim)
 {
+    if (shim->epoll < 0) /* nobody has been accepted */
+        shim_fail(SHIM_SYSTEM, "epoll_create1: ", strerror(-shim->epoll));
     shim->accepting = true;
     hear_term(shim);
     for (unsigned i = 0; i < shim->listener_count; i++) {
@@ -430,7 +438,9 @@ static enum shim_exit serve_listeners(struct shim *shim)
         int on = 1;
         if (ioctl(shim->listeners[i], FIONBIO, &on) < 0)
             shim_fail(SHIM_SYSTEM, "FIONBIO: ", strerror(errno));
-        watch(shim, EPOLL_CTL_ADD, shim->listeners[i], EPOLLIN);
+        int r = watch(shim, EPOLL_CTL_ADD, shim->listeners[i], EPOLLIN);
+        if (r < 0)
+            shim_fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(-r));
     }
     shim->last_client = shim_now();
     while (!may_leave(shim))
@@ -498,6 +508,6 @@ int main(int argc, char **argv)
     options_parse(&shim.options, argc, argv);
     shim.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (shim.epoll < 0)
-        shim_fail(SHIM_SYSTEM, "epoll_create1: ", strerror(errno));
+        shim.epoll = -errno;
     return (int)serve(&shim);
 }
