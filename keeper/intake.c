@@ -23,6 +23,9 @@
  */
 #define ACCEPT_MARGIN 4
 
+/* The kernel had no memory to watch the listener, and nothing tells when it has. */
+static const uint64_t rewatch_interval = 100000;
+
 /* A shim's connection. */
 struct source {
     struct watch watch;
@@ -37,6 +40,9 @@ struct intake {
     struct watch watch;
     int listener;
     bool stopped; /* nobody is accepted any more */
+    bool deaf;    /* the listener should be watched, and could not be; that is said */
+    struct deadline rewatch;
+    struct deadline_queue rewatching;
     LIST_HEAD(, source) sources;
     size_t count;
 };
@@ -104,10 +110,21 @@ static void update_listener(struct intake *intake)
     bool wanted = !intake->stopped && !intake->service->starved && has_room_for_source(intake);
     if (wanted == (intake->watch.fd >= 0))
         return;
-    if (!wanted)
+    if (!wanted) {
         loop_unwatch(&intake->service->loop, &intake->watch);
-    else if (loop_watch(&intake->service->loop, &intake->watch, intake->listener, EPOLLIN) < 0)
-        log_write(LOG_CRIT, NULL, "cannot watch the private channel: %s", strerror(errno));
+        return;
+    }
+    int r = loop_watch(&intake->service->loop, &intake->watch, intake->listener, EPOLLIN);
+    if (r < 0 && !intake->deaf)
+        log_write(LOG_CRIT, NULL, "cannot watch the private channel: %s", strerror(-r));
+    if (r < 0)
+        deadline_start(&intake->rewatching, &intake->rewatch);
+    intake->deaf = r < 0;
+}
+
+static void on_rewatch(struct deadline *deadline)
+{
+    update_listener(CONTAINER_OF(deadline, struct intake, rewatch));
 }
 
 static void free_source(struct source *source)
@@ -263,6 +280,7 @@ struct intake *intake_new(struct service *service, struct clients *clients, int 
     LIST_INIT(&intake->sources);
     service->intake = intake;
     service->descriptor_freed = on_descriptor_freed;
+    deadline_queue_add(&service->loop, &intake->rewatching, &rewatch_interval, on_rewatch);
     update_listener(intake);
     return intake;
 }
@@ -283,6 +301,7 @@ void intake_free(struct intake *intake)
     intake_stop(intake);
     intake->service->descriptor_freed = NULL;
     intake->service->intake = NULL;
+    LIST_REMOVE(&intake->rewatching, link); /* the list outlives it */
     close(intake->listener);
     free(intake);
 }
