@@ -57,7 +57,7 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 HOSTS    := $(wildcard units/*.c)
 
 PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl $(BUILD)/lonc-hosts
-TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load $(BUILD)/world-clients $(BUILD)/stepped-clock.so
+TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load $(BUILD)/world-clients $(BUILD)/stepped-clock.so $(BUILD)/interpose.so
 
 all: $(PROGRAMS) ## build the programs (the default)
 
@@ -109,6 +109,11 @@ $(BUILD)/stepped-clock.so: tests/torture/clock.c Makefile | $(BUILD)/deps-build
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -o $@ $<
 
+# Makes a call fail in the program that it is preloaded into.
+$(BUILD)/interpose.so: tests/faults/interpose.c Makefile | $(BUILD)/deps-build
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -g -O2 $(WARNINGS) -fPIC -shared -o $@ $<
+
 # What a service costs that does nothing: built like the shim, to compare with.
 $(BUILD)/empty-service: $(call object,tests/system/empty.c)
 	$(if $(V),,@echo "  LINK  $@")
@@ -128,7 +133,7 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
 PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
 	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
-	python3-prometheus-client chromium
+	python3-prometheus-client chromium strace
 
 PACKAGES_BENCH := $(PACKAGES_TEST) systemd haproxy socat linux-perf gnuplot-nox
 
@@ -186,8 +191,14 @@ check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the
 check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
+# Each of its calls fails in turn: what it does then should be seen to the byte.
+SANITIZED := BUILD=$(BUILD)/sanitized EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer' OPTIMIZE=-O1
+
+sanitized: | $(BUILD)/deps-build ## the keeper with AddressSanitizer and UBSan, for the torture of failing calls
+	$(MAKE) $(SANITIZED) $(BUILD)/sanitized/lonc-keeper
+
 # make torture BUDGET=900 SEED=7 ITEMS="worlds limits"
-torture: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## random worlds, failing calls, bad input, for BUDGET seconds (900) by a SEED
+torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds, failing calls, bad input, for BUDGET seconds (900) by a SEED
 	BUILD=$(abspath $(BUILD)) perl tests/torture/torture.pl --budget $(or $(BUDGET),900) $(if $(SEED),--seed $(SEED)) $(ITEMS)
 
 SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-service)
@@ -280,5 +291,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage settings-tables install uninstall deb clean help
+.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage settings-tables install uninstall deb clean sanitized help
 .DELETE_ON_ERROR:

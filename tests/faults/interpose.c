@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Makes one call of one library function fail in the program it is preloaded into (LD_PRELOAD):
+ * the FAULT_AT-th call of FAULT_CALL since main began, with the errno FAULT_ERROR, or, where that
+ * is `short`, with fewer bytes than were asked for. Calls that libraries make count as well as the
+ * program's own. tests/faults/Faults.pm runs it; what fails where is its matter.
+ *
+ * FAULT_FILE is shared with who runs the program: how many calls there were, and whether one
+ * failed, can be read in it however the program ends. With FAULT_CENSUS set none fails, and each
+ * call is noted there with a number for the way it was reached, so that ways are told apart.
+ *
+ * Only what can happen is made to fail: of epoll_ctl nothing but an addition, which needs memory;
+ * what is read of a timer or a counter is told from what is read of a file.
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define CALLS(X)                                                                                   \
+    X(malloc)                                                                                      \
+    X(calloc)                                                                                      \
+    X(realloc)                                                                                     \
+    X(reallocarray)                                                                                \
+    X(strdup) X(socket) X(connect) X(bind) X(listen) X(accept4) X(send) X(recv) X(sendmsg)         \
+        X(recvmsg) X(getsockopt) X(setsockopt) X(getsockname) X(read) X(read_event) X(write)       \
+            X(writev) X(open) X(openat) X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat)     \
+                X(faccessat) X(mkdir) X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat)      \
+                    X(fsync) X(fopen) X(fdopen) X(opendir) X(fdopendir) X(readdir)                 \
+                        X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(timerfd_create)   \
+                            X(signalfd) X(inotify_init1) X(inotify_add_watch) X(pthread_create)    \
+                                X(io_setup) X(io_submit) X(io_getevents)
+
+#define ENUMERATE(name) CALL_##name,
+#define NAME(name)      #name,
+enum call { CALLS(ENUMERATE) CALL_COUNT };
+static const char *const names[] = {CALLS(NAME)};
+
+/* What is shared; the text behind it holds the census, a line a call. */
+struct faults {
+    uint32_t total;  /* calls so far */
+    uint32_t struck; /* whether one failed */
+    int32_t family;  /* of the socket that it was about; 0 where it was none */
+    uint32_t length; /* of the text */
+    char text[];
+};
+
+static struct faults *faults;
+static size_t room;
+static atomic_uint counts[CALL_COUNT];
+static atomic_bool counting; /* from main's beginning to its end */
+static enum call chosen = CALL_COUNT;
+static unsigned chosen_at;
+static int chosen_error; /* 0: short */
+static bool census;
+static char trace_path[4096];     /* kept: a program may change its environment */
+static _Thread_local bool inside; /* what the interposer itself calls does not count */
+
+#define TEXT_ROOM (8 << 20)
+
+/* The next function of this name: a sanitizer's, or the C library's. */
+#define REAL(name)                                                                                 \
+    ({                                                                                             \
+        static __typeof__(&name) real;                                                             \
+        if (real == NULL)                                                                          \
+            real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                     \
+        real;                                                                                      \
+    })
+
+/* --- What fails ------------------------------------------------------------------------------- */
+
+#define FRAMES 24
+
+/* How a call was reached, as a number: the same for the same way. */
+static uint64_t way(void)
+{
+    void *frames[FRAMES];
+    int n = backtrace(frames, FRAMES);
+    uint64_t hash = 14695981039346656037U;
+    for (int i = 2; i < n; i++)
+        hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 1099511628211U;
+    return hash;
+}
+
+static void note(enum call call, unsigned n)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    int length = snprintf(faults->text + faults->length, room - faults->length, "%s %u %016llx\n",
+                          names[call], n, (unsigned long long)way());
+    if (length > 0 && faults->length + (size_t)length < room)
+        faults->length += (uint32_t)length;
+    pthread_mutex_unlock(&lock);
+}
+
+/* Leaves the way to the call that failed in FAULT_FILE.trace, for who asks why. */
+static void trace(void)
+{
+    void *frames[FRAMES];
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, trace_path,
+                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    backtrace_symbols_fd(frames, backtrace(frames, FRAMES), fd);
+    (void)syscall(SYS_close, fd);
+}
+
+/*
+ * A UNIX stream socket has all that was sent when it has any, and takes what there is room for; a
+ * keeper that is told of changes once (EPOLLET) relies on it, as epoll(7) says that it may.
+ */
+static bool is_possible(enum call call, int family)
+{
+    bool impossible =
+        (call == CALL_recv && chosen_error == 0) || (call == CALL_send && chosen_error == EAGAIN);
+    return family != AF_UNIX || !impossible;
+}
+
+/* Whether this call is the one; then errno is set. `fd` is -1 where the call is about none. */
+static bool strikes(enum call call, int fd)
+{
+    if (!counting || inside)
+        return false;
+    inside = true;
+    int kept = errno;
+    unsigned n = ++counts[call];
+    __atomic_add_fetch(&faults->total, 1, __ATOMIC_RELAXED);
+    if (census)
+        note(call, n);
+    int32_t family = 0;
+    socklen_t size = sizeof(family);
+    bool now = !census && call == chosen && n == chosen_at;
+    if (now && fd >= 0)
+        (void)syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+    now = now && is_possible(call, family);
+    if (now) {
+        trace();
+        faults->struck = 1;
+        faults->family = family;
+    }
+    inside = false;
+    errno = now && chosen_error != 0 ? chosen_error : kept;
+    return now;
+}
+
+/* For calls that take or give bytes: a short one goes on with one byte. */
+static bool fails(enum call call, int fd, size_t *length)
+{
+    if (!strikes(call, fd))
+        return false;
+    if (chosen_error != 0)
+        return true;
+    if (*length > 1)
+        *length = 1;
+    return false;
+}
+
+/* --- Coming and going ------------------------------------------------------------------------- */
+
+static int (*real_main)(int, char **, char **);
+
+static void choose(const char *file)
+{
+    const char *call = getenv("FAULT_CALL"), *at = getenv("FAULT_AT"),
+               *error = getenv("FAULT_ERROR");
+    census = getenv("FAULT_CENSUS") != NULL;
+    snprintf(trace_path, sizeof(trace_path), "%s.trace", file);
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    room = TEXT_ROOM;
+    if (fd < 0 || ftruncate(fd, (off_t)(sizeof(*faults) + room)) < 0)
+        abort();
+    faults = mmap(NULL, sizeof(*faults) + room, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (faults == MAP_FAILED)
+        abort();
+    for (enum call i = 0; call != NULL && i < CALL_COUNT; i++)
+        if (strcmp(names[i], call) == 0)
+            chosen = i;
+    if (call != NULL && chosen == CALL_COUNT)
+        abort(); /* a name that is never called would prove nothing */
+    chosen_at = at != NULL ? (unsigned)atoi(at) : 0;
+    chosen_error = error != NULL && strcmp(error, "short") != 0 ? atoi(error) : 0;
+}
+
+static int counted_main(int argc, char **argv, char **environment)
+{
+    void *frame;
+    backtrace(&frame, 1); /* loads what it needs, once */
+    if (getenv("FAULT_FILE") != NULL) {
+        choose(getenv("FAULT_FILE"));
+        counting = true;
+    }
+    int result = real_main(argc, argv, environment);
+    counting = false;
+    return result;
+}
+
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv,
+                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void), void *stack);
+
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv,
+                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void), void *stack)
+{
+    real_main = start;
+    return REAL(__libc_start_main)(counted_main, argc, argv, init, fini, rtld_fini, stack);
+}
+
+void exit(int status)
+{
+    counting = false;
+    REAL(exit)(status);
+    __builtin_unreachable();
+}
+
+/* A process that nobody may look at could not be asked for its leaks. */
+int prctl(int option, ...)
+{
+    unsigned long a[4];
+    va_list list;
+    va_start(list, option);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(list, unsigned long);
+    va_end(list);
+    return option == PR_SET_DUMPABLE ? 0 : REAL(prctl)(option, a[0], a[1], a[2], a[3]);
+}
+
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+void *malloc(size_t size)
+{
+    return strikes(CALL_malloc, -1) ? NULL : REAL(malloc)(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return strikes(CALL_calloc, -1) ? NULL : REAL(calloc)(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+    return strikes(CALL_realloc, -1) ? NULL : REAL(realloc)(old, size);
+}
+
+void *reallocarray(void *old, size_t count, size_t size)
+{
+    return strikes(CALL_reallocarray, -1) ? NULL : REAL(reallocarray)(old, count, size);
+}
+
+char *strdup(const char *text)
+{
+    return strikes(CALL_strdup, -1) ? NULL : REAL(strdup)(text);
+}
+
+/* Of a timer, a signal or a counter no read is short, and none fails: they have only nothing. */
+static enum call kind_of_read(int fd)
+{
+    struct stat status;
+    return REAL(fstat)(fd, &status) == 0 && (status.st_mode & S_IFMT) == 0 ? CALL_read_event
+                                                                           : CALL_read;
+}
+
+/* --- Bytes ------------------------------------------------------------------------------------ */
+
+ssize_t send(int fd, const void *bytes, size_t length, int flags)
+{
+    return fails(CALL_send, fd, &length) ? -1 : REAL(send)(fd, bytes, length, flags);
+}
+
+ssize_t recv(int fd, void *bytes, size_t length, int flags)
+{
+    return fails(CALL_recv, fd, &length) ? -1 : REAL(recv)(fd, bytes, length, flags);
+}
+
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
+
+ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
+{
+    return fails(CALL_recv, fd, &length) ? -1 : REAL(__recv_chk)(fd, bytes, length, size, flags);
+}
+
+ssize_t read(int fd, void *bytes, size_t length)
+{
+    return fails(kind_of_read(fd), fd, &length) ? -1 : REAL(read)(fd, bytes, length);
+}
+
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t size);
+
+ssize_t __read_chk(int fd, void *bytes, size_t length, size_t size)
+{
+    return fails(kind_of_read(fd), fd, &length) ? -1 : REAL(__read_chk)(fd, bytes, length, size);
+}
+
+ssize_t write(int fd, const void *bytes, size_t length)
+{
+    return fails(CALL_write, fd, &length) ? -1 : REAL(write)(fd, bytes, length);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    struct iovec first = count > 0 ? parts[0] : (struct iovec){.iov_len = 0};
+    size_t length = first.iov_len;
+    if (fails(CALL_writev, fd, &length))
+        return -1;
+    if (length == first.iov_len)
+        return REAL(writev)(fd, parts, count);
+    first.iov_len = length;
+    return REAL(writev)(fd, &first, 1);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return strikes(CALL_sendmsg, fd) ? -1 : REAL(sendmsg)(fd, message, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return strikes(CALL_recvmsg, fd) ? -1 : REAL(recvmsg)(fd, message, flags);
+}
+
+/* --- Sockets ---------------------------------------------------------------------------------- */
+
+#define FAILING(fd, name, parameters, arguments)                                                   \
+    int name parameters                                                                            \
+    {                                                                                              \
+        return strikes(CALL_##name, fd) ? -1 : REAL(name) arguments;                               \
+    }
+
+FAILING(-1, socket, (int domain, int type, int protocol), (domain, type, protocol))
+FAILING(fd, connect, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
+FAILING(fd, bind, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
+FAILING(fd, listen, (int fd, int backlog), (fd, backlog))
+FAILING(fd, accept4, (int fd, struct sockaddr *address, socklen_t *size, int flags),
+        (fd, address, size, flags))
+FAILING(fd, getsockopt, (int fd, int level, int name, void *value, socklen_t *size),
+        (fd, level, name, value, size))
+FAILING(fd, setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
+        (fd, level, name, value, size))
+FAILING(fd, getsockname, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size))
+
+/* --- Files ------------------------------------------------------------------------------------ */
+
+#define MODE_OF(flags)                                                                             \
+    mode_t mode = 0;                                                                               \
+    if ((flags & (O_CREAT | O_TMPFILE)) != 0) {                                                    \
+        va_list list;                                                                              \
+        va_start(list, flags);                                                                     \
+        mode = va_arg(list, mode_t);                                                               \
+        va_end(list);                                                                              \
+    }
+
+int open(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return strikes(CALL_open, -1) ? -1 : REAL(open)(path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return strikes(CALL_open, -1) ? -1 : REAL(open64)(path, flags, mode);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return strikes(CALL_openat, -1) ? -1 : REAL(openat)(folder, path, flags, mode);
+}
+
+int openat64(int folder, const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return strikes(CALL_openat, -1) ? -1 : REAL(openat64)(folder, path, flags, mode);
+}
+
+/* The descriptor is closed whatever it says. */
+int close(int fd)
+{
+    bool struck = strikes(CALL_close, fd);
+    int error = errno, r = REAL(close)(fd);
+    if (!struck)
+        return r;
+    errno = error;
+    return -1;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list list;
+    va_start(list, request);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    return strikes(CALL_ioctl, fd) ? -1 : REAL(ioctl)(fd, request, argument);
+}
+
+FAILING(-1, fstat, (int fd, struct stat *status), (fd, status))
+FAILING(-1, stat, (const char *path, struct stat *status), (path, status))
+FAILING(-1, lstat, (const char *path, struct stat *status), (path, status))
+FAILING(-1, fstatat, (int folder, const char *path, struct stat *status, int flags),
+        (folder, path, status, flags))
+FAILING(-1, faccessat, (int folder, const char *path, int mode, int flags),
+        (folder, path, mode, flags))
+FAILING(-1, mkdir, (const char *path, mode_t mode), (path, mode))
+FAILING(-1, mkdirat, (int folder, const char *path, mode_t mode), (folder, path, mode))
+FAILING(-1, rename, (const char *from, const char *to), (from, to))
+FAILING(-1, renameat2,
+        (int from_folder, const char *from, int to_folder, const char *to, unsigned flags),
+        (from_folder, from, to_folder, to, flags))
+FAILING(-1, unlink, (const char *path), (path))
+FAILING(-1, unlinkat, (int folder, const char *path, int flags), (folder, path, flags))
+FAILING(-1, fsync, (int fd), (fd))
+
+FILE *fopen(const char *path, const char *mode)
+{
+    return strikes(CALL_fopen, -1) ? NULL : REAL(fopen)(path, mode);
+}
+
+FILE *fopen64(const char *path, const char *mode)
+{
+    return strikes(CALL_fopen, -1) ? NULL : REAL(fopen64)(path, mode);
+}
+
+FILE *fdopen(int fd, const char *mode)
+{
+    return strikes(CALL_fdopen, -1) ? NULL : REAL(fdopen)(fd, mode);
+}
+
+DIR *opendir(const char *path)
+{
+    return strikes(CALL_opendir, -1) ? NULL : REAL(opendir)(path);
+}
+
+DIR *fdopendir(int fd)
+{
+    return strikes(CALL_fdopendir, -1) ? NULL : REAL(fdopendir)(fd);
+}
+
+struct dirent *readdir(DIR *folder)
+{
+    return strikes(CALL_readdir, -1) ? NULL : REAL(readdir)(folder);
+}
+
+/* --- The loop --------------------------------------------------------------------------------- */
+
+FAILING(-1, epoll_create1, (int flags), (flags))
+FAILING(-1, epoll_wait, (int epoll, struct epoll_event *events, int most, int milliseconds),
+        (epoll, events, most, milliseconds))
+FAILING(-1, eventfd, (unsigned initial, int flags), (initial, flags))
+FAILING(-1, timerfd_create, (int clock, int flags), (clock, flags))
+FAILING(-1, signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags))
+FAILING(-1, inotify_init1, (int flags), (flags))
+FAILING(-1, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    bool struck = operation == EPOLL_CTL_ADD && strikes(CALL_epoll_ctl, fd);
+    return struck ? -1 : REAL(epoll_ctl)(epoll, operation, fd, event);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *argument)
+{
+    return strikes(CALL_pthread_create, -1)
+               ? errno
+               : REAL(pthread_create)(thread, attributes, start, argument);
+}
+
+/* The kernel's AIO, which has no functions of its own. */
+long syscall(long number, ...)
+{
+    long a[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    bool struck = (number == SYS_io_setup && strikes(CALL_io_setup, -1)) ||
+                  (number == SYS_io_submit && strikes(CALL_io_submit, -1)) ||
+                  (number == SYS_io_getevents && strikes(CALL_io_getevents, -1));
+    return struck ? -1 : REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
