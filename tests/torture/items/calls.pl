@@ -21,6 +21,7 @@ use Faults;
 my ($seconds, $seed, $processes, $ways_only, $from, @only) = (120, time | 0, 2, 0, 0);
 GetOptions('seconds=f' => \$seconds, 'seed=i' => \$seed, 'processes=i' => \$processes, 'ways' => \$ways_only, 'from=i' => \$from, 'only=s' => \@only)
     or exit 2;
+STDOUT->autoflush(1);
 my $end = time + $seconds;
 my $build = $ENV{BUILD} || 'build';
 my $keeper = $ENV{FAULTS_KEEPER} || "$build/sanitized/lonc-keeper";
