@@ -27,6 +27,9 @@
  */
 static const uint64_t control_timeout = 10000000;
 
+/* The kernel had no memory to watch the listener, and nothing tells when it has. */
+static const uint64_t rewatch_interval = 100000;
+
 struct control_client {
     struct watch watch;
     struct control *control;
@@ -46,7 +49,9 @@ struct control {
     struct verbs verbs;
     struct watch watch;
     int listener;
-    struct deadline_queue deadlines;
+    bool deaf; /* the listener should be watched, and could not be; that is said */
+    struct deadline rewatch;
+    struct deadline_queue deadlines, rewatching;
     LIST_HEAD(, control_client) clients;
     unsigned count;
 };
@@ -59,10 +64,21 @@ static void update_listener(struct control *control)
     struct loop *loop = &control->service->loop;
     if (wanted == (control->watch.fd >= 0))
         return;
-    if (!wanted)
+    if (!wanted) {
         loop_unwatch(loop, &control->watch);
-    else if (loop_watch(loop, &control->watch, control->listener, EPOLLIN) < 0)
-        log_write(LOG_CRIT, NULL, "cannot watch the control socket: %s", strerror(errno));
+        return;
+    }
+    int r = loop_watch(loop, &control->watch, control->listener, EPOLLIN);
+    if (r < 0 && !control->deaf)
+        log_write(LOG_CRIT, NULL, "cannot watch the control socket: %s", strerror(-r));
+    if (r < 0)
+        deadline_start(&control->rewatching, &control->rewatch);
+    control->deaf = r < 0;
+}
+
+static void on_rewatch(struct deadline *deadline)
+{
+    update_listener(CONTAINER_OF(deadline, struct control, rewatch));
 }
 
 static void free_client(struct control_client *client)
@@ -295,6 +311,7 @@ struct control *control_new(const struct verbs *verbs, int listener)
     };
     LIST_INIT(&control->clients);
     deadline_queue_add(&verbs->service->loop, &control->deadlines, &control_timeout, on_timeout);
+    deadline_queue_add(&verbs->service->loop, &control->rewatching, &rewatch_interval, on_rewatch);
     update_listener(control);
     followed = control;
     log_also_to(LOG_ALSO_EVENTS, on_log);
@@ -319,5 +336,6 @@ void control_free(struct control *control)
     loop_unwatch(&control->service->loop, &control->watch);
     close(control->listener);
     LIST_REMOVE(&control->deadlines, link);
+    LIST_REMOVE(&control->rewatching, link);
     free(control);
 }
