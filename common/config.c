@@ -36,8 +36,13 @@ struct config_loading *config_begin(const char *path, struct complaints *complai
     const char *settings_path = path != NULL ? path : CONFIG_PATH;
     /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
      */
-    if (settings_load(&config->settings, settings_path, path == NULL, complaints) == 0 &&
-        loncapa_load(&config->loncapa, config->settings.loncapa_conf, complaints) == 0)
+    bool loaded = settings_load(&config->settings, settings_path, path == NULL, complaints) == 0;
+    if (!settings_are_whole(&config->settings)) {
+        config_free(config);
+        free(loading);
+        return NULL;
+    }
+    if (loaded && loncapa_load(&config->loncapa, config->settings.loncapa_conf, complaints) == 0)
         open_table(loading, complaints);
     return loading;
 }

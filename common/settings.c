@@ -658,6 +658,14 @@ int settings_load(struct settings *settings, const char *path, bool optional,
     return complaints->count == before ? 0 : -1;
 }
 
+bool settings_are_whole(struct settings *settings)
+{
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (is_text(&settings_table[i]) && *text_of(&settings_table[i], settings) == NULL)
+            return false;
+    return true;
+}
+
 void settings_free(struct settings *settings)
 {
     for (size_t i = 0; i < SETTINGS; i++)

@@ -135,6 +135,9 @@ extern const size_t settings_count;
  */
 int settings_load(struct settings *settings, const char *path, bool optional,
                   struct complaints *complaints);
+/* Whether each has a value, if only its default: without memory, settings_load may leave texts
+ * NULL. */
+bool settings_are_whole(struct settings *settings);
 void settings_free(struct settings *settings);
 
 /* The row of the setting of this name, or settings_count. */
