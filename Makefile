@@ -235,6 +235,12 @@ coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and sce
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ --filter units/ build/coverage
 
+# BUDGET is in seconds; without `make coverage` before, this shows what failing calls reach alone.
+coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=900
+	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 all build/coverage/stand-in-lond build/coverage/interpose.so
+	BUILD=$(abspath build/coverage) FAULTS_KEEPER=build/coverage/lonc-keeper tests/torture/items/calls.pl --ways --seed 1 --seconds $(or $(BUDGET),900)
+	tests/faults/unreached build/coverage
+
 MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))
 
 settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.md and keeper.conf(5) up to date
@@ -291,5 +297,5 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage settings-tables install uninstall deb clean sanitized help
+.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help
 .DELETE_ON_ERROR:

@@ -137,13 +137,15 @@ sub single {
     return $client;
 }
 
-# Whether a client may see the end of its stream: the keeper is gone, or the fault was that the client is.
+# Whether a client may see the end of its stream: the keeper is gone, or the fault was that the client is, or the
+# kernel had no memory in the middle of a reply, when nothing else can be said.
 sub may_end {
-    my ($self) = @_;
+    my ($self, $client) = @_;
     return 1 if $self->has_ended;
     my $fault = $self->{fault} or return 0;
     my (undef, $struck, $family) = $self->shared;
-    return $struck && $family == AF_UNIX && $fault->{call} =~ /^(?:send|recv)$/ && $fault->{error} =~ /^(?:ECONNRESET|EPIPE)$/;
+    return 0 if !$struck || $family != AF_UNIX || $fault->{call} !~ /^(?:send|recv)$/;
+    return $fault->{error} =~ /^(?:ECONNRESET|EPIPE)$/ || ($fault->{error} eq 'ENOMEM' && $client->{rest} ne '');
 }
 
 # Asks, and judges the answer. `texts` are counted by lond: executed once where the answer is ok, else at most once.
@@ -156,7 +158,7 @@ sub ask {
     my $short = substr $request, 0, 40;
     if ($@) { $self->wrong("$short: no answer") }
     elsif (!defined $line) {
-        $self->wrong("$short: the stream ends without an answer") if !$self->may_end;
+        $self->wrong("$short: the stream ends without an answer") if !$self->may_end($client);
     }
     elsif ($line eq $expected) { $self->{texts}{$text} = 'once' if exists $self->{texts}{$text} }
     elsif ($request =~ /^lonc_defer:/ ? $line !~ /^(?:con_failed|con_lost|con_delayed|ok)\z/ : $line ne 'con_lost') {
@@ -169,7 +171,7 @@ sub ask {
 # One answer a request, and no more.
 sub ends {
     my ($self, $client) = @_;
-    $self->wrong('there is more than one answer') if !$client->hears_nothing && !$self->may_end && $client->{rest} . (readline($client->{socket}) // '') ne '';
+    $self->wrong('there is more than one answer') if !$client->hears_nothing && !$self->may_end($client) && $client->{rest} . (readline($client->{socket}) // '') ne '';
     $client->close;
 }
 
