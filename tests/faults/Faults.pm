@@ -20,6 +20,8 @@ use Socket;
 use Time::HiRes qw(time);
 use Lonc;
 
+$SIG{PIPE} = 'IGNORE'; # a keeper may leave while it is asked
+
 # A life takes a quarter of a second; who waits so long waits for ever.
 our $PATIENCE = 40;
 
