@@ -21,7 +21,8 @@ struct lines {
     const char *path;
     struct complaints *complaints;
     FILE *file;
-    size_t total; /* bytes read of the file */
+    struct stat before; /* it was read */
+    size_t total;       /* bytes read of the file */
     unsigned number;
     size_t length; /* of the line, also of what did not fit into `text` */
     bool holds_nul;
@@ -29,7 +30,8 @@ struct lines {
 };
 
 /* O_NONBLOCK, because opening a FIFO would otherwise wait for a writer. */
-static FILE *open_file(const char *path, bool optional, struct complaints *complaints)
+static FILE *open_file(const char *path, bool optional, struct complaints *complaints,
+                       struct stat *status)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
@@ -40,8 +42,7 @@ static FILE *open_file(const char *path, bool optional, struct complaints *compl
             close(fd);
         return NULL;
     }
-    struct stat status;
-    if (fstat(fd, &status) < 0 || !(S_ISREG(status.st_mode) || S_ISCHR(status.st_mode))) {
+    if (fstat(fd, status) < 0 || !(S_ISREG(status->st_mode) || S_ISCHR(status->st_mode))) {
         complain(complaints, path, 0, "cannot be read: it is not a regular file");
         fclose(file);
         return NULL;
@@ -85,6 +86,19 @@ static bool line_is_sound(const struct lines *reader)
     return false;
 }
 
+/*
+ * Who writes a file in its place, and does not rename a whole one over it, may have written while
+ * it was read: the half of a table is a table, too.
+ */
+static bool has_changed(const struct lines *reader)
+{
+    struct stat now;
+    const struct stat *before = &reader->before;
+    return fstat(fileno(reader->file), &now) < 0 || now.st_size != before->st_size ||
+           now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+           now.st_mtim.tv_nsec != before->st_mtim.tv_nsec;
+}
+
 static int check_end(const struct lines *reader)
 {
     if (ferror(reader->file))
@@ -92,6 +106,9 @@ static int check_end(const struct lines *reader)
     else if (reader->total > LINES_MAX_FILE)
         complain(reader->complaints, reader->path, 0, "the file is larger than %u MiB",
                  LINES_MAX_FILE >> 20);
+    else if (has_changed(reader))
+        complain(reader->complaints, reader->path, 0,
+                 "was written while it was read; reload once it is complete");
     else
         return 0;
     return -1;
@@ -100,7 +117,8 @@ static int check_end(const struct lines *reader)
 struct lines *lines_open(const char *path, bool optional, struct complaints *complaints)
 {
     struct lines *reader = NULL;
-    FILE *file = open_file(path, optional, complaints);
+    struct stat before;
+    FILE *file = open_file(path, optional, complaints, &before);
     if (file != NULL && (reader = malloc(sizeof(*reader))) == NULL) {
         complain(complaints, path, 0, "out of memory");
         fclose(file);
@@ -111,6 +129,7 @@ struct lines *lines_open(const char *path, bool optional, struct complaints *com
     reader->path = path;
     reader->complaints = complaints;
     reader->file = file;
+    reader->before = before;
     reader->total = 0;
     reader->number = 0;
     return reader;

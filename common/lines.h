@@ -23,8 +23,9 @@
  * A line that is too long or holds a NUL byte is complained about and left out.
  *
  * Returns 0 when the file was read to its end, and also when it does not exist and is `optional`;
- * -1, after a complaint, when it could not be read, is larger than LINES_MAX_FILE, or is neither a
- * regular file nor a device: nobody may have to wait for the other end of a FIFO.
+ * -1, after a complaint, when it could not be read, was written meanwhile, is larger than
+ * LINES_MAX_FILE, or is neither a regular file nor a device: nobody may have to wait for the other
+ * end of a FIFO.
  */
 int lines_read(const char *path, bool optional, struct complaints *complaints,
                void (*each)(void *argument, unsigned number, char *text), void *argument);
