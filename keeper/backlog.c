@@ -4,6 +4,7 @@
  * spool.c's; how files become known is deferred.c's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,6 +306,22 @@ static void attach(struct backlog *backlog, struct file *file)
     backlog_make_ready(file);
 }
 
+/*
+ * More are ready than need be: the last becomes a name again. One that the scan under way has still
+ * to meet is left to that, which would else count it once and find it on the shelf twice; what is
+ * behind it waits for the scan's end.
+ */
+static void put_back_last(struct backlog *backlog)
+{
+    struct backlogs *all = backlog->all;
+    struct file *last = RB_MAX(files_by_order, &backlog->ready);
+    if (all->scanning && last->scan != all->scan)
+        backlog_note_unknown(&backlog->unknown, &last->order);
+    else
+        backlog_shelve(backlog, last->name, &last->order);
+    backlog_forget(last);
+}
+
 void backlog_admit(struct file *file)
 {
     struct backlogs *all = file->all;
@@ -315,11 +332,13 @@ void backlog_admit(struct file *file)
     }
     attach(backlog, file);
     all->scan_found = true;
-    if (backlog->ready_count > NEXT_MOST) {
-        struct file *last = RB_MAX(files_by_order, &backlog->ready);
-        backlog_shelve(backlog, last->name, &last->order);
-        backlog_forget(last);
-    }
+    if (backlog->ready_count > NEXT_MOST)
+        put_back_last(backlog);
+}
+
+static bool lies_in_folder(const struct backlogs *all, const char *name)
+{
+    return faccessat(all->folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 /* The first name of the shelf becomes a file. False without memory. */
@@ -329,8 +348,12 @@ static bool take_from_shelf(struct backlog *backlog)
     struct spool_order order;
     const char *name = shelf_first(&backlog->shelf, &order);
     const char *id = backlog_host_in(all, name);
-    /* It has been written again, or a scan has met it twice. */
-    if (id == NULL || backlog_find_file(all, name) != NULL) {
+    /*
+     * It has been written again, or a scan has met it twice; or somebody has taken it away, which
+     * says nothing of a name on a shelf. One that is not there must not become a file: if it came
+     * back it would be taken for one that has been counted.
+     */
+    if (id == NULL || backlog_find_file(all, name) != NULL || !lies_in_folder(all, name)) {
         backlog_count(backlog, backlog->count - (backlog->count > 0));
     } else {
         struct file *file = backlog_new_file(all, name, id);
