@@ -18,7 +18,8 @@
 #define SECOND_SIZE (16 * 1024)
 
 static struct {
-    size_t used;
+    size_t ordinary; /* bytes of the buffers that are not reserved */
+    size_t reserved; /* ... and of those that are */
     size_t limit;
 } budget = {.limit = SIZE_MAX};
 
@@ -29,19 +30,37 @@ void buffers_set_limit(size_t limit)
 
 size_t buffers_used(void)
 {
-    return budget.used;
+    return budget.ordinary +
+           (budget.reserved > BUFFERS_RESERVE ? budget.reserved - BUFFERS_RESERVE : 0);
+}
+
+/* Where the bytes of this kind of buffers are counted. */
+static size_t *account(bool reserved)
+{
+    return reserved ? &budget.reserved : &budget.ordinary;
+}
+
+/* How much more the buffers of this kind may take. */
+static size_t left_for(bool reserved)
+{
+    size_t used = buffers_used();
+    size_t left = budget.limit > used ? budget.limit - used : 0;
+    size_t reserve = budget.reserved < BUFFERS_RESERVE ? BUFFERS_RESERVE - budget.reserved : 0;
+    if (!reserved)
+        return left;
+    return left > SIZE_MAX - reserve ? SIZE_MAX : left + reserve;
 }
 
 static int resize(struct buffer *buffer, size_t size)
 {
-    size_t left = budget.limit > budget.used ? budget.limit - budget.used : 0;
-    if (size > buffer->size && size - buffer->size > left)
+    size_t *used = account(buffer->reserved);
+    if (size > buffer->size && size - buffer->size > left_for(buffer->reserved))
         return -ENOBUFS;
     char *data = realloc(buffer->data, size);
     if (data == NULL)
         return -ENOMEM;
-    budget.used += size;
-    budget.used -= buffer->size;
+    *used += size;
+    *used -= buffer->size;
     buffer->data = data;
     buffer->size = size;
     return 0;
@@ -161,6 +180,6 @@ void buffer_swap(struct buffer *one, struct buffer *other)
 void buffer_free(struct buffer *buffer)
 {
     free(buffer->data);
-    budget.used -= buffer->size;
-    *buffer = (struct buffer){.data = NULL};
+    *account(buffer->reserved) -= buffer->size;
+    *buffer = (struct buffer){.data = NULL, .reserved = buffer->reserved};
 }

@@ -5,7 +5,8 @@
  * does not stay in memory and a small request costs no allocation.
  *
  * All buffers together stay within one budget (DESIGN.md rule 4): growth past it fails, and who
- * asked decides what to tell its client.
+ * asked decides what to tell its client. Behind it lies a reserve for those few buffers that must
+ * work just then: whoever asks why requests are refused is to be answered.
  */
 #ifndef LONC_COMMON_BUFFER_H
 #define LONC_COMMON_BUFFER_H
@@ -17,16 +18,24 @@
 /* The first allocation, and what an empty buffer keeps: most requests and replies fit. */
 #define BUFFER_KEPT 1024
 
+/* What all reserved buffers together may take beside the budget; more of theirs is of the budget.
+ */
+#define BUFFERS_RESERVE ((size_t)2 * 1024 * 1024)
+
 struct buffer {
     char *data;
     size_t start;   /* first byte not taken yet */
     size_t scanned; /* up to here there is no LF */
     size_t end;     /* behind the last byte */
     size_t size;    /* allocated */
+    bool
+        reserved; /* of the reserve; set while the buffer is new, and its own as long as it lives */
 };
 
 /* The budget of all buffers of this process, in bytes. Lowering it frees nothing. */
 void buffers_set_limit(size_t limit);
+
+/* What of the budget is in use, in bytes; what the reserve holds is no part of it. */
 size_t buffers_used(void);
 
 static inline size_t buffer_length(const struct buffer *buffer)
@@ -63,6 +72,7 @@ size_t buffer_line(struct buffer *buffer);
  */
 void buffer_consume(struct buffer *buffer, size_t length);
 
+/* Both of them reserved, or neither. */
 void buffer_swap(struct buffer *one, struct buffer *other);
 
 /* Frees the memory; the buffer is then empty and may be used again. */

@@ -173,7 +173,7 @@ const struct setting settings_table[] = {
                    "nothing known needs more."),
     ROW(BYTES, buffers_limit, "256M", MIB, 64 * GIB,
         .meaning = "All buffers together, so that a few large replies cannot take the machine's "
-                   "memory."),
+                   "memory; loncctl has 2M beside it, to be answered all the same."),
     ROW(BYTES, deferred_memory, "64M", 4 * KIB, 64 * GIB,
         .meaning = "The names of deferred files, which are kept in memory so that the folder is "
                    "read once for all of them; enough for a million, and those behind stay on "

@@ -272,6 +272,8 @@ static void add_client(struct control *control, int fd)
     client->control = control;
     client->fd = fd;
     client->watch = (struct watch){.fd = -1, .ready = on_client_ready};
+    /* Whoever asks why requests are refused is answered while they hold all memory. */
+    client->in.reserved = client->out.reserved = true;
     client->question = (struct question){.verbs = &control->verbs, .answer = on_answer};
     socklen_t size = sizeof(client->question.peer);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->question.peer, &size) < 0 ||

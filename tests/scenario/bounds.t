@@ -237,11 +237,15 @@ sub answers_of_leaving {
     my $keeper = $world->{keeper};
     my $holder = $world->client('msul1');
     $holder->send('x' x 1_000_000); # its buffer, doubled, is the whole budget
+    my $status;
+    Lonc::within($Lonc::PATIENCE, sub { $status = eval { $keeper->tells('status') } // {}; ($status->{buffers} // 0) == 1 << 20 });
+    is $status->{buffers}, 1 << 20, 'not a byte of memory is left: who asks for the status is told so';
+    is eval { scalar @{$keeper->tells('hosts')->{hosts}} }, 1, '... and how the hosts are';
     my $client = $world->client('msul1');
     my $before = $keeper->cpu;
     $client->send("echo:without memory\n");
     my $answer = line_of($client, 2);
-    like $answer, qr/^(?:con_lost|without memory)$/, 'not a byte of memory is left: a new client is answered, with con_lost if need be';
+    like $answer, qr/^(?:con_lost|without memory)$/, '... and a new client is answered, with con_lost if need be';
     cmp_ok $keeper->cpu - $before, '<', 0.5, '... and the keeper does not spin';
     $holder->close;
     is $world->ask('msul1', 'ping'), 'pong:msul1', '... and when the memory is free again, all is well';

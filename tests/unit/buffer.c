@@ -336,6 +336,40 @@ Test(buffer, a_new_buffer_past_the_budget_stays_empty)
     buffer_free(&other);
 }
 
+Test(buffer, a_reserved_buffer_may_go_past_a_used_up_budget_by_the_reserve_and_no_further)
+{
+    struct buffer ask = {.reserved = true}, tell = {.reserved = true};
+    buffers_set_limit(BUFFER_KEPT);
+    append_bytes(&buffer, 'x', BUFFER_KEPT);
+
+    append_bytes(&tell, 't', BUFFER_KEPT);
+    append_bytes(&ask, 'a', BUFFERS_RESERVE - BUFFER_KEPT);
+    cr_assert_eq(buffers_used(), BUFFER_KEPT, "the reserve is counted in the budget");
+    cr_assert_eq(buffer_append(&tell, "!", 1), -ENOBUFS);
+    cr_assert_eq(buffer_append(&buffer, "!", 1), -ENOBUFS, "the reserve is for others, too");
+
+    buffer_free(&ask);
+    cr_assert_eq(buffer_append(&buffer, "!", 1), -ENOBUFS);
+    append_bytes(&ask, 'a', BUFFERS_RESERVE - BUFFER_KEPT);
+    cr_assert_eq(buffer_append(&ask, "!", 1), -ENOBUFS, "a freed buffer is still of the reserve");
+    buffer_free(&ask);
+    buffer_free(&tell);
+}
+
+Test(buffer, what_reserved_buffers_take_beyond_the_reserve_is_of_the_budget)
+{
+    struct buffer ask = {.reserved = true};
+    buffers_set_limit(10000);
+    append_bytes(&buffer, 'x', 1);
+    append_bytes(&ask, 'a', BUFFERS_RESERVE + 8000);
+    cr_assert_eq(buffers_used(), BUFFER_KEPT + ask.size - BUFFERS_RESERVE);
+    cr_assert_eq(buffer_append(&ask, buffer.data, 1), 0);
+    cr_assert_eq(buffer_reserve(&ask, 2000), -ENOBUFS);
+    cr_assert_eq(buffer_reserve(&buffer, 9000), -ENOBUFS);
+    buffer_free(&ask);
+    cr_assert_eq(buffer_reserve(&buffer, 9000), 0);
+}
+
 Test(buffer, what_one_buffer_gives_back_another_may_take)
 {
     struct buffer other = {.data = NULL};
