@@ -264,14 +264,14 @@ static void put_deferred_hosts(FILE *to, const json_t *hosts)
     fputs("<div><div class=scroll tabindex=0 role=region aria-label=\"Deferred files by "
           "host\"><table>"
           "<caption>Files by host</caption><thead><tr><th scope=col>Host<th scope=col class=n>Files"
-          "<th scope=col>Oldest<th scope=col class=n>Held<th scope=col class=n>Rejected"
+          "<th scope=col class=n>Oldest<th scope=col class=n>Held<th scope=col class=n>Rejected"
           "<th scope=col class=n>Corrupt<tbody>\n",
           to);
     for (size_t i = 0; i < count && i < DEFERRED_HOSTS_MAX; i++) {
         double oldest = field_number(sorted[i], "oldest");
         html_put(to,
-                 "<tr><th scope=row>%s<td class=n>%s<td>%s<td class=n>%s<td class=n>%s<td "
-                 "class=n>%s\n",
+                 "<tr><th scope=row>%s<td class=n>%s<td class=n>%s<td class=n>%s<td class=n>%s"
+                 "<td class=n>%s\n",
                  field_text(sorted[i], "host"),
                  display_count(field_integer(sorted[i], "files")).text, display_age(oldest).text,
                  display_count(field_integer(sorted[i], "held")).text,

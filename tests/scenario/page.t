@@ -50,7 +50,7 @@ like $html, qr{\d\d \w{3} \d\d:\d\d<small>for \d+h \d+min<}, '... and since when
 like $html, qr/certificate has expired/, '... and failing ones with the detail';
 is scalar(() = $html =~ /<svg/g), 6, 'rate, latency and queue of an hour and a day are drawn';
 like $html, qr{<th scope=row>under 5 min<td class=n>\d+<td class=bar}, 'what is deferred, by age';
-like $html, qr{<th scope=row>msul52<td class=n>92<td>1d 4h}, '... and by host';
+like $html, qr{<th scope=row>msul52<td class=n>92<td class=n>1d 4h}, '... and by host';
 like $html, qr{<th scope=row>refused<td class=n>[\d,]+<td class=bar}, 'con_lost by reason';
 like $html, qr/lonc-keeper 0\.1, process 4711, up for/, 'who wrote it';
 like $html, qr{<small>oldest 1h \d+min<}, '... and how old the oldest deferred file of a dead host is';
