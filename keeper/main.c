@@ -24,7 +24,7 @@
 #include "keeper/keeper.h"
 
 static const char help_text[] =
-    "lonc-keeper holds the authenticated connections to the londs of a LON-CAPA network.\n"
+    "lonc-keeper holds the connections to the londs of a LON-CAPA network.\n"
     "\n"
     "usage: lonc-keeper [--config FILE] [--check] [--settings]\n"
     "\n"

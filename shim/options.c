@@ -26,12 +26,15 @@ static const char help_text[] =
     "usage: lonc-shim [--channel PATH] [--linger SECONDS] [--ack-timeout SECONDS]\n"
     "\n"
     "  --channel PATH         the keeper's private channel (/run/lonc/keeper.sock)\n"
-    "  --linger SECONDS       serving a listener: leave after this long without a client (10)\n"
-    "  --ack-timeout SECONDS  answer con_lost when the keeper takes a client no sooner (10)\n"
+    "  --linger SECONDS       serving a listener: leave after this long without a\n"
+    "                         client (10)\n"
+    "  --ack-timeout SECONDS  answer con_lost when the keeper takes a client no\n"
+    "                         sooner (10)\n"
     "\n"
-    "Descriptor 0 is a connection (inetd nowait) or a listener (inetd wait); or listeners come\n"
-    "from LISTEN_FDS. Exit codes: 0 handed over, 64 usage, 69 no keeper, 71 system, 75 no "
-    "answer.\n";
+    "Descriptor 0 is a connection (inetd nowait) or a listener (inetd wait); or\n"
+    "listeners come from LISTEN_FDS.\n"
+    "\n"
+    "Exit codes: 0 handed over, 64 usage, 69 no keeper, 71 system, 75 no answer.\n";
 
 void options_parse(struct shim_options *options, int argc, char **argv)
 {

@@ -156,14 +156,16 @@ static const char help_text[] =
     "\n"
     "usage: lonc-hosts [--config FILE] VERB\n"
     "\n"
-    "  sync           start and stop sockets, and restart those that failed or whose path is gone\n"
+    "  sync           start and stop sockets, and restart those that failed or whose\n"
+    "                 path is gone\n"
     "  sync --dry-run only say what sync would do\n"
     "  list           show each host's sockets\n"
     "\n"
     "  --config FILE  settings, by default " CONFIG_PATH "\n"
     "\n"
-    "Exit codes: 0 all is as it should be, 1 a mistake in the configuration (nothing is changed),\n"
-    "2 wrong usage, 3 systemd cannot be reached or could not do something.\n";
+    "Exit codes: 0 all is as it should be, 1 a mistake in the configuration (nothing\n"
+    "is changed), 2 wrong usage, 3 systemd cannot be reached or could not do\n"
+    "something.\n";
 
 struct options {
     const char *config, *verb;

@@ -18,29 +18,26 @@ static const struct verb verbs[] = {
         .name = "status",
         .arguments = "",
         .help = "how the keeper is, and which hosts want attention",
-        .more =
-            "One screen: version, hosts by state, requests, latency, queues, resources; and the\n"
-            "hosts that are not healthy or are paused, with the reason and the next attempt.\n"
-            "Latencies are those of the last five to ten minutes.\n",
+        .more = "One screen: version, hosts by state, requests, latency, queues, resources; and\n"
+                "the hosts that are not healthy or are paused, with the reason and the next\n"
+                "attempt. Latencies are those of the last five to ten minutes.\n",
         .view = view_status,
     },
     {
         .name = "hosts",
         .arguments = "[PATTERN]",
         .help = "hosts: state, connections, queue, latency, ...",
-        .more =
-            "PATTERN is a lonHostID or a DNS name, and may have *, ? and [...] as the shell has\n"
-            "them (to be quoted). CON_LOST counts by cause; a + behind DEFERRED: at least so "
-            "many.\n",
+        .more = "PATTERN is a lonHostID or a DNS name, and may have *, ? and [...] as the shell\n"
+                "has them (to be quoted). CON_LOST counts by cause; a + behind DEFERRED: at\n"
+                "least so many.\n",
         .view = view_hosts,
     },
     {
         .name = "top",
         .arguments = "",
         .help = "hosts on the whole screen, live, trouble first",
-        .more =
-            "Rate, latency and queue with graphs of the last minute; the keys are at the bottom.\n"
-            "Asks the keeper once a second, and waits for it where there is none.\n",
+        .more = "Rate, latency and queue with graphs of the last minute; the keys are at the\n"
+                "bottom. Asks the keeper once a second, and waits for it where there is none.\n",
         .run = loncctl_top,
     },
     {
@@ -60,11 +57,10 @@ static const struct verb verbs[] = {
         .name = "queue",
         .arguments = "[HOST]",
         .help = "the deferred queue: files by host and age",
-        .more = "A row for each host, most files first. Behind CORRUPT, files by age: those of 10m "
-                "are younger\n"
-                "than ten minutes and not counted in the columns before. With HOST, its files too; "
-                "never\n"
-                "what is in them. --config FILE says where the queue is when no keeper answers.\n",
+        .more = "A row for each host, most files first. Behind CORRUPT, files by age: those of\n"
+                "10m are younger than ten minutes and not counted in the columns before. With\n"
+                "HOST, its files too; never what is in them. --config FILE says where the queue\n"
+                "is when no keeper answers.\n",
         .run = queue_verb,
         .json = true,
     },
@@ -78,30 +74,27 @@ static const struct verb verbs[] = {
         .name = "events",
         .arguments = "",
         .help = "follow what happens, as it happens",
-        .more = "One line an event; with --json one JSON object a line. Ends with 0 on an "
-                "interrupt, and\n"
-                "with 3 when the keeper goes.\n",
+        .more = "One line an event; with --json one JSON object a line. Ends with 0 on an\n"
+                "interrupt, and with 3 when the keeper goes.\n",
         .view = view_event,
         .streams = true,
     },
     {
         .name = "metrics",
-        .arguments = "[--text|--http]",
+        .arguments = "",
         .help = "the keeper's numbers, for Prometheus",
-        .more =
-            "OpenMetrics; with --text in Prometheus's older text format, which the text-file "
-            "collector\n"
-            "of its node exporter reads. With --http, answers one HTTP request on descriptor 0, "
-            "as\n"
-            "lonc-metrics.socket has it.\n",
+        .more = "OpenMetrics; with --text in Prometheus's older text format, which the text-file\n"
+                "collector of its node exporter reads. With --http, answers one HTTP request for\n"
+                "/metrics on standard input, a socket: lonc-metrics.socket starts it so.\n",
         .run = loncctl_metrics,
     },
     {
         .name = "page",
         .arguments = "[PATH]",
         .help = "write the status page",
-        .more = "A page for a browser. Without PATH, lon-status/lonc.html in lonDocRoot, to which\n"
-                "--config FILE leads (/etc/lonc/keeper.conf). Without a keeper the page says so.\n",
+        .more = "A page for a browser. Without PATH, lon-status/lonc.html in lonDocRoot, to\n"
+                "which --config FILE leads (/etc/lonc/keeper.conf). Without a keeper the page\n"
+                "says so.\n",
         .run = loncctl_page,
     },
     {
@@ -124,8 +117,9 @@ static const struct verb verbs[] = {
         .arguments = "HOST",
         .changes = true,
         .help = "queue a host's requests without sending them",
-        .more = "Requests wait until `loncctl resume HOST`, and no longer than the queue's bounds\n"
-                "allow (queue_timeout, queue_per_host): past those they are answered con_lost.\n",
+        .more = "Requests wait until `loncctl resume HOST`, and no longer than the queue's\n"
+                "bounds allow (queue_timeout, queue_per_host): past those they are answered\n"
+                "con_lost.\n",
     },
     {
         .name = "resume",
@@ -144,10 +138,8 @@ static const struct verb verbs[] = {
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "keep files from being delivered",
-        .more =
-            "They lie in delayed/held meanwhile. One whose delivery was under way may be delivered "
-            "all the\n"
-            "same, and is gone then. Says how many files it was.\n",
+        .more = "They lie in delayed/held meanwhile. One whose delivery was under way may be\n"
+                "delivered all the same, and is gone then. Says how many files it was.\n",
     },
     {
         .name = "queue release",
@@ -168,19 +160,18 @@ static const struct verb verbs[] = {
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "remove deferred files for good",
-        .more = "Files that wait or are held; asks on a terminal, unless --yes. What is removed is "
-                "never\n"
-                "delivered, and stays unsent in lonnet.perm.log.\n",
+        .more = "Files that wait or are held; asks on a terminal, unless --yes. What is removed\n"
+                "is never delivered, and stays unsent in lonnet.perm.log.\n",
     },
     {
         .name = "send",
         .arguments = "HOST COMMAND...",
         .changes = true,
         .help = "send a request to lond, and print the reply alone",
-        .more = "The words of COMMAND are sent with one blank between, options included; a COMMAND "
-                "of -\n"
-                "is read from standard input, one line, so that nobody sees it in a list of\n"
-                "processes. To a terminal, bytes that are not printable are shown as \\xNN.\n",
+        .more = "The words of COMMAND are sent with one blank between, options included; a\n"
+                "COMMAND of - is read from standard input, one line, so that nobody sees it in a\n"
+                "list of processes. To a terminal, bytes that are not printable are shown as\n"
+                "\\xNN.\n",
         .view = view_reply,
     },
     {
@@ -191,22 +182,12 @@ static const struct verb verbs[] = {
         .more = "COMMAND is as for `send`. When it is done the request is on the disk.\n",
     },
     {
-        .name = "metrics",
-        .arguments = "",
-        .help = "the keeper's numbers, as OpenMetrics",
-        .more =
-            "--text is Prometheus's older format; --http answers one HTTP request for /metrics\n"
-            "on standard input, a socket: lonc-metrics.socket starts it so.\n",
-        .run = loncctl_metrics,
-    },
-    {
         .name = "reload",
         .arguments = "",
         .changes = true,
         .help = "read settings and tables again, all or nothing",
-        .more = "What is wrong in a file is said and changes nothing. To have the hosts' sockets "
-                "follow\n"
-                "as well: systemctl reload lonc-keeper.\n",
+        .more = "What is wrong in a file is said and changes nothing. To have the hosts' sockets\n"
+                "follow as well: systemctl reload lonc-keeper.\n",
     },
     {
         .name = "log level",
@@ -309,8 +290,9 @@ bool verbs_help(const char *name)
             putchar('\n');
         any = true;
         print_usage(stdout, verb);
-        printf("\n%c%s%s.\n", toupper((unsigned char)*verb->help), verb->help + 1,
-               verb->changes ? " (for root and the keeper's user)" : "");
+        printf("\n%c%s.\n", toupper((unsigned char)*verb->help), verb->help + 1);
+        if (verb->changes)
+            puts("For root and the keeper's user.");
         if (verb->more != NULL)
             fputs(verb->more, stdout);
     }

@@ -168,8 +168,9 @@ for (@verbs) {
     like $long, qr/^usage: loncctl \Q$name\E/m, '... which has a long help';
     is $exit, 0, '... without a keeper';
 }
-is_deeply [grep { length > 80 } split /\n/, $help], [], '--help fits into 80 columns';
-is_deeply [map { grep { length > 100 } split /\n/, (run("$program $_->[0] --help"))[0] } @verbs], [], '... and so does the long help, nearly';
+my %times;
+$times{$_->[0]}++ for @verbs;
+is_deeply [grep { $times{$_} > 1 } sort keys %times], [], 'no verb is there twice';
 is_deeply [run("$program --socket /nonexistent/x status")], ['', "loncctl: no keeper answers at /nonexistent/x: No such file or directory\n", 3], 'without a keeper it exits 3';
 is((run("$program --socket /@{['x' x 200]} status"))[2], 2, 'a path that is too long is wrong usage');
 $canned->says(status => $_->[0]), is((run("$loncctl status"))[2], 3, "a keeper that $_->[1]: 3") for ['', 'hangs up'], ['{"pid":', 'dies while it speaks'];

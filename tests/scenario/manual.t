@@ -118,6 +118,7 @@ for my $name (sort keys %program) {
     my ($help, $exit) = run(Lonc::program($name), '--help');
     is $exit, 0, "$name --help";
     $help .= join '', map { (run(Lonc::program($name), split(' '), '--help'))[0] } keys %usage if $name eq 'loncctl';
+    is_deeply [grep { length > 80 } split /\n/, $help], [], '... fits into 80 columns';
     my $known = words($code =~ /\{"([\w-]+)", (?:no|required|optional)_argument/g);
     $option{$name} = {map { $_ => 1 } split ' ', $known};
     isnt $known, '', "... ($known)";
