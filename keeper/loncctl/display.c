@@ -26,9 +26,15 @@ double field_number(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
+json_int_t count_of(const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+    return number > COUNT_MAX ? COUNT_MAX : number < -COUNT_MAX ? -COUNT_MAX : number;
+}
+
 json_int_t field_integer(const json_t *object, const char *key)
 {
-    return json_integer_value(json_object_get(object, key));
+    return count_of(json_object_get(object, key));
 }
 
 bool field_true(const json_t *object, const char *key)
@@ -146,12 +152,17 @@ static struct word none(void)
     return (struct word){.text = "-"};
 }
 
+long display_whole(double seconds)
+{
+    return seconds > 0 && seconds < 1e12 ? (long)seconds : 0;
+}
+
 struct word display_age(double seconds)
 {
     struct word word;
     if (isnan(seconds))
         return none();
-    long s = seconds > 0 && seconds < 1e12 ? (long)seconds : 0;
+    long s = display_whole(seconds);
     if (s >= 86400)
         return two_units(s / 86400, "d", s % 86400 / 3600, "h");
     if (s >= 3600)
@@ -231,7 +242,9 @@ struct word display_date(double epoch)
 {
     struct word word;
     struct tm local;
-    time_t time = (time_t)epoch;
+    time_t time = display_whole(epoch);
+    if (time == 0)
+        return none();
     strftime(word.text, sizeof(word.text), "%e %b %H:%M", localtime_r(&time, &local));
     return word;
 }

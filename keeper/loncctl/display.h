@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* --- Members of the keeper's objects; what is missing or null is none of these --- */
 
@@ -16,6 +17,11 @@ const char *field_text(const json_t *object, const char *key);   /* NULL without
 double field_number(const json_t *object, const char *key);      /* NAN without */
 json_int_t field_integer(const json_t *object, const char *key); /* 0 without */
 bool field_true(const json_t *object, const char *key);
+
+/* An integer, 0 where it is none, that COUNT_MAX bounds: nobody counts so far, and of that size as
+ * many as a table has hosts can be added. */
+#define COUNT_MAX (INT64_C(1) << 46)
+json_int_t count_of(const json_t *value);
 
 /* --- Texts --- */
 
@@ -44,6 +50,9 @@ void display_wrapped(unsigned indent, const char *text);
 struct word {
     char text[32];
 };
+
+/* Whole seconds, of an age or of the clock; 0 where they are past all sense, or none. */
+long display_whole(double seconds);
 
 struct word display_age(double seconds);     /* "3d 4h", "12min 5s", "7s" */
 struct word display_latency(double seconds); /* "1.2s", "34ms", "560us" */

@@ -275,7 +275,7 @@ static void put_histogram(const struct exposition *to, const char *name, const c
         return;
     put_family(to, name, KIND_HISTOGRAM, help);
     for (size_t i = 0; i < json_array_size(counts); i++) {
-        below += json_integer_value(json_array_get(counts, i));
+        below += count_of(json_array_get(counts, i));
         if (i < json_array_size(bounds))
             format_real(json_number_value(json_array_get(bounds, i)), bound, sizeof(bound));
         else

@@ -226,7 +226,7 @@ static void put_ages(FILE *to, const json_t *hosts, const json_t *bounds)
     if (classes > AGES_MAX)
         classes = AGES_MAX;
     json_array_foreach(hosts, i, host) for (size_t c = 0; c < classes; c++) ages[c] +=
-        json_integer_value(json_array_get(json_object_get(host, "ages"), c));
+        count_of(json_array_get(json_object_get(host, "ages"), c));
     for (size_t c = 0; c < classes; c++)
         most = ages[c] > most ? ages[c] : most;
     fputs("<table class=bars><caption>Files by age</caption><thead class=v><tr><th scope=col>Age"
@@ -308,7 +308,7 @@ static void put_lost(FILE *to, const json_t *causes)
     json_int_t most = 0;
     page_section(to, "lost", "Requests answered con_lost");
     json_object_foreach((json_t *)(uintptr_t)causes, reason, count) most =
-        json_integer_value(count) > most ? json_integer_value(count) : most;
+        count_of(count) > most ? count_of(count) : most;
     if (json_object_size(causes) == 0)
         fputs("<p>None since the keeper started.", to);
     else
@@ -316,7 +316,7 @@ static void put_lost(FILE *to, const json_t *causes)
               "<thead class=v><tr><th scope=col>Reason<th scope=col>Requests<th><tbody>\n",
               to);
     json_object_foreach((json_t *)(uintptr_t)causes, reason, count)
-        put_bar(to, reason, json_integer_value(count), most);
+        put_bar(to, reason, count_of(count), most);
     fputs(json_object_size(causes) == 0 ? "</section>\n" : "</table></section>\n", to);
 }
 

@@ -27,7 +27,7 @@ static json_int_t sum_of(const json_t *counts)
     json_int_t sum = 0;
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)counts, key, value) sum += json_integer_value(value);
+    json_object_foreach((json_t *)(uintptr_t)counts, key, value) sum += count_of(value);
     return sum;
 }
 

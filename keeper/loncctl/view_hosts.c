@@ -80,7 +80,7 @@ char *view_con_lost(const json_t *causes)
         return NULL;
     struct cause *sorted = must(calloc(count, sizeof(*sorted)));
     json_object_foreach((json_t *)(uintptr_t)causes, reason, value) sorted[i++] =
-        (struct cause){reason, json_integer_value(value)};
+        (struct cause){reason, count_of(value)};
     qsort(sorted, count, sizeof(*sorted), more_first);
     FILE *out = must(open_memstream(&text, &size));
     for (i = 0; i < count; i++)

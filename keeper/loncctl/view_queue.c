@@ -41,7 +41,7 @@ static json_int_t files_aged(const struct ages *ages, const json_t *row, size_t 
     size_t last = i + 1 == ages->count ? json_array_size(ages->bounds) : bound_of(ages, i);
     json_int_t files = 0;
     for (size_t at = i == 0 ? 0 : bound_of(ages, i - 1) + 1; at <= last; at++)
-        files += json_integer_value(json_array_get(counts, at));
+        files += count_of(json_array_get(counts, at));
     return files;
 }
 
@@ -51,7 +51,7 @@ static struct word title(const struct ages *ages, size_t i)
     struct word word = {.text = "older"};
     if (i + 1 == ages->count)
         return word;
-    long s = (long)json_number_value(json_array_get(ages->bounds, bound_of(ages, i)));
+    long s = display_whole(json_number_value(json_array_get(ages->bounds, bound_of(ages, i))));
     snprintf(word.text, sizeof(word.text), s % 60 == 0 ? "%ldm" : "%lds", s % 60 == 0 ? s / 60 : s);
     return word;
 }
@@ -109,8 +109,8 @@ static json_t *sum(const json_t *hosts, size_t ages)
             oldest = field_number(row, "oldest");
         for (size_t age = 0; age < ages; age++)
             json_array_set_new(sums, age,
-                               json_integer(json_integer_value(json_array_get(sums, age)) +
-                                            json_integer_value(json_array_get(of_row, age))));
+                               json_integer(count_of(json_array_get(sums, age)) +
+                                            count_of(json_array_get(of_row, age))));
     }
     if (oldest >= 0)
         json_object_set_new(total, "oldest", json_real(oldest));
