@@ -49,9 +49,14 @@ FLOOR  := $(wildcard tests/bench/floor*.c) tests/bench/bench.c common/channel.c 
 PEER   := tests/bench/peer.c tests/bench/bench.c
 WORLD  := tests/torture/clients.c tests/torture/requests.c
 
+# A target a file, but for what they share.
+FUZZ_SHARED := $(addprefix tests/fuzz/,fuzz.c replay.c world.c peer.c certificate.c)
+FUZZ        := $(basename $(notdir $(filter-out $(FUZZ_SHARED),$(wildcard tests/fuzz/*.c))))
+
 # What the shim takes from common/: the rest would only make its start slower.
 SHIM   := $(wildcard shim/*.c) common/channel.c common/log.c common/unix.c
 
+comma  := ,
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 HOSTS    := $(wildcard units/*.c)
@@ -119,6 +124,26 @@ $(BUILD)/empty-service: $(call object,tests/system/empty.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
+# Fuzz targets take what they need of everything, and play the part of what stands beside it: of a
+# symbol named here, the program's calls go to the target's __wrap_SYMBOL. FUZZ_MAIN: what calls them.
+FUZZ_MAIN ?= $(call object,tests/fuzz/replay.c)
+fuzz_wraps_key    := SSL_connect SSL_read SSL_get_error SSL_has_pending
+fuzz_wraps_http   := poll recv send shutdown
+fuzz_wraps_answer := ask_or_why
+fuzz_wraps_world  := clock_gettime poll socket connect setsockopt syscall
+$(foreach target,lond client control deferred,$(eval fuzz_wraps_$(target) := $(fuzz_wraps_world)))
+fuzz_wraps_control += presence_reloading presence_ready
+
+$(BUILD)/fuzz/all.a: $(call object,$(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out keeper/loncctl/loncctl.c,$(LONCCTL)) \
+	$(filter-out tests/fuzz/replay.c,$(FUZZ_SHARED)))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/fuzz/all.a $(FUZZ_MAIN)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(fuzz_wraps_$*)) -pie -o $@ $< $(FUZZ_MAIN) $(BUILD)/fuzz/all.a \
+		-lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares -lncursesw -ltinfo -lm
+
 $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    $<")
@@ -126,7 +151,8 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/deps-build
 
 $(call object,$(UNIT)): | $(BUILD)/deps-test
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER) $(WORLD) tests/bench/empty-keeper.c)
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(SHIM) $(UNIT) $(LOND) $(LOAD) $(FLOOR) $(PEER) $(WORLD) tests/bench/empty-keeper.c \
+	$(FUZZ_SHARED) $(FUZZ:%=tests/fuzz/%.c))
 
 # --- What the machine must have -------------------------------------------------------------------
 
@@ -136,6 +162,10 @@ PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-contai
 	python3-prometheus-client chromium strace
 
 PACKAGES_BENCH := $(PACKAGES_TEST) systemd haproxy socat linux-perf gnuplot-nox
+
+PACKAGES_FUZZ  := $(PACKAGES_BUILD) clang perl
+
+PACKAGES_ANALYZE := $(PACKAGES_BUILD) clang-tidy cppcheck
 
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
@@ -164,6 +194,12 @@ $(BUILD)/deps-test: Makefile
 $(BUILD)/deps-bench: Makefile
 	$(call install-packages,$(PACKAGES_BENCH))
 
+$(BUILD)/deps-fuzz: Makefile
+	$(call install-packages,$(PACKAGES_FUZZ))
+
+$(BUILD)/deps-analyze: Makefile
+	$(call install-packages,$(PACKAGES_ANALYZE))
+
 # Unpacked, not installed: the package would start a Prometheus on this machine, and bring its web pages.
 PROMETHEUS := $(BUILD)/prometheus/promtool
 
@@ -180,10 +216,31 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, deferred, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-unit check-scenario check-system ## run every test (without root, all but those of a booted system)
+check: check-unit check-fuzz check-scenario check-system ## run every test (without root, all but those of a booted system)
 
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
+
+# In a build of its own, for the sanitizers.
+check-fuzz: ## what fuzzing has found worth keeping, tried once more, with AddressSanitizer and UBSan
+	+$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j2) BUILD=build/replay OPTIMIZE=-O1 EXTRA="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all" replay
+
+replay: $(FUZZ:%=$(BUILD)/fuzz/%)
+	@for target in $(FUZZ); do $(BUILD)/fuzz/$$target tests/fuzz/corpus/$$target || exit; done
+
+# Looks for inputs that break something: `make fuzz BUDGET=900` shares the seconds among all targets.
+BUDGET ?= 900
+SEED   ?= $(shell date +%s)
+FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang OPTIMIZE=-O1 WARNINGS= FUZZ_MAIN= \
+	EXTRA="-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all"
+
+fuzz-build: | $(BUILD)/deps-fuzz
+	+$(FUZZ_MAKE) LDFLAGS="-fsanitize=fuzzer,address,undefined" fuzz-targets
+
+fuzz-targets: $(FUZZ:%=$(BUILD)/fuzz/%)
+
+fuzz: fuzz-build ## look for inputs that break something; BUDGET=900 seconds in all, SEED=n
+	tests/torture/items/fuzz.pl --seconds $(BUDGET) --seed $(SEED)
 
 check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
@@ -241,6 +298,23 @@ coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=9
 	BUILD=$(abspath build/coverage) FAULTS_KEEPER=build/coverage/lonc-keeper tests/torture/items/calls.pl --ways --seed 1 --seconds $(or $(BUDGET),900)
 	tests/faults/unreached build/coverage
 
+# Each looks at what the programs are made of, and whatever one finds is an error. What is right all
+# the same says so where it stands, with the reason; what a tool cannot know is left out here.
+ANALYZE_FLAGS := -I. -D_GNU_SOURCE -DLONC_VERSION=\"$(VERSION)\" -DLONC_LIBDIR=\"$(LIBDIR)\"
+ANALYZED := $(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) shim/lonc-shim.c
+
+analyze: analyze-gcc analyze-tidy analyze-cppcheck ## gcc -fanalyzer, clang-tidy and cppcheck: nothing may be found
+
+analyze-gcc:
+	+$(MAKE) BUILD=build/analyze CI=1 EXTRA=-fanalyzer all
+
+analyze-tidy: | $(BUILD)/deps-analyze
+	printf '%s\n' $(ANALYZED) | xargs -P $$(nproc) -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(ANALYZE_FLAGS) -std=gnu17 2>/dev/null' tidy
+
+analyze-cppcheck: | $(BUILD)/deps-analyze
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix --enable=warning,performance,portability \
+		-j $$(nproc) $(ANALYZE_FLAGS) $(ANALYZED)
+
 MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))
 
 settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.md and keeper.conf(5) up to date
@@ -297,5 +371,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help
+.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help analyze analyze-gcc analyze-tidy analyze-cppcheck check-fuzz replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
+.SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)
