@@ -221,9 +221,9 @@ check: check-unit check-fuzz check-scenario check-system ## run every test (with
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
 
-# In a build of its own, for the sanitizers.
+# In a build of its own, for the sanitizers; not optimized, since building takes longer than trying.
 check-fuzz: ## what fuzzing has found worth keeping, tried once more, with AddressSanitizer and UBSan
-	+$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j2) BUILD=build/replay OPTIMIZE=-O1 EXTRA="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all" replay
+	+$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j2) BUILD=build/replay OPTIMIZE=-O0 EXTRA="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all" replay
 
 replay: $(FUZZ:%=$(BUILD)/fuzz/%)
 	@for target in $(FUZZ); do $(BUILD)/fuzz/$$target tests/fuzz/corpus/$$target || exit; done
