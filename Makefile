@@ -165,8 +165,6 @@ PACKAGES_BENCH := $(PACKAGES_TEST) systemd haproxy socat linux-perf gnuplot-nox
 
 PACKAGES_FUZZ  := $(PACKAGES_BUILD) clang perl
 
-PACKAGES_ANALYZE := $(PACKAGES_BUILD) clang-tidy cppcheck
-
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
 @mkdir -p $(BUILD)
@@ -196,9 +194,6 @@ $(BUILD)/deps-bench: Makefile
 
 $(BUILD)/deps-fuzz: Makefile
 	$(call install-packages,$(PACKAGES_FUZZ))
-
-$(BUILD)/deps-analyze: Makefile
-	$(call install-packages,$(PACKAGES_ANALYZE))
 
 # Unpacked, not installed: the package would start a Prometheus on this machine, and bring its web pages.
 PROMETHEUS := $(BUILD)/prometheus/promtool
@@ -298,23 +293,6 @@ coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=9
 	BUILD=$(abspath build/coverage) FAULTS_KEEPER=build/coverage/lonc-keeper tests/torture/items/calls.pl --ways --seed 1 --seconds $(or $(BUDGET),900)
 	tests/faults/unreached build/coverage
 
-# Each looks at what the programs are made of, and whatever one finds is an error. What is right all
-# the same says so where it stands, with the reason; what a tool cannot know is left out here.
-ANALYZE_FLAGS := -I. -D_GNU_SOURCE -DLONC_VERSION=\"$(VERSION)\" -DLONC_LIBDIR=\"$(LIBDIR)\"
-ANALYZED := $(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) shim/lonc-shim.c
-
-analyze: analyze-gcc analyze-tidy analyze-cppcheck ## gcc -fanalyzer, clang-tidy and cppcheck: nothing may be found
-
-analyze-gcc:
-	+$(MAKE) BUILD=build/analyze CI=1 EXTRA=-fanalyzer all
-
-analyze-tidy: | $(BUILD)/deps-analyze
-	printf '%s\n' $(ANALYZED) | xargs -P $$(nproc) -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(ANALYZE_FLAGS) -std=gnu17 2>/dev/null' tidy
-
-analyze-cppcheck: | $(BUILD)/deps-analyze
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix --enable=warning,performance,portability \
-		-j $$(nproc) $(ANALYZE_FLAGS) $(ANALYZED)
-
 MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))
 
 settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.md and keeper.conf(5) up to date
@@ -371,6 +349,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help analyze analyze-gcc analyze-tidy analyze-cppcheck check-fuzz replay fuzz fuzz-build fuzz-targets
+.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
 .SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)
