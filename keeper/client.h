@@ -21,7 +21,8 @@ void clients_free(struct clients *clients); /* ends all; NULL is allowed */
  */
 int clients_reserve(struct clients *clients, size_t count);
 
-/* One that was reserved. Takes the descriptor over, whatever becomes of it, and reads what is already there. */
+/* One that was reserved. Takes the descriptor over, whatever becomes of it, and reads what is
+ * already there. */
 void client_start(struct clients *clients, int fd);
 
 /* {"total", "clients": [..]}, at most CLIENTS_SHOWN of them, for the caller; NULL without memory.

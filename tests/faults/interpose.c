@@ -46,14 +46,15 @@
     X(calloc)                                                                                      \
     X(realloc)                                                                                     \
     X(reallocarray)                                                                                \
-    X(strdup) X(socket) X(connect) X(bind) X(listen) X(accept4) X(send) X(recv) X(sendmsg)         \
-        X(recvmsg) X(getsockopt) X(setsockopt) X(getsockname) X(read) X(read_event) X(write)       \
-            X(writev) X(open) X(openat) X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat)     \
-                X(faccessat) X(mkdir) X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat)      \
-                    X(fsync) X(fopen) X(fdopen) X(opendir) X(fdopendir) X(readdir)                 \
-                        X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(timerfd_create)   \
-                            X(signalfd) X(inotify_init1) X(inotify_add_watch) X(pthread_create)    \
-                                X(io_setup) X(io_submit) X(io_getevents)
+    X(strdup)                                                                                      \
+    X(socket) X(connect) X(bind) X(listen) X(accept4) X(send) X(recv) X(sendmsg) X(recvmsg)        \
+        X(getsockopt) X(setsockopt) X(getsockname) X(read) X(read_event) X(write) X(writev)        \
+            X(open) X(openat) X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat) X(faccessat)  \
+                X(mkdir) X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat) X(fsync) X(fopen) \
+                    X(fdopen) X(opendir) X(fdopendir) X(readdir) X(epoll_create1) X(epoll_ctl)     \
+                        X(epoll_wait) X(eventfd) X(timerfd_create) X(signalfd) X(inotify_init1)    \
+                            X(inotify_add_watch) X(pthread_create) X(io_setup) X(io_submit)        \
+                                X(io_getevents)
 
 #define ENUMERATE(name) CALL_##name,
 #define NAME(name)      #name,

@@ -220,6 +220,7 @@ static void come(struct talker *talker, unsigned which)
     static const char *const names[] = {"msul1", "msul2", "msul.example.edu", "stranger"};
     int far = world_connect(names[which % 4], &talker->fd);
     world.service.loop.now = world.clock;
+    CHECK(clients_reserve(world.clients, 1) == 0);
     client_start(world.clients, far);
 }
 
