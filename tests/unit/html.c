@@ -22,7 +22,14 @@ Test(display, a_count_has_its_thousands_apart)
 Test(display, a_date_is_local_time)
 {
     setenv("TZ", "EST5", 1);
-    cr_expect_str_eq(display_date(0).text, "31 Dec 19:00");
+    cr_expect_str_eq(display_date(3600).text, "31 Dec 20:00");
+}
+
+Test(display, a_time_that_never_was_is_none)
+{
+    cr_expect_str_eq(display_date(0).text, "-");
+    cr_expect_str_eq(display_date(1e300).text, "-");
+    cr_expect_str_eq(display_date(-1e300).text, "-");
 }
 
 /* noipa: else gcc sees the NULL, and warns. */
