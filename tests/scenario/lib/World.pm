@@ -68,7 +68,7 @@ sub new {
         request_timeout => '4s', retry_delay => any('20ms', '100ms'), probe_min => '100ms', probe_max => '500ms',
         drain_timeout => '10s', connections_per_host => any(3, 10, 10), queue_per_host => any(100, 1000, 1000),
         buffers_limit => any('5M', '64M'), line_limit => '2M', connection_idle_timeout => any('200ms', '300s'),
-        deferred_hold => '50ms', deferred_retry => '300ms', deferred_names => any(5, 1000), log_level => 'info',
+        deferred_hold => '50ms', deferred_retry => '300ms', deferred_memory => any('4k', '64k'), log_level => 'info',
     );
     my $ssl = random(1) < 0.4;
     my $self = bless {%with, settings => \%settings, files => {}, faults => {}, later => [], happened => {},
