@@ -28,8 +28,7 @@ struct buffer {
     size_t scanned; /* up to here there is no LF */
     size_t end;     /* behind the last byte */
     size_t size;    /* allocated */
-    bool
-        reserved; /* of the reserve; set while the buffer is new, and its own as long as it lives */
+    bool reserved;  /* may take of the reserve; set while the buffer is new, and for good */
 };
 
 /* The budget of all buffers of this process, in bytes. Lowering it frees nothing. */

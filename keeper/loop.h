@@ -78,8 +78,7 @@ void loop_exit(struct loop *loop);
 
 /*
  * Has `fired` called once at `when`, in microseconds of `clock`, or up to LOOP_TIMER_ACCURACY
- * later.
- * `*source` is made where it is NULL, else set anew. 0 or a negative errno.
+ * later. `*source` is made where it is NULL, else set anew. 0 or a negative errno.
  */
 int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uint64_t when,
                sd_event_time_handler_t fired, void *argument);
