@@ -2,8 +2,12 @@
 /*
  * Growable buffers under one budget. The budget counts what is allocated, not what is used: that is
  * what the machine has to have.
+ *
+ * Passwords pass through here. So bytes that are taken are overwritten, and memory that is given
+ * back holds none: what lies in it is wiped, or it goes back to the system with all that it holds.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +21,13 @@
  */
 #define SECOND_SIZE (16 * 1024)
 
+/*
+ * From this size on memory is mapped for itself, and goes back to the system when it is freed. The
+ * allocator by itself would raise this size up to 32 MiB as large buffers are freed; then they lie
+ * in the heap, the holes between them stay, and the process takes a third more than the budget.
+ */
+#define MAPPED_SIZE ((size_t)1024 * 1024)
+
 static struct {
     size_t ordinary; /* bytes of the buffers that are not reserved */
     size_t reserved; /* ... and of those that are */
@@ -25,6 +36,7 @@ static struct {
 
 void buffers_set_limit(size_t limit)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE);
     budget.limit = limit;
 }
 
@@ -51,12 +63,41 @@ static size_t left_for(bool reserved)
     return left > SIZE_MAX - reserve ? SIZE_MAX : left + reserve;
 }
 
+/* Whether this memory is the kernel's again, with what it holds, as soon as it is freed. */
+static bool is_mapped(const struct buffer *buffer)
+{
+    return buffer->size >= MAPPED_SIZE;
+}
+
+/* As free(). The bytes up to `end` are all that may be there: what was taken is wiped already. */
+static void discard(const struct buffer *buffer)
+{
+    if (buffer->data != NULL && !is_mapped(buffer))
+        explicit_bzero(buffer->data, buffer->end);
+    free(buffer->data);
+}
+
+/* As realloc(). */
+static char *move(const struct buffer *buffer, size_t size)
+{
+    if (is_mapped(buffer) && size >= MAPPED_SIZE)
+        return realloc(buffer->data, size);
+    char *data = malloc(size);
+    if (data == NULL)
+        return NULL;
+    if (buffer->end > 0)
+        memcpy(data, buffer->data, buffer->end);
+    discard(buffer);
+    return data;
+}
+
+/* Makes the memory larger, or that of an empty buffer smaller. */
 static int resize(struct buffer *buffer, size_t size)
 {
     size_t *used = account(buffer->reserved);
     if (size > buffer->size && size - buffer->size > left_for(buffer->reserved))
         return -ENOBUFS;
-    char *data = realloc(buffer->data, size);
+    char *data = move(buffer, size);
     if (data == NULL)
         return -ENOMEM;
     *used += size;
@@ -70,8 +111,10 @@ static void move_to_front(struct buffer *buffer)
 {
     if (buffer->start == 0)
         return;
-    memmove(buffer->data, buffer->data + buffer->start, buffer_length(buffer));
-    buffer->end -= buffer->start;
+    size_t length = buffer_length(buffer);
+    memmove(buffer->data, buffer->data + buffer->start, length);
+    explicit_bzero(buffer->data + length, buffer->end - length);
+    buffer->end = length;
     buffer->scanned -= buffer->start;
     buffer->start = 0;
 }
@@ -159,13 +202,16 @@ size_t buffer_line(struct buffer *buffer)
 
 void buffer_consume(struct buffer *buffer, size_t length)
 {
+    bool last = length == buffer_length(buffer);
+    if (length > 0 && !(last && is_mapped(buffer)))
+        explicit_bzero(buffer->data + buffer->start, length);
     buffer->start += length;
     if (buffer->scanned < buffer->start)
         buffer->scanned = buffer->start;
-    if (buffer->start < buffer->end)
+    if (!last)
         return;
     buffer->start = buffer->scanned = buffer->end = 0;
-    /* Should realloc fail to shrink, the memory simply stays in use. */
+    /* Should there be no memory for a smaller one, the large one simply stays in use. */
     if (buffer->size > BUFFER_KEPT)
         (void)resize(buffer, BUFFER_KEPT);
 }
@@ -179,7 +225,7 @@ void buffer_swap(struct buffer *one, struct buffer *other)
 
 void buffer_free(struct buffer *buffer)
 {
-    free(buffer->data);
+    discard(buffer);
     *account(buffer->reserved) -= buffer->size;
     *buffer = (struct buffer){.data = NULL, .reserved = buffer->reserved};
 }

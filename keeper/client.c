@@ -192,7 +192,7 @@ static void keep_rest(struct client *client, const char *rest, size_t length, st
 {
     struct service *service = client->clients->service;
     if (reply != NULL) {
-        reply->start = (size_t)(rest - reply->data);
+        buffer_consume(reply, (size_t)(rest - reply->data) - reply->start);
         reply->end = reply->start + length;
         buffer_swap(&client->out, reply);
     } else if (buffer_append(&client->out, rest, length) < 0) {
@@ -464,12 +464,13 @@ static ssize_t receive_discarding(struct client *client)
     if (n <= 0)
         return n < 0 ? -errno : 0;
     const char *lf = memchr(dustbin, '\n', (size_t)n);
-    n = recv(client->fd, dustbin, lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)n,
-             MSG_DONTWAIT);
+    size_t length = lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)n;
+    n = recv(client->fd, dustbin, length, MSG_DONTWAIT);
+    explicit_bzero(dustbin, sizeof(dustbin)); /* nobody's password stays there */
     if (n <= 0)
         return n < 0 ? -errno : 0;
     client->discarded += (size_t)n;
-    if (dustbin[n - 1] == '\n') {
+    if (lf != NULL && (size_t)n == length) {
         client->discarding = false;
         client->discarded = 0;
         client->line_length = 0;

@@ -10,7 +10,6 @@
 #include <bsd/unistd.h>
 #include <errno.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,18 +109,9 @@ static int check(const struct options *options)
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/*
- * From this size on memory is mapped for itself, and goes back to the system when it is freed. The
- * allocator would raise its own limit to 32 MiB as soon as a large buffer is freed; from then on
- * large buffers lie in the heap, the holes between them stay, and with many large replies that come
- * and go the process takes a third more than buffers_limit.
- */
-#define MAPPED_FROM (1024 * 1024)
-
 static int run(const struct options *options)
 {
     struct complaints complaints = {.say = keeper_say_in_log};
-    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
     log_open("lonc-keeper", LOG_TARGET_AUTO, LOG_INFO, LOG_JOURNAL_SOCKET);
     /* Keys are in this process's memory: nobody of the same user may look, and no core is written.
      */

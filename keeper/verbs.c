@@ -323,6 +323,8 @@ void question_clear(struct question *question)
 {
     free(question->cursor);
     question->cursor = NULL;
+    /* The beginning of a command may stand there, too. */
+    explicit_bzero(question->words_text, sizeof(question->words_text));
 }
 
 /* --- The table -------------------------------------------------------------------------------- */

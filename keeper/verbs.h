@@ -68,7 +68,7 @@ json_t *verb_ask(struct question *question, const char *line, size_t length);
  */
 bool question_withdraw(struct question *question);
 
-/* Frees what a question has, once it is answered or withdrawn. */
+/* Frees and wipes what a question has, once it is answered or withdrawn. */
 void question_clear(struct question *question);
 
 #endif
