@@ -28,6 +28,9 @@
  */
 #define MAPPED_SIZE ((size_t)1024 * 1024)
 
+/* So much of the heap is kept though it is free, or each reply of some 100 KB would page it in. */
+#define HEAP_KEPT (4 * MAPPED_SIZE)
+
 static struct {
     size_t ordinary; /* bytes of the buffers that are not reserved */
     size_t reserved; /* ... and of those that are */
@@ -37,6 +40,7 @@ static struct {
 void buffers_set_limit(size_t limit)
 {
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE);
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
     budget.limit = limit;
 }
 
