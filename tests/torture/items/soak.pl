@@ -35,7 +35,7 @@ my @processes = map {
     $process->{name} =~ /^(lonc-keeper|shim of msul1)$/ ? $process : ()
 } @{$world->{processes}};
 my $keeper = $world->{keeper};
-my ($requests, $con_lost, $count) = (0, 0, 0);
+my ($requests, $con_lost, $count, $laps) = (0, 0, 0, 0);
 
 # --- A lap ----------------------------------------------------------------------------------------
 
@@ -44,7 +44,7 @@ sub load {
     my $load = $world->start('load', [Lonc::program('lonnet-load'), '--socket', $world->path("sockets/$host"),
             '--clients', 20, '--requests', 500, @options]);
     my $status = $load->wait_exit(120);
-    die 'the load ended with ', $status, ': ', $load->log if $status != 0;
+    die "lap $laps: the load of $host ended with $status: ", $load->log, substr $keeper->log, -2000 if $status != 0;
     $world->{processes} = [grep { $_ != $load } @{$world->{processes}}];
     $requests += 500;
 }
@@ -142,7 +142,6 @@ sub slope {
 
 my (%memory, %descriptors);
 my $began = time;
-my $laps = 0;
 while (time - $began < $seconds || $laps < $laps_least) {
     lap($laps++);
     rest();
