@@ -199,67 +199,96 @@ static int compare_text(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* The paths on which this machine listens, one allocation each; NULL, and said, on failure. */
-static char **listening_paths(size_t *count)
+/* The paths on which this machine listens, one allocation each. */
+struct paths {
+    char **list;
+    size_t count, room;
+    bool known; /* all of them */
+};
+
+static void free_paths(struct paths *paths)
 {
-    FILE *file = fopen("/proc/net/unix", "re");
-    char **paths = NULL, *line = NULL;
-    size_t room = 0, size = 0;
-    *count = 0;
-    if (file == NULL) {
-        perror("lonc-hosts: /proc/net/unix");
-        return NULL;
+    for (size_t i = 0; i < paths->count; i++)
+        free(paths->list[i]);
+    free(paths->list);
+}
+
+/* False without memory. */
+static bool put_path(struct paths *paths, const char *path)
+{
+    if (paths->count == paths->room) {
+        size_t room = paths->room == 0 ? 256 : 2 * paths->room;
+        char **grown = reallocarray(paths->list, room, sizeof(*grown));
+        if (grown == NULL)
+            return false;
+        paths->list = grown;
+        paths->room = room;
     }
+    if ((paths->list[paths->count] = strdup(path)) == NULL)
+        return false;
+    paths->count++;
+    return true;
+}
+
+/* The path in a line of /proc/net/unix, where somebody listens at it, or NULL. */
+static char *listening_path(char *line)
+{
+    unsigned flags;
+    int at = 0;
+    line[strcspn(line, "\n")] = '\0';
     /* Num RefCount Protocol Flags Type St Inode Path; 0x10000 among the flags: it listens. */
-    while (getline(&line, &size, file) > 0) {
-        unsigned flags;
-        int at = 0;
-        line[strcspn(line, "\n")] = '\0';
-        if (sscanf(line, "%*s %*x %*x %x %*x %*x %*u %n", &flags, &at) != 1 || at == 0 ||
-            (flags & 0x10000) == 0 || line[at] != '/')
-            continue;
-        if (*count == room) {
-            room = room == 0 ? 256 : 2 * room;
-            char **grown = reallocarray(paths, room, sizeof(*paths));
-            if (grown == NULL)
-                break;
-            paths = grown;
-        }
-        if ((paths[*count] = strdup(line + at)) != NULL)
-            ++*count;
-    }
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes 8 digits. */
+    if (sscanf(line, "%*s %*x %*x %x %*x %*x %*u %n", &flags, &at) != 1 || at == 0)
+        return NULL;
+    return (flags & 0x10000) != 0 && line[at] == '/' ? line + at : NULL;
+}
+
+/* Not known, and said, on failure: what is missing must not look as if nobody listened there. */
+static struct paths listening_paths(void)
+{
+    struct paths paths = {.known = false};
+    FILE *file = fopen("/proc/net/unix", "re");
+    char *line = NULL, *path;
+    size_t size = 0;
+    bool room = true;
+    while (file != NULL && room && getline(&line, &size, file) > 0)
+        if ((path = listening_path(line)) != NULL)
+            room = put_path(&paths, path);
+    paths.known = file != NULL && room && feof(file);
+    if (!paths.known)
+        perror("lonc-hosts: /proc/net/unix");
     free(line);
-    fclose(file);
-    if (paths != NULL)
-        qsort(paths, *count, sizeof(*paths), compare_text);
+    if (file != NULL)
+        fclose(file);
+    if (paths.count > 0)
+        qsort(paths.list, paths.count, sizeof(*paths.list), compare_text);
     return paths;
 }
 
-static bool is_alive(const char *path, char **paths, size_t count)
+/* Also where that is not known. */
+static bool may_be_alive(const char *path, const struct paths *paths)
 {
     struct stat status;
-    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && paths != NULL &&
-           bsearch(&path, paths, count, sizeof(*paths), compare_text) != NULL;
+    if (!paths->known)
+        return true;
+    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && paths->count > 0 &&
+           bsearch(&path, paths->list, paths->count, sizeof(*paths->list), compare_text) != NULL;
 }
 
 static void look_at_paths(struct hosts *hosts)
 {
-    size_t count;
-    char **paths = listening_paths(&count);
-    if (paths == NULL)
+    struct paths paths = listening_paths();
+    if (!paths.known)
         hosts->incomplete = true;
     for (size_t i = 0; i < hosts->wanted; i++) {
         struct host *host = &hosts->list[i];
         host->paths_alive = true;
-        for (size_t n = 0; paths != NULL && n < host->path_count; n++)
-            host->paths_alive &= is_alive(host->paths[n], paths, count);
+        for (size_t n = 0; n < host->path_count; n++)
+            host->paths_alive &= may_be_alive(host->paths[n], &paths);
     }
     for (size_t i = 0; i < 2; i++)
-        hosts->keeper[i].path_alive =
-            paths == NULL || is_alive(hosts->keeper[i].path, paths, count);
-    for (size_t i = 0; i < count; i++)
-        free(paths[i]);
-    free(paths);
+        hosts->keeper[i].path_alive = may_be_alive(hosts->keeper[i].path, &paths);
+    free_paths(&paths);
 }
 
 int sockets_look(struct hosts *hosts, struct manager *manager)
