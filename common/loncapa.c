@@ -30,6 +30,7 @@ const char *const loncapa_places[] = {
 enum kind { KIND_NAME, KIND_DIRECTORY, KIND_TEXT, KIND_PORT, KIND_BOOLEAN };
 
 static const char *const expectations[] = {
+    /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is one text of several lines. */
     [KIND_NAME] = NAME_RULE,
     [KIND_DIRECTORY] = "an absolute path",
     [KIND_TEXT] = "a value",

@@ -173,13 +173,10 @@ static void begin_answer(struct control_client *client, size_t length)
         value = client->value;
     if (value != NULL || client->given) {
         on_answer(question, value);
-    } else if (question->later) {
-        deadline_stop(&client->deadline); /* the request has time-outs of its own */
-        loop_change(loop, &client->watch, 0);
     } else if (question->more != NULL) {
         send_answer(client);
-    } else if (question->follows) {
-        deadline_stop(&client->deadline);
+    } else if (question->later || question->follows) {
+        deadline_stop(&client->deadline); /* a request has time-outs of its own, events have none */
         loop_change(loop, &client->watch, 0);
     } else {
         end(client);

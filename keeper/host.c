@@ -807,9 +807,12 @@ bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)
 static bool configure_address(struct host *host, const struct hosttab_entry *entry, bool *changed)
 {
     bool resolved = !is_here(host) && host_may_resolve(entry, host->service->settings.resolve);
-    struct in_addr listed =
-        is_here(host) ? (struct in_addr){htonl(INADDR_LOOPBACK)} : entry->address;
-    union address address = resolved ? (union address){0} : address_ipv4(listed);
+    struct in_addr listed = entry->address;
+    if (is_here(host))
+        listed.s_addr = htonl(INADDR_LOOPBACK);
+    union address address = {0};
+    if (!resolved)
+        address = address_ipv4(listed);
     const struct name *before = host->naming.name;
     if (!resolver_use(host->service->resolver, &host->naming, resolved ? entry->name : NULL))
         return false;

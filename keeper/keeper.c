@@ -242,11 +242,13 @@ static void count_descriptors(struct service *service)
     service->descriptors_max = (size_t)limit.rlim_cur;
     DIR *directory = opendir("/proc/self/fd");
     struct dirent *entry;
-    while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(directory))
+    if (directory == NULL)
+        return;
+    while ((entry = readdir(directory)) != NULL)
+        if (entry->d_name[0] != '.')
             service->descriptors++;
-    if (directory != NULL)
-        closedir(directory);
+    closedir(directory);
+    service->descriptors--; /* the directory's own */
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */

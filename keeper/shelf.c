@@ -224,12 +224,12 @@ static int compare_samples(const void *one, const void *other)
 /* The middle of the middles. */
 static struct spool_order find_middle(struct shelf *shelf)
 {
-    struct spool_order samples[SAMPLES];
+    struct spool_order samples[SAMPLES] = {{0}};
     struct shelf_run *run;
     size_t runs = 0, taken = 0, i = 0;
     RB_FOREACH (run, shelf_runs, &shelf->runs)
         runs++;
-    size_t each = (runs + SAMPLES - 1) / SAMPLES;
+    size_t each = runs / SAMPLES + 1;
     RB_FOREACH (run, shelf_runs, &shelf->runs)
         if (i++ % each == 0)
             samples[taken++] = order_at(run, run->next + (run->count - run->next) / 2);

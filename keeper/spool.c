@@ -72,7 +72,9 @@ int spool_open(const char *path)
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return -errno;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    return fd;
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */

@@ -225,7 +225,7 @@ struct word display_rate(double per_second)
 
 struct word display_count(long long count)
 {
-    struct word word;
+    struct word word = {0};
     char digits[24];
     int n = snprintf(digits, sizeof(digits), "%lld", count);
     char *to = word.text;

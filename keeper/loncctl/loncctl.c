@@ -268,7 +268,7 @@ static enum loncctl_exit run(struct options *options, int argc, char **argv)
     parse_options(options, argc, argv, verb == NULL || !verbs_take_rest(verb));
     /* The words are at the end now, but for the first. */
     argv[optind - 1] = word;
-    return obey(options, argv + optind - 1, (size_t)(argc - optind + 1));
+    return obey(options, argv + optind - 1, (size_t)(argc - optind) + 1);
 }
 
 int main(int argc, char **argv)

@@ -400,7 +400,7 @@ static int replace_page(const char *path, const struct answers *answers)
         fail(LONCCTL_NO, path, strerror(errno));
     FILE *file = fdopen(fd, "w");
     int error = file == NULL || fchmod(fd, 0644) < 0 ? errno : 0;
-    if (error == 0) {
+    if (file != NULL && error == 0) {
         put_page(file, answers);
         error = ferror(file) ? EIO : 0;
     }

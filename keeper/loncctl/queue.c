@@ -3,6 +3,7 @@
  * Reading the deferred folder, and moving its files. There may be a million of them, so nothing is
  * kept of a file but what it adds to its host's row, and nothing is asked of the disk but names.
  */
+#include <bsd/string.h>
 #include <bsd/sys/tree.h>
 #include <dirent.h>
 #include <errno.h>
@@ -147,7 +148,7 @@ static bool parse(const json_t *known, const char *name, enum place place, struc
     if (spool_parse_name(name, &entry->order) == NULL || strchr(name, '/') != NULL ||
         strlen(name) > NAME_MAX || (place == REJECTED && ends_in(name, ".reply")))
         return false;
-    strcpy(entry->name, name);
+    strlcpy(entry->name, name, sizeof(entry->name));
     entry->host = known_host(known, entry->name);
     if (entry->host != NULL)
         return true;
@@ -188,7 +189,9 @@ static const char *resolve(const json_t *known, const char *word, json_t **answe
 static int open_place(int folder, enum place place)
 {
     int fd = openat(folder, places[place].folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    return fd;
 }
 
 /*
@@ -444,7 +447,7 @@ struct queue_action {
     int to; /* enum place, or NOWHERE */
 };
 
-#define NOWHERE -1
+#define NOWHERE (-1)
 
 static const struct queue_action actions[] = {
     {"hold", {WAITING, WAITING}, HELD},
@@ -648,7 +651,7 @@ static void act(struct doing *doing, const char *what, bool (*confirm)(size_t fi
 {
     struct spool_order order;
     json_t *refusal = NULL;
-    if (strcmp(what, "ALL") == 0) {
+    if (strcmp(what, "ALL") == 0) { /* NOLINT(bugprone-branch-clone): it comes before the others */
         act_on_hosts(doing, what, confirm);
     } else if (json_object_get(doing->known, what) == NULL &&
                spool_parse_name(what, &order) != NULL) {

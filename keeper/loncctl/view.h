@@ -17,7 +17,7 @@ void view_hosts(const json_t *answer);
 void view_connections(const json_t *answer);
 void view_clients(const json_t *answer);
 void view_config(const json_t *config);
-void view_queue(const json_t *queue);
+void view_queue(const json_t *answer);
 void view_reply(const json_t *answer); /* lond's reply alone, byte for byte unless to a terminal */
 void view_files(const json_t *answer); /* how many files it was */
 void view_event(const json_t *event);  /* one line, or more on a terminal that is narrow */

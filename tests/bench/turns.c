@@ -48,8 +48,9 @@ __attribute__((constructor)) static void open_turns(void)
     int fd = path != NULL ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     if (fd < 0 || ftruncate(fd, sizeof(*turns)) < 0)
         return;
-    void *shared = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    turns = shared == MAP_FAILED ? NULL : shared;
+    turns = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (turns == MAP_FAILED)
+        turns = NULL;
     close(fd);
 }
 

@@ -66,7 +66,7 @@ static void choose_name(struct input *input, char name[256])
     uint8_t which = input_byte(input);
     const char *given = input_line(input, &length);
     if (which < 0x80)
-        snprintf(name, 256, "%u.%u.1.put.%s", 1700000000 + which % 4, which >> 2,
+        snprintf(name, 256, "%d.%d.1.put.%s", 1700000000 + which % 4, which >> 2,
                  which & 1 ? "msul1" : "msul2");
     else
         snprintf(name, 256, "%.*s", (int)length, given);

@@ -511,7 +511,7 @@ Test(spool, an_empty_reply_makes_an_empty_file)
 Test(spool, a_name_that_is_taken_gets_a_number)
 {
     for (int i = 0; i < 4; i++) {
-        char text[16];
+        char text[32];
         snprintf(text, sizeof(text), "put %d\n", i);
         write_file(NAME, text);
         cr_assert_eq(spool_set_aside(folder, NAME, "rejected", text, strlen(text)), 0);
@@ -569,7 +569,7 @@ Test(spool, what_is_no_file_is_set_aside_as_it_is)
     write_file("1.2.1.x.h/inside", "x");
     cr_assert_eq(mkfifo("1.3.1.x.h", 0600), 0);
     for (int i = 1; i <= 3; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "1.%d.1.x.h", i);
         cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, 0), 0);
         cr_expect_not(exists(name));
