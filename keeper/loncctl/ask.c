@@ -38,6 +38,11 @@ void *must(void *pointer)
     return pointer;
 }
 
+void *must_malloc(size_t size)
+{
+    return must(malloc(size));
+}
+
 /* --- In steps --------------------------------------------------------------------------------- */
 
 static int connect_to(const char *path, unsigned patience)

@@ -18,6 +18,12 @@ _Noreturn void fail(enum loncctl_exit code, const char *what, const char *why);
 /* The pointer as it is; without memory (NULL) the program ends. */
 void *must(void *pointer);
 
+/*
+ * The memory that jansson gets (json_set_alloc_funcs): it is not told that there is none, since its
+ * reader then goes on with a text that lacks a letter, and its writer with half a value.
+ */
+void *must_malloc(size_t size);
+
 /* Sends the line, LF included, to the control socket at `path`, and reads the value, which the
  * caller owns. What goes wrong ends the program with a sentence and the exit code for it. */
 json_t *ask(const char *path, const char *line);

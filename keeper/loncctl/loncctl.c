@@ -18,6 +18,7 @@
 
 #include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/terminal.h"
+#include "keeper/loncctl/textstream.h"
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/view.h"
 
@@ -175,20 +176,18 @@ static char *read_command(void)
  * and may be a "-". */
 static char *make_line(char *const *words, size_t count, size_t opaque)
 {
-    char *line = NULL;
-    size_t size;
-    FILE *out = must(open_memstream(&line, &size));
+    struct textstream line;
+    textstream_open(&line);
     for (size_t i = 0; i < count; i++) {
         char *read =
             i == opaque && i + 1 == count && strcmp(words[i], "-") == 0 ? read_command() : NULL;
         if (*words[i] == '\0' || strpbrk(words[i], i < opaque ? " \n" : "\n") != NULL)
             fail(LONCCTL_USAGE, words[i], "blanks and line feeds are not allowed");
-        fprintf(out, "%s%s", i > 0 ? " " : "", read != NULL ? read : words[i]);
+        fprintf(line.out, "%s%s", i > 0 ? " " : "", read != NULL ? read : words[i]);
         free(read);
     }
-    fputc('\n', out);
-    fclose(out);
-    return must(line);
+    fputc('\n', line.out);
+    return textstream_close(&line);
 }
 
 /* Its own reader has gone: nobody is left to be told. */
@@ -274,6 +273,7 @@ static enum loncctl_exit run(struct options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct options options = {.socket = "/run/lonc/control.sock"};
+    json_set_alloc_funcs(must_malloc, free);
     terminal_setup();
     parse_options(&options, argc, argv, false);
     if (optind == argc) {

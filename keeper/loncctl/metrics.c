@@ -20,6 +20,7 @@
 #include "keeper/loncctl/display.h"
 #include "keeper/loncctl/http.h"
 #include "keeper/loncctl/metrics.h"
+#include "keeper/loncctl/textstream.h"
 
 enum kind { KIND_GAUGE, KIND_COUNTER, KIND_INFO, KIND_SUMMARY, KIND_HISTOGRAM };
 
@@ -294,14 +295,16 @@ static void put_histogram(const struct exposition *to, const char *name, const c
 static char *expose(const char *socket, bool openmetrics, bool partial, size_t *length,
                     const char **why)
 {
-    char *text = NULL;
+    struct textstream text;
     json_t *status = ask_or_why(socket, "status\n", why);
     json_t *hosts = status != NULL ? ask_or_why(socket, "hosts\n", why) : NULL;
     json_t *histograms = hosts != NULL ? ask_or_why(socket, "histograms\n", why) : NULL;
     struct exposition to = {.file = NULL, .openmetrics = openmetrics};
     bool up = histograms != NULL;
-    if (up || partial)
-        to.file = must(open_memstream(&text, length));
+    if (up || partial) {
+        textstream_open(&text);
+        to.file = text.out;
+    }
     if (to.file != NULL) {
         put_family(&to, "lonc_up", KIND_GAUGE, "1 if the keeper has answered.");
         fprintf(to.file, "lonc_up %d\n", up);
@@ -325,7 +328,11 @@ static char *expose(const char *socket, bool openmetrics, bool partial, size_t *
     json_decref(histograms);
     if (to.file != NULL && openmetrics)
         fputs("# EOF\n", to.file);
-    return to.file == NULL || fclose(to.file) == 0 ? text : must(NULL);
+    if (to.file == NULL)
+        return NULL;
+    char *exposed = textstream_close(&text);
+    *length = text.length;
+    return exposed;
 }
 
 /* --- The verb --------------------------------------------------------------------------------- */

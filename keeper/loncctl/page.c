@@ -21,6 +21,7 @@
 #include "keeper/loncctl/page.h"
 #include "keeper/loncctl/page_parts.h"
 #include "keeper/loncctl/queue.h"
+#include "keeper/loncctl/textstream.h"
 #include "keeper/loncctl/view.h"
 
 /* Hosts with deferred transactions that are named; those with most of them. */
@@ -389,21 +390,19 @@ static void free_answers(struct answers *answers)
 
 /* Writes a draft beside the page and puts it in its place. The draft's name is of this process
  * alone: the timer's and an administrator's may be under way at once. */
-static int replace_page(const char *path, const struct answers *answers)
+static int replace_page(const char *path, const char *text, size_t length)
 {
     char draft[4200];
-    int length = snprintf(draft, sizeof(draft), "%s.XXXXXX", path);
-    if (length < 0 || (size_t)length >= sizeof(draft))
+    int n = snprintf(draft, sizeof(draft), "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof(draft))
         fail(LONCCTL_USAGE, path, "the path is too long");
     int fd = mkstemp(draft);
     if (fd < 0)
         fail(LONCCTL_NO, path, strerror(errno));
     FILE *file = fdopen(fd, "w");
     int error = file == NULL || fchmod(fd, 0644) < 0 ? errno : 0;
-    if (file != NULL && error == 0) {
-        put_page(file, answers);
-        error = ferror(file) ? EIO : 0;
-    }
+    if (file != NULL && error == 0 && fwrite(text, 1, length, file) != length)
+        error = errno;
     if (file != NULL && fclose(file) != 0 && error == 0)
         error = errno;
     if (error == 0 && rename(draft, path) < 0)
@@ -458,7 +457,13 @@ int loncctl_page(const char *socket, int argc, char **argv)
     if (optind == argc)
         find_page(standard, sizeof(standard), config);
     struct answers answers = ask_all(socket);
-    int code = replace_page(optind < argc ? argv[optind] : standard, &answers);
+    /* All of it first: where there is no memory, the program ends, and leaves no draft behind. */
+    struct textstream page;
+    textstream_open(&page);
+    put_page(page.out, &answers);
     free_answers(&answers);
+    char *text = textstream_close(&page);
+    int code = replace_page(optind < argc ? argv[optind] : standard, text, page.length);
+    free(text);
     return code;
 }

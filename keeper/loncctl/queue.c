@@ -19,6 +19,7 @@
 
 #include "common/config.h"
 #include "common/names.h"
+#include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/queue.h"
 #include "keeper/spool.h"
 
@@ -52,11 +53,11 @@ static json_t *text_json(const char *text)
     json_t *value = json_string(text);
     if (value != NULL)
         return value;
-    char *masked = strdup(text);
-    for (char *at = masked; at != NULL && *at != '\0'; at++)
+    char *masked = must(strdup(text));
+    for (char *at = masked; *at != '\0'; at++)
         if (*at & 0x80)
             *at = '?';
-    value = masked != NULL ? json_string(masked) : NULL;
+    value = json_string(masked);
     free(masked);
     return value;
 }
@@ -76,7 +77,7 @@ static char *configured_folder(const char *path)
     char *folder = NULL;
     if (config != NULL && config->valid &&
         asprintf(&folder, "%s/delayed", config->loncapa.sock_dir) < 0)
-        folder = NULL;
+        must(NULL);
     config_free(config);
     return folder;
 }
@@ -86,7 +87,7 @@ char *queue_folder(const json_t *status, const char *config)
     const char *folder = json_string_value(json_object_get(status, "deferred_folder"));
     if (status == NULL)
         return configured_folder(config);
-    return folder != NULL ? strdup(folder) : NULL;
+    return folder != NULL ? must(strdup(folder)) : NULL;
 }
 
 /* --- Whose a file is -------------------------------------------------------------------------- */
@@ -257,7 +258,6 @@ struct reading {
     size_t strange; /* files that are none of the queue's */
     struct listing listing;
     size_t listed;
-    bool failed; /* there is no memory */
 };
 
 /* Clocks differ: what is of the future is new. */
@@ -275,11 +275,9 @@ static json_t *row_of(struct reading *reading, const char *host)
     row = json_pack("{s:s, s:i, s:n, s:i, s:i, s:i, s:[]}", "host", host, "files", 0, "oldest",
                     "held", 0, "rejected", 0, "corrupt", 0, "ages");
     for (size_t i = 0; i <= BOUNDS; i++)
-        if (json_array_append_new(json_object_get(row, "ages"), json_integer(0)) < 0)
-            reading->failed = true;
-    if (json_object_set_new(reading->rows, host, row) < 0)
-        reading->failed = true;
-    return reading->failed ? NULL : row;
+        json_array_append_new(json_object_get(row, "ages"), json_integer(0));
+    json_object_set_new(reading->rows, host, row);
+    return row;
 }
 
 static void add_one(json_t *number)
@@ -304,11 +302,7 @@ static void count_age(json_t *row, double age)
 static void list_file(struct reading *reading, const struct entry *entry, const char *name)
 {
     size_t size = strlen(name) + 1;
-    struct listed *listed = malloc(sizeof(*listed) + size);
-    if (listed == NULL) {
-        reading->failed = true;
-        return;
-    }
+    struct listed *listed = must(malloc(sizeof(*listed) + size));
     listed->order = entry->order;
     listed->place = reading->place;
     memcpy(listed->name, name, size);
@@ -336,14 +330,12 @@ static bool count_file(void *argument, const char *name)
     if (reading->host != NULL && strcmp(entry.host, reading->host) != 0)
         return true;
     json_t *row = row_of(reading, entry.host);
-    if (row == NULL)
-        return false;
     add_one(json_object_get(row, places[reading->place].key));
     if (reading->place == WAITING)
         count_age(row, age_of(reading, &entry.order));
     if (reading->host != NULL)
         list_file(reading, &entry, name);
-    return !reading->failed;
+    return true;
 }
 
 static int compare_ids(const void *one, const void *other)
@@ -351,16 +343,12 @@ static int compare_ids(const void *one, const void *other)
     return strcmp(*(const char *const *)one, *(const char *const *)other);
 }
 
-/* The rows in the order of their ids. NULL without memory. */
+/* The rows in the order of their ids. */
 static json_t *sorted(const json_t *rows)
 {
     size_t count = json_object_size(rows), i = 0;
-    const char **ids = calloc(count + 1, sizeof(*ids)), *id;
-    json_t *row, *array = ids != NULL ? json_array() : NULL;
-    if (array == NULL) {
-        free(ids);
-        return NULL;
-    }
+    const char **ids = must(calloc(count + 1, sizeof(*ids))), *id;
+    json_t *row, *array = json_array();
     json_object_foreach((json_t *)(uintptr_t)rows, id, row) ids[i++] = id;
     qsort(ids, count, sizeof(*ids), compare_ids);
     for (i = 0; i < count; i++)
@@ -399,7 +387,7 @@ static void free_listing(struct reading *reading)
 static json_t *read_places(struct reading *reading, const char *path, int folder)
 {
     int r = 0;
-    for (int place = 0; place < PLACES && r >= 0 && !reading->failed; place++) {
+    for (int place = 0; place < PLACES && r >= 0; place++) {
         reading->place = (enum place)place;
         r = walk(folder, reading->place, count_file, reading);
     }
@@ -410,8 +398,6 @@ static json_t *read_places(struct reading *reading, const char *path, int folder
             return failure(reading->host, "no such host in hosts.tab, and no file of it");
         row_of(reading, reading->host);
     }
-    if (reading->failed)
-        return NULL;
     json_t *answer = json_pack("{s:o, s:[], s:I}", "hosts", sorted(reading->rows), "bounds",
                                "strange", (json_int_t)reading->strange);
     for (size_t i = 0; i < BOUNDS; i++)
@@ -626,8 +612,8 @@ static void end(struct doing *doing)
 {
     for (int place = 0; place < PLACES; place++)
         if (doing->folders[place] >= 0) {
-            if (doing->done > 0)
-                fsync(doing->folders[place]);
+            if (doing->done > 0 && fsync(doing->folders[place]) < 0)
+                mistake(doing, places[place].folder, strerror(errno));
             close(doing->folders[place]);
         }
     if (doing->mistakes > MISTAKES_SAID) {

@@ -37,8 +37,8 @@ char *queue_folder(const json_t *status, const char *config);
  *     "list": [{"name", "age", "size", "state": "waiting|held|rejected|corrupt"}...]
  *
  * with its files, the oldest first, QUEUE_LISTED at most; names of files that are no UTF-8 have '?'
- * for what is not. On failure {"ok": false, "errors": [sentence]}. The caller owns it; NULL without
- * memory.
+ * for what is not. On failure {"ok": false, "errors": [sentence]}. The caller owns it. Without
+ * memory the program ends (ask.h).
  */
 json_t *queue_read(const char *folder, const json_t *hosts, const char *host);
 
@@ -58,7 +58,7 @@ const struct queue_action *queue_action(const char *word);
  *
  * What is delivered meanwhile is left out, and what comes meanwhile may be. Returns {"ok": bool,
  * "files": how many, "errors": [sentence...]}, errors only where there are any, and the caller owns
- * it; NULL without memory.
+ * it.
  */
 json_t *queue_do(const struct queue_action *action, const char *folder, const json_t *hosts,
                  const char *what, bool (*confirm)(size_t files));

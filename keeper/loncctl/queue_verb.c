@@ -41,8 +41,6 @@ static enum loncctl_exit show(json_t *answer, bool as_json)
 {
     const json_t *error;
     size_t i;
-    if (answer == NULL)
-        fail(LONCCTL_NO, "queue", "there is no memory");
     const json_t *verdict = json_object_get(answer, "ok");
     const json_t *files = json_object_get(answer, "files");
     enum loncctl_exit code = verdict == NULL || json_is_true(verdict) ? LONCCTL_DONE : LONCCTL_NO;

@@ -9,6 +9,7 @@
 
 #include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/table.h"
+#include "keeper/loncctl/textstream.h"
 #include "keeper/loncctl/view.h"
 
 /* --- Of one host ------------------------------------------------------------------------------ */
@@ -46,15 +47,14 @@ char *view_reason(const json_t *host)
 char *view_addresses(const json_t *host)
 {
     const json_t *addresses = json_object_get(host, "addresses"), *address;
-    char *text = NULL;
-    size_t size, i;
+    struct textstream text;
+    size_t i;
     if (json_array_size(addresses) == 0)
         return NULL;
-    FILE *out = must(open_memstream(&text, &size));
+    textstream_open(&text);
     json_array_foreach(addresses, i, address)
-        fprintf(out, "%s%s", i > 0 ? " " : "", json_string_value(address));
-    fclose(out);
-    return must(text);
+        fprintf(text.out, "%s%s", i > 0 ? " " : "", json_string_value(address));
+    return textstream_close(&text);
 }
 
 struct cause {
@@ -72,22 +72,22 @@ static int more_first(const void *a, const void *b)
 
 char *view_con_lost(const json_t *causes)
 {
-    size_t count = json_object_size(causes), size, i = 0;
+    size_t count = json_object_size(causes), i = 0;
     const char *reason;
     json_t *value;
-    char *text = NULL;
+    struct textstream text;
     if (count == 0)
         return NULL;
     struct cause *sorted = must(calloc(count, sizeof(*sorted)));
     json_object_foreach((json_t *)(uintptr_t)causes, reason, value) sorted[i++] =
         (struct cause){reason, count_of(value)};
     qsort(sorted, count, sizeof(*sorted), more_first);
-    FILE *out = must(open_memstream(&text, &size));
+    textstream_open(&text);
     for (i = 0; i < count; i++)
-        fprintf(out, "%s%s %lld", i > 0 ? ", " : "", sorted[i].reason, (long long)sorted[i].count);
-    fclose(out);
+        fprintf(text.out, "%s%s %lld", i > 0 ? ", " : "", sorted[i].reason,
+                (long long)sorted[i].count);
     free(sorted);
-    return must(text);
+    return textstream_close(&text);
 }
 
 json_int_t view_con_lost_count(const json_t *host)
