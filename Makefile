@@ -246,8 +246,8 @@ check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: li
 # Each of its calls fails in turn: what it does then should be seen to the byte.
 SANITIZED := BUILD=$(BUILD)/sanitized EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer' OPTIMIZE=-O1
 
-sanitized: | $(BUILD)/deps-build ## the keeper with AddressSanitizer and UBSan, for the torture of failing calls
-	$(MAKE) $(SANITIZED) $(BUILD)/sanitized/lonc-keeper
+sanitized: | $(BUILD)/deps-build ## keeper and loncctl with AddressSanitizer and UBSan, for the torture of failing calls
+	$(MAKE) $(SANITIZED) $(addprefix $(BUILD)/sanitized/,lonc-keeper loncctl)
 
 # make torture BUDGET=900 SEED=7 ITEMS="worlds limits"
 torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds, failing calls, bad input, for BUDGET seconds (900) by a SEED
@@ -290,7 +290,7 @@ coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and sce
 # BUDGET is in seconds; without `make coverage` before, this shows what failing calls reach alone.
 coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=900
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 all build/coverage/stand-in-lond build/coverage/interpose.so
-	BUILD=$(abspath build/coverage) FAULTS_KEEPER=build/coverage/lonc-keeper tests/torture/items/calls.pl --ways --seed 1 --seconds $(or $(BUDGET),900)
+	BUILD=$(abspath build/coverage) FAULTS_BUILD=build/coverage tests/torture/items/calls.pl --ways --seed 1 --seconds $(or $(BUDGET),900)
 	tests/faults/unreached build/coverage
 
 MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))

@@ -4,21 +4,25 @@
 # judgement: nobody crashes, leaks, hangs or spins; each request has exactly one answer, the right one or
 # con_lost; what is live was executed at most once; what was deferred is delivered or still there.
 #
-#     my $faults = Faults->new(keeper => 'build/lonc-keeper');
+#     my $faults = Faults->new(keeper => 'build/lonc-keeper', life => 'ssl');
 #     my @calls = $faults->census;                    # [call, number, way] of a life without faults
 #     my @wrong = $faults->life({call => 'recv', at => 3, error => 'ECONNRESET'});
 #
-# The stand-in lond, a shared shim and the sockets live as long as the object, so that a life is short.
+# The stand-in lond, a shared shim and the sockets live as long as the object, so that a life is short. There are
+# lives of several kinds, told apart by how lond is found and met.
 package Faults;
 use strict;
 use warnings;
 use Errno ();
 use FindBin;
 use IO::Select;
+use JSON::PP;
 use POSIX ();
 use Socket;
 use Time::HiRes qw(time);
+use Certificates;
 use Lonc;
+use Dns; # it is one of Lonc's processes
 
 $SIG{PIPE} = 'IGNORE'; # a keeper may leave while it is asked
 
@@ -40,35 +44,71 @@ our %ERRORS = (
     listen => ['EADDRINUSE'], accept4 => [qw(EINTR EAGAIN ECONNABORTED), @files],
     send => [qw(EINTR EAGAIN short ECONNRESET EPIPE ENOMEM)], recv => [qw(EINTR short ECONNRESET ENOMEM)],
     sendmsg => [qw(EAGAIN EPIPE ENOBUFS)], recvmsg => [qw(EINTR EAGAIN ECONNRESET ENOMEM)],
+    recvfrom => [qw(EAGAIN EINTR ECONNREFUSED ENOMEM)],
     getsockopt => ['ENOBUFS'], setsockopt => [qw(ENOBUFS ENOMEM)], getsockname => ['ENOBUFS'],
     read => [qw(EINTR short EIO)], read_event => [qw(EINTR EAGAIN)], write => [qw(EINTR short), @disk], writev => [qw(EINTR short EAGAIN), @disk],
     open => [@files, qw(EINTR ENOSPC EACCES)], openat => [@files, qw(ENOSPC EACCES EIO)], fopen => [@files],
     fdopen => \@memory, opendir => [@files], fdopendir => \@memory, readdir => ['EIO'], close => [qw(EINTR EIO ENOSPC)],
-    ioctl => ['ENOTTY'], fstat => ['ENOMEM'], stat => ['ENOMEM'], lstat => ['ENOMEM'], fstatat => [qw(ENOMEM EIO)],
+    fclose => [qw(EIO ENOSPC)], fflush => [qw(EIO ENOSPC)], fchmod => ['EIO'], mkstemp => [@files, 'ENOSPC'], access => [qw(ENOMEM EIO)],
+    poll => [qw(EINTR ENOMEM)], ioctl => ['ENOTTY'], fstat => ['ENOMEM'], stat => ['ENOMEM'], lstat => ['ENOMEM'], fstatat => [qw(ENOMEM EIO)],
     faccessat => [qw(ENOMEM EIO)], mkdir => [@disk], mkdirat => [@disk], rename => [@disk], renameat2 => [@disk],
     unlink => ['EIO'], unlinkat => [qw(EIO ENOMEM)], fsync => [qw(EIO ENOSPC)], epoll_ctl => [qw(ENOMEM ENOSPC)],
     epoll_wait => ['EINTR'], inotify_add_watch => [qw(ENOSPC ENOMEM)], pthread_create => ['EAGAIN'],
     io_setup => [qw(EAGAIN ENOMEM ENOSYS)], io_submit => ['EAGAIN'], io_getevents => ['EINTR'],
 );
 
+# How lond is found and met: the host's id, and what starts its lond. By ssl it must never be without.
+our %LIVES = (
+    insecure => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', '--count-texts') }],
+    ssl => ['msul1', \&lond_by_ssl],
+    local => ['annarborl1', \&lond_of_this_host],
+    names => ['msul1', \&lond_by_name],
+);
+
+sub lond_by_ssl {
+    my ($self) = @_;
+    my $ca = $self->{ca} = Certificates->new;
+    $self->{world}{variables} = {$ca->variables($ca->issue('annarborl1'))};
+    return $self->{world}->lond('msul1', '--count-texts', $ca->lond($ca->issue('msul1.example.edu')));
+}
+
+sub lond_of_this_host {
+    my ($self) = @_;
+    my $lond = $self->{world}->lond('annarborl1', '--count-texts', '--listen', '127.0.0.1:0', '--auth', 'local,insecure');
+    my ($port) = $lond->control('addresses') =~ /127\.0\.0\.1:(\d+)/;
+    $self->{world}{variables} = {londPort => $port};
+    return $lond;
+}
+
+# Each reload asks for the name again.
+sub lond_by_name {
+    my ($self) = @_;
+    my $world = $self->{world};
+    my $dns = Dns->new($world, 'msul1.example.edu' => {A => [$world->{address}{msul1}]});
+    %{$world->{settings}} = (%{$world->{settings}}, resolve_servers => $dns->{at}, resolve_timeout => '2s', resolve_failure_cache => '10ms');
+    return $world->lond('msul1', '--count-texts');
+}
+
 sub new {
     my ($class, %with) = @_;
+    my $kind = $with{life} || 'insecure';
+    my ($host, $start_lond) = @{$LIVES{$kind} or die "no life is $kind"};
     my $self = bless {
-        keeper => $with{keeper}, interposer => $with{interposer}, lives => 0, name => "$$",
-        shims => $with{shims},
+        keeper => $with{keeper}, interposer => $with{interposer}, lives => 0, name => "$$", kind => $kind, host => $host,
     }, $class;
-    my $world = $self->{world} = Lonc->new(settings => {
+    my $world = $self->{world} = Lonc->new(hosts => [$host], by_name => $kind eq 'names', settings => {
         log_level => 'info', connections_per_host => 2, retry_delay => '10ms', probe_min => '10ms', probe_max => '20ms',
         deferred_hold => '10ms', deferred_retry => '100ms', deferred_empty_timeout => '50ms', deferred_pace => '1ms',
         drain_line_timeout => '10ms', drain_timeout => '5s', connect_timeout => '2s', handshake_timeout => '2s', reply_timeout => '4s',
         queue_timeout => '6s', request_timeout => '8s', client_line_timeout => '10s', client_write_timeout => '10s',
         client_idle_timeout => '20s',
     });
-    $self->{lond} = $world->lond('msul1', '--count-texts');
+    $self->{lond} = $start_lond->($self);
+    $world->write_config;
     $self->{lond_control} = IO::Socket::UNIX->new(Peer => $self->{lond}{control}) or die "lond's control socket: $!";
     # Each connection accepted here, and a shim made for it, as systemd does; by DNS name.
-    $self->{single} = $world->host_listener('msul1.example.edu');
-    $world->shim(socket => $world->host_listener('msul1'), options => ['--linger', 3600, '--ack-timeout', 20]);
+    $self->{single} = $world->host_listener("$host.example.edu");
+    $world->shim(socket => $world->host_listener($host), options => ['--linger', 3600, '--ack-timeout', 20]);
     $self->{file} = $world->path('faults');
     return $self;
 }
@@ -82,12 +122,17 @@ sub tell_lond {
     return $answer;
 }
 
+sub lond_count { my ($self, $what) = @_; return decode_json($self->tell_lond('counts'))->{$what} }
+
+sub key_files { my ($self) = @_; return glob $self->{world}->path('lonc-key-*') }
+
 sub wrong { my ($self, $what) = @_; push @{$self->{wrong}}, $what }
 
-# --- The keeper -----------------------------------------------------------------------------------
+# --- The program ----------------------------------------------------------------------------------
 
-sub start_keeper {
-    my ($self, $fault) = @_;
+# The program with this call failing in it, or with none for the census.
+sub start_program {
+    my ($self, $fault, @command) = @_;
     unlink $self->{file}, "$self->{file}.trace";
     my %environment = (
         LD_PRELOAD => $self->{interposer}, FAULT_FILE => $self->{file},
@@ -97,8 +142,8 @@ sub start_keeper {
         $fault ? (FAULT_CALL => $fault->{call}, FAULT_AT => $fault->{at},
             FAULT_ERROR => $fault->{error} eq 'short' ? 'short' : Errno->can($fault->{error})->()) : (FAULT_CENSUS => 1),
     );
-    my @command = ($self->{keeper}, '--config', $self->{world}->path('keeper.conf'));
-    return $self->{process} = $self->{world}->start('lonc-keeper', \@command, setup => sub { @ENV{keys %environment} = values %environment });
+    $self->{program} = $command[0];
+    return $self->{process} = $self->{world}->start($command[0] =~ s{.*/}{}r, \@command, setup => sub { @ENV{keys %environment} = values %environment });
 }
 
 # Whether it has ended; its status is noted.
@@ -131,7 +176,7 @@ sub await_keeper {
 sub single {
     my ($self) = @_;
     my $world = $self->{world};
-    my $client = $world->client('msul1.example.edu');
+    my $client = $world->client("$self->{host}.example.edu");
     my $accepted = $self->{single}->accept;
     my $shim = $world->shim(socket => $accepted, wrapper => $self->{wrapper});
     close $accepted;
@@ -140,13 +185,16 @@ sub single {
 }
 
 # Whether a client may see the end of its stream: the keeper is gone, or the fault was that the client is, or the
-# kernel had no memory in the middle of a reply, when nothing else can be said.
+# kernel had no memory in the middle of a reply, when nothing else can be said, or none to watch the client, who
+# had con_lost then and was left.
 sub may_end {
     my ($self, $client) = @_;
     return 1 if $self->has_ended;
     my $fault = $self->{fault} or return 0;
     my (undef, $struck, $family) = $self->shared;
-    return 0 if !$struck || $family != AF_UNIX || $fault->{call} !~ /^(?:send|recv)$/;
+    return 0 if !$struck || $family != AF_UNIX;
+    return 1 if $fault->{call} eq 'epoll_ctl' && $client->{left};
+    return 0 if $fault->{call} !~ /^(?:send|recv)$/;
     return $fault->{error} =~ /^(?:ECONNRESET|EPIPE)$/ || ($fault->{error} eq 'ENOMEM' && $client->{rest} ne '');
 }
 
@@ -167,6 +215,7 @@ sub ask {
         $self->wrong("$short: answered " . substr($line, 0, 60));
     }
     elsif (!$self->{fault}) { $self->wrong("$short: answered $line, though nothing failed") }
+    $client->{left} = 1 if defined $line && $line eq 'con_lost';
     return $line;
 }
 
@@ -180,7 +229,7 @@ sub ends {
 # A client of the shared shim; the last one's where that is still there.
 sub kept {
     my ($self, $request, $expected) = @_;
-    my $client = $self->{kept} ||= $self->{world}->client('msul1');
+    my $client = $self->{kept} ||= $self->{world}->client($self->{host});
     my $line = $self->ask($client, $request, $expected);
     delete $self->{kept} if !defined $line;
     return $line;
@@ -192,7 +241,7 @@ sub text { my ($self, $what) = @_; return "count:$self->{name}.$self->{lives}.$w
 
 sub drop {
     my ($self, $count, $content) = @_;
-    my $name = '1700000000.' . ($self->{lives} * 10 + $count) . ".1.count.msul1";
+    my $name = '1700000000.' . ($self->{lives} * 10 + $count) . ".1.count.$self->{host}";
     $self->{world}->write_file("sockets/delayed/$name", $content);
     return $name;
 }
@@ -246,7 +295,7 @@ sub shim_life {
     my $trace = "$self->{file}.strace";
     my @inject = $fault ? ('-e', "inject=$fault->{call}:error=$fault->{error}:when=$fault->{at}") : ();
     my %with = (wrapper => ['strace', '-qq', '-o', $trace, @inject], options => ['--linger', $mode eq 'single' ? 10 : 0.05, '--ack-timeout', 3]);
-    my $path = 'msul1.example.edu';
+    my $path = "$self->{host}.example.edu";
     my @clients = map { $world->client($path) } 1 .. ($mode eq 'single' ? 1 : 3);
     my $passed = $mode eq 'single' ? $self->{single}->accept : $self->{single};
     my $shim = $world->shim(socket => $passed, %with);
@@ -330,12 +379,22 @@ sub steps {
     $self->await_delivery;
 
     # Administration.
-    $self->tells('hosts', 'connections msul1', 'clients', 'config');
-    $self->loncctl('reload');
+    $self->tells('hosts', "connections $self->{host}", 'clients', 'config', 'histograms', 'history');
+    {
+        local $world->{address}{another} = "$world->{net}.254";
+        $world->write_config;
+        $self->loncctl('reload');
+    }
+    $world->write_config;
+    my $ended = sub { $keeper->said(qr/hosts in force|reload failed/) };
+    my $before = $ended->();
+    kill 'HUP', $keeper->{pid} if !$self->has_ended;
+    Lonc::within($away ? 1 : $PATIENCE, sub { $ended->() > $before || $self->has_ended });
     $self->loncctl('status');
     kill 'USR1', $keeper->{pid} if !$self->has_ended;
 
-    # Whatever failed, it has not stayed so.
+    # Whatever failed, it has not stayed so, nor for a connection that is new.
+    $self->tell_lond('close-all');
     my $n = 0;
     Lonc::within(10, sub { $self->has_ended || ($self->kept($self->text('well' . $n++), 'ok') // '') eq 'ok' }) && !$self->has_ended
         or $self->wrong('afterwards it answers no request' . ($self->has_ended ? ': it has ended' : ''));
@@ -345,7 +404,7 @@ sub steps {
 
 sub large_reply {
     my ($self) = @_;
-    my $client = $self->{world}->client('msul1');
+    my $client = $self->{world}->client($self->{host});
     $client->send("size:1000000\n");
     return $client->line($PATIENCE);
 }
@@ -416,7 +475,8 @@ sub life {
     $self->{lives}++;
     @$self{qw(fault wrong texts deferred kept_files shims_of_life kept)} = ($fault, [], {}, {}, [], []);
     my $known = @{$world->{processes}};
-    my $keeper = $self->start_keeper($fault);
+    my $insecure = $self->lond_count('insecure');
+    my $keeper = $self->start_program($fault, $self->{keeper}, '--config', $world->path('keeper.conf'));
     $self->await_keeper;
     # Without keeper.conf it serves elsewhere, to be found by a systemd that passes it sockets, not here.
     my $serves = !$self->has_ended && -S $world->path('run/keeper.sock');
@@ -425,11 +485,13 @@ sub life {
     $self->stop_keeper;
     $self->judge_texts;
     $self->judge_end($ready);
+    $self->wrong('a connection is insecure, where ssl was asked for') if $self->{kind} eq 'ssl' && $self->lond_count('insecure') > $insecure;
+    $self->wrong('a key file stays') if $self->key_files && !($fault && $fault->{call} =~ /^unlink/);
     $self->{struck} = ($self->shared)[1];
     $self->{refused} = !$serves;
     $self->{took} = time - $began;
     splice @{$world->{processes}}, $known;
-    unlink $self->everywhere, $world->path('run/keeper.sock'), $world->path('run/control.sock');
+    unlink $self->everywhere, $self->key_files, $world->path('run/keeper.sock'), $world->path('run/control.sock');
     $self->tell_lond('listen');
     return @{$self->{wrong}};
 }
@@ -450,7 +512,7 @@ sub trace {
     my $text = $self->read_path("$self->{file}.trace") // return 'nothing failed';
     my @addresses = map { m{^(?!.*\.so).*\(\+(0x[0-9a-f]+)\)} ? $1 : () } split /\n/, $text; # by whatever title
     return $text if !@addresses;
-    return join ' < ', map { chomp; s{ at .*/}{ }r } `addr2line -fspe $self->{keeper} @addresses`;
+    return join ' < ', map { chomp; s{ at .*/}{ }r } `addr2line -fspe $self->{program} @addresses`;
 }
 
 1;

@@ -47,14 +47,17 @@
     X(realloc)                                                                                     \
     X(reallocarray)                                                                                \
     X(strdup)                                                                                      \
-    X(socket) X(connect) X(bind) X(listen) X(accept4) X(send) X(recv) X(sendmsg) X(recvmsg)        \
-        X(getsockopt) X(setsockopt) X(getsockname) X(read) X(read_event) X(write) X(writev)        \
-            X(open) X(openat) X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat) X(faccessat)  \
-                X(mkdir) X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat) X(fsync) X(fopen) \
-                    X(fdopen) X(opendir) X(fdopendir) X(readdir) X(epoll_create1) X(epoll_ctl)     \
-                        X(epoll_wait) X(eventfd) X(timerfd_create) X(signalfd) X(inotify_init1)    \
-                            X(inotify_add_watch) X(pthread_create) X(io_setup) X(io_submit)        \
-                                X(io_getevents)
+    X(socket)                                                                                      \
+    X(connect)                                                                                     \
+    X(bind) X(listen) X(accept4) X(send) X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt)   \
+        X(setsockopt) X(getsockname) X(read) X(read_event) X(write) X(writev) X(open) X(openat)    \
+            X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat) X(faccessat) X(mkdir)           \
+                X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat) X(fsync) X(fopen)          \
+                    X(fdopen) X(fclose) X(fflush) X(fchmod) X(mkstemp) X(access) X(poll)           \
+                        X(opendir) X(fdopendir) X(readdir) X(epoll_create1) X(epoll_ctl)           \
+                            X(epoll_wait) X(eventfd) X(timerfd_create) X(signalfd)                 \
+                                X(inotify_init1) X(inotify_add_watch) X(pthread_create)            \
+                                    X(io_setup) X(io_submit) X(io_getevents)
 
 #define ENUMERATE(name) CALL_##name,
 #define NAME(name)      #name,
@@ -296,6 +299,12 @@ ssize_t recv(int fd, void *bytes, size_t length, int flags)
     return fails(CALL_recv, fd, &length) ? -1 : REAL(recv)(fd, bytes, length, flags);
 }
 
+ssize_t recvfrom(int fd, void *bytes, size_t length, int flags, struct sockaddr *from,
+                 socklen_t *size)
+{
+    return strikes(CALL_recvfrom, fd) ? -1 : REAL(recvfrom)(fd, bytes, length, flags, from, size);
+}
+
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
 
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
@@ -422,6 +431,9 @@ FAILING(-1, stat, (const char *path, struct stat *status), (path, status))
 FAILING(-1, lstat, (const char *path, struct stat *status), (path, status))
 FAILING(-1, fstatat, (int folder, const char *path, struct stat *status, int flags),
         (folder, path, status, flags))
+FAILING(-1, access, (const char *path, int mode), (path, mode))
+FAILING(-1, fchmod, (int fd, mode_t mode), (fd, mode))
+FAILING(-1, mkstemp, (char *pattern), (pattern))
 FAILING(-1, faccessat, (int folder, const char *path, int mode, int flags),
         (folder, path, mode, flags))
 FAILING(-1, mkdir, (const char *path, mode_t mode), (path, mode))
@@ -449,6 +461,22 @@ FILE *fdopen(int fd, const char *mode)
     return strikes(CALL_fdopen, -1) ? NULL : REAL(fdopen)(fd, mode);
 }
 
+/* The stream is closed whatever it says. */
+int fclose(FILE *file)
+{
+    bool struck = strikes(CALL_fclose, -1);
+    int error = errno, r = REAL(fclose)(file);
+    if (!struck)
+        return r;
+    errno = error;
+    return EOF;
+}
+
+int fflush(FILE *file)
+{
+    return strikes(CALL_fflush, -1) ? EOF : REAL(fflush)(file);
+}
+
 DIR *opendir(const char *path)
 {
     return strikes(CALL_opendir, -1) ? NULL : REAL(opendir)(path);
@@ -469,6 +497,8 @@ struct dirent *readdir(DIR *folder)
 FAILING(-1, epoll_create1, (int flags), (flags))
 FAILING(-1, epoll_wait, (int epoll, struct epoll_event *events, int most, int milliseconds),
         (epoll, events, most, milliseconds))
+FAILING(-1, poll, (struct pollfd * waiting, nfds_t count, int milliseconds),
+        (waiting, count, milliseconds))
 FAILING(-1, eventfd, (unsigned initial, int flags), (initial, flags))
 FAILING(-1, timerfd_create, (int clock, int flags), (clock, flags))
 FAILING(-1, signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags))

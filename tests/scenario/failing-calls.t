@@ -10,6 +10,7 @@ use lib "$FindBin::Bin/lib", "$FindBin::Bin/../faults";
 use List::Util qw(shuffle);
 use Test::More;
 use Time::HiRes qw(time);
+use Commands;
 use Faults;
 
 my ($strace) = grep {-x} map {"$_/strace"} split /:/, $ENV{PATH};
@@ -20,10 +21,18 @@ my $build = $ENV{BUILD} || 'build';
 my $faults = Faults->new(keeper => "$build/lonc-keeper", interposer => "$build/interpose.so");
 
 # On a machine that is busy fewer of them must do.
-my $end = time + 16;
+my $end = time + 13;
 sub judged {
     my ($what, @wrong) = @_;
     is join("\n", @wrong), '', $what or diag 'at ', $faults->trace, "\n", $faults->{process}->log;
+}
+
+# A call of those in the census, in one of the ways in which it can fail.
+sub any_fault {
+    my (@census) = @_;
+    my ($call, $at) = @{$census[rand @census]};
+    my $errors = $Faults::ERRORS{$call} or die "no errors for $call";
+    return {call => $call, at => $at, error => $errors->[rand @$errors]};
 }
 
 {
@@ -46,13 +55,34 @@ sub judged {
     my $struck = 0;
     for my $call (shuffle sort keys %first) {
         last if time > $end;
-        my (undef, $at) = @{$first{$call}};
-        my $errors = $Faults::ERRORS{$call} or die "no errors for $call";
-        my $error = (shuffle @$errors)[0];
-        judged("$call, the ${at}th: $error", $faults->life({call => $call, error => $error, at => $at}));
+        my $fault = any_fault($first{$call});
+        judged("$call, the $fault->{at}th: $fault->{error}", $faults->life($fault));
         $struck += $faults->{struck};
     }
     note "$struck calls have failed, each in another function";
+}
+
+# lond found and met otherwise; and loncctl, which has no memory.
+{
+    my ($first, $struck) = ($faults, 0);
+    for my $life (qw(ssl local names)) {
+        $faults = Faults->new(keeper => "$build/lonc-keeper", interposer => "$build/interpose.so", life => $life);
+        my $fault = any_fault(grep { $_->[0] ne 'malloc' } $faults->census);
+        judged("$life: $fault->{call}, the $fault->{at}th: $fault->{error}", $faults->life($fault));
+        $struck += $faults->{struck};
+    }
+    for my $words ('status', '--json status', 'metrics', 'page PAGE', 'queue', 'queue hold ALL') {
+        $faults = Commands->new(loncctl => "$build/loncctl", interposer => "$build/interpose.so", words => $words);
+        # The later, the more of it has been said.
+        my @allocations = grep { $_->[0] =~ /alloc/ } $faults->census;
+        for my $part (0, 0.5, 0.8) {
+            my $fault = any_fault($allocations[$#allocations * ($part + rand 0.2)]);
+            judged("loncctl $words: $fault->{call}, the $fault->{at}th: $fault->{error}", $faults->life($fault));
+            $struck += $faults->{struck};
+        }
+    }
+    $faults = $first;
+    cmp_ok $struck, '>=', 15, 'calls did fail there, too';
 }
 
 SKIP: {
