@@ -72,7 +72,8 @@ static bool find_files(struct loading *loading, const struct loncapa *loncapa)
             complain(loading->complaints, file->variable, 0, "out of memory");
             return false;
         }
-        file->exists = access(file->path, F_OK) == 0;
+        /* One that cannot be looked at is there: loading it tells why it cannot be. */
+        file->exists = access(file->path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
     }
     return true;
 }

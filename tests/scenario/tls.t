@@ -393,6 +393,18 @@ for my $version ('1.2', '1.3') {
     delete $world->{settings}{tls_security_level};
     $world->write_config;
 
+    # Nobody can look at them, not even root: as at files in a folder that is closed to the keeper.
+    for (values %file) {
+        unlink $_;
+        symlink $_, $_ or die "symlink: $!";
+    }
+    my $seen = length $keeper->log;
+    is reload($world), 'reload failed', 'files that cannot be looked at fail the reload: ssl is not off for that';
+    like substr($keeper->log, $seen), qr/authority\.pem: lonnetCertificateAuthority: expected .*: Too many levels of symbolic links/, '... and the log says why';
+    $lond->control('close-all');
+    is enciphered($world), 'the quick brown fox', '... while the old ones are in force';
+    is $lond->counts->{insecure}, 0, '... by ssl';
+
     $place->(certificate => undef, key => undef, authority => undef);
     is reload($world), 'hosts in force', 'without any of the files ssl is off, which is no mistake';
     $lond->control('close-all');
