@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +19,6 @@
 #define PREFIX "lonc-key-"
 #define DIGITS (2 * CIPHER_KEY_SIZE)
 
-/* Half as many as the key has: enough to be nobody else's name. */
-#define NAME_BYTES (CIPHER_KEY_SIZE / 2)
-
 bool keyfile_possible(const char *directory)
 {
     return access(directory, W_OK | X_OK) == 0;
@@ -31,8 +27,7 @@ bool keyfile_possible(const char *directory)
 static int write_key(const char *path, const uint8_t key[CIPHER_KEY_SIZE])
 {
     char line[DIGITS + 1];
-    if (OPENSSL_buf2hexstr_ex(line, sizeof(line), NULL, key, CIPHER_KEY_SIZE, '\0') != 1)
-        return -EIO;
+    (void)OPENSSL_buf2hexstr_ex(line, sizeof(line), NULL, key, CIPHER_KEY_SIZE, '\0');
     line[DIGITS] = '\n';
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     ssize_t n = fd < 0 ? -1 : write(fd, line, DIGITS + 1);
@@ -48,12 +43,12 @@ static int write_key(const char *path, const uint8_t key[CIPHER_KEY_SIZE])
 
 int keyfile_create(const char *directory, char **path, uint8_t key[CIPHER_KEY_SIZE])
 {
-    uint8_t random[NAME_BYTES];
-    char name[2 * NAME_BYTES + 1];
-    if (RAND_bytes(random, sizeof(random)) != 1 || RAND_priv_bytes(key, CIPHER_KEY_SIZE) != 1 ||
-        OPENSSL_buf2hexstr_ex(name, sizeof(name), NULL, random, sizeof(random), '\0') != 1)
-        return -EIO;
-    if (asprintf(path, "%s/" PREFIX "%s", directory, name) < 0) {
+    /* The kernel's: OpenSSL's generator needs memory to begin, and where it gets none it crashes.
+     */
+    uint64_t name;
+    if (getentropy(&name, sizeof(name)) < 0 || getentropy(key, CIPHER_KEY_SIZE) < 0)
+        return -errno;
+    if (asprintf(path, "%s/" PREFIX "%016llx", directory, (unsigned long long)name) < 0) {
         *path = NULL;
         return -ENOMEM;
     }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +223,17 @@ static bool set_rules(const struct loading *loading, const struct settings *sett
     return false;
 }
 
+/* Its generator begins with the first number, and where it gets no memory for that it is broken
+ * for good, or crashes: that is to be seen now and not in a handshake. */
+static bool begin_random(const struct loading *loading)
+{
+    unsigned char byte;
+    if (RAND_bytes(&byte, 1) == 1 && RAND_priv_bytes(&byte, 1) == 1)
+        return true;
+    complain(loading->complaints, "ssl", 0, "OpenSSL has no random numbers: %s", first_error());
+    return false;
+}
+
 static bool build(struct loading *loading, const struct settings *settings)
 {
     struct tls_context *context = calloc(1, sizeof(*context));
@@ -233,8 +245,8 @@ static bool build(struct loading *loading, const struct settings *settings)
         return false;
     }
     context->verify_name = settings->tls_verify_name;
-    return set_rules(loading, settings) && load_files(loading) && check_expiry(loading) &&
-           load_revocations(loading, settings->tls_revocations);
+    return begin_random(loading) && set_rules(loading, settings) && load_files(loading) &&
+           check_expiry(loading) && load_revocations(loading, settings->tls_revocations);
 }
 
 int tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
