@@ -192,6 +192,7 @@ for my $columns (200, 80, 60) {
         cmp_ok scalar(@shown), '>=', 2, '... and is there';
     }
 }
+like join("\n", Canned::on_terminal(80, 24, "TERM=unheard-of $loncctl top")), qr/^loncctl: top: this terminal is not known; see TERM/m, 'top on a terminal that is none';
 {
     my $screen = join "\n", map { without_colour($_) } Canned::on_terminal(80, 24, "$loncctl status");
     like join("\n", map { without_colour($_) } Canned::on_terminal(80, 24, "$loncctl queue")), qr/ +1280m +older\S*$/m, 'queue takes ages together where there is no room for all';
@@ -328,6 +329,16 @@ is completes('retry', 'm'), '', '... and nothing without a keeper';
     is_deeply [run("$loncctl defer msul1 echo:later")], ['', '', 0], 'defer';
     my $stored = $world->path('sockets/delayed');
     is scalar(() = glob "$stored/*.msul1"), 1, '... it is on the disk';
+    $world->write_file('tabs/hosts.tab', join '', map {"$_:msu:library:shared.example.edu:$world->{address}{msul1}\n"} 'msul1', 'msul2');
+    is((run("$loncctl reload"))[2], 0, '(two hosts share a name)');
+    for my $verb ('queue', 'queue hold', 'queue --yes delete') {
+        my (undef, $errors, $code) = run("$loncctl $verb shared.example.edu");
+        is "$errors$code", "shared.example.edu: several hosts have this name; expected a lonHostID\n1", "$verb NAME of several hosts: which one is not guessed";
+    }
+    is scalar(() = glob "$stored/*.msul1"), 1, '... and nothing is touched';
+    my (undef, $errors, $code) = run("$program --socket '' queue --config @{[$world->path('nothing.conf')]}");
+    is $code, 1, 'queue without a socket reads the configuration, and says that it cannot';
+    like $errors, qr/nothing\.conf: cannot be read/, '... and why';
     $world->{keeper}->signal('TERM');
     is $follower->wait_exit >> 8, 3, 'events end with 3 when the keeper goes';
 }

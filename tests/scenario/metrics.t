@@ -126,6 +126,14 @@ sub http {
 }
 my $get = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9663\r\n";
 
+{
+    my ($socket, $process) = connection();
+    setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+    syswrite $socket, "$get\r\n";
+    close $socket; # a reset
+    is $process->wait_exit, 0, 'a client that asks and goes away does no harm';
+}
+
 $keeper = StandInKeeper->new($control, hosts => 200)->serve;
 my ($status, $head, $body) = http("$get\r\n");
 is $status, 200, 'GET /metrics';

@@ -222,6 +222,8 @@ sub to_end {
     like $shim->log, qr/refused.*reason=unreachable/i, 'and the reason';
     unlink $world->path('run/keeper.sock');
 
+    ($client, $shim) = serve_one($world, $listener, channel => '/' . 'x' x 300);
+    is to_end($client), "con_lost\n", 'a path for the channel that is longer than any note of it: con_lost';
     ($client, $shim) = serve_one($world, $listener, channel => '/' . 'x' x 120);
     is to_end($client), "con_lost\n", 'a path that no socket can have: con_lost';
     is exit_code($shim), 69, 'and 69';

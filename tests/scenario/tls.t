@@ -83,7 +83,7 @@ for my $version ('1.2', '1.3') {
     Lonc::within($Lonc::PATIENCE, sub { # the last may still be on their way
         @open = grep { ($_->{mode} // '') eq 'ssl' && $_->{tls} eq "TLSv$version" } @{$world->{keeper}->tells('connections msul1')->{connections}};
         $counts = $lond->counts;
-        @open == $counts->{connections};
+        @open == $counts->{connections} && $counts->{open} == $counts->{connections};
     });
     is scalar @open, $counts->{connections}, "TLS $version: the control socket tells of each that it is by ssl";
     is $counts->{ssl}, $counts->{accepted}, "TLS $version: all of them by ssl";
@@ -369,6 +369,9 @@ for my $version ('1.2', '1.3') {
         ['a missing key', {key => undef}, qr/key\.pem: lonnetPrivateKey: does not exist/],
         ['a missing CA', {authority => undef}, qr/authority\.pem: lonnetCertificateAuthority: does not exist/],
     );
+    my $locked = $world->path('locked');
+    $ca->openssl('pkey', '-in', $fresh->{key}, '-aes128', '-passout', 'pass:secret', '-out', $locked);
+    push @bad, ['a key with a password', {key => $locked}, qr/key\.pem: lonnetPrivateKey: expected that certificate's private key in PEM, without a password/];
     my $short = $ca->issue('annarborl1', key => 'rsa1024');
     push @bad, ['a certificate with a short key', {certificate => $short->{certificate}, key => $short->{key}},
         qr/lonnetCertificate: expected a certificate in PEM that OpenSSL accepts: ee key too small/];

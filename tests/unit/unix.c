@@ -83,6 +83,12 @@ Test(unix_sockets, a_path_of_108_bytes_is_too_long_and_one_of_107_is_not)
     cr_assert_eq(unix_address(&address, path), -ENAMETOOLONG);
 }
 
+Test(unix_sockets, an_empty_path_would_be_open_to_every_user)
+{
+    struct sockaddr_un address;
+    cr_assert_eq(unix_address(&address, ""), -EINVAL);
+}
+
 /* --- Listeners -------------------------------------------------------------------------------- */
 
 Test(unix_sockets, a_listener_takes_connections_of_its_type)
