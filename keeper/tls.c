@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,15 +170,29 @@ static bool take_expiry(const struct loading *loading, int which, const X509 *ce
     return true;
 }
 
-static bool check_expiry(const struct loading *loading)
+/* OpenSSL looks into a certificate once, and where it gets no memory for that the certificate is
+ * invalid for good, or without its key: so it looks now, and not in a handshake. */
+static bool check(const struct loading *loading, int which, X509 *certificate)
+{
+    const struct file *file = &loading->files[which];
+    if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0 &&
+        X509_get0_pubkey(certificate) != NULL)
+        return take_expiry(loading, which, certificate);
+    complain(loading->complaints, file->path, 0,
+             "%s: expected a certificate that OpenSSL understands: %s", file->variable,
+             first_error());
+    return false;
+}
+
+static bool check_certificates(const struct loading *loading)
 {
     const SSL_CTX *ssl = loading->context->ssl;
-    bool good = take_expiry(loading, FILE_CERTIFICATE, SSL_CTX_get0_certificate(ssl));
+    bool good = check(loading, FILE_CERTIFICATE, SSL_CTX_get0_certificate(ssl));
     STACK_OF(X509_OBJECT) *authorities = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
     for (int i = 0; i < sk_X509_OBJECT_num(authorities); i++) {
-        const X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(authorities, i));
+        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(authorities, i));
         if (authority != NULL)
-            good = take_expiry(loading, FILE_AUTHORITY, authority) && good;
+            good = check(loading, FILE_AUTHORITY, authority) && good;
     }
     return good;
 }
@@ -246,7 +261,7 @@ static bool build(struct loading *loading, const struct settings *settings)
     }
     context->verify_name = settings->tls_verify_name;
     return begin_random(loading) && set_rules(loading, settings) && load_files(loading) &&
-           check_expiry(loading) && load_revocations(loading, settings->tls_revocations);
+           check_certificates(loading) && load_revocations(loading, settings->tls_revocations);
 }
 
 int tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
