@@ -100,6 +100,10 @@ static int ask(struct loop *loop)
     loop->asking = false;
     int r = loop->prepared ? sd_event_wait(loop->event, 0) : 0;
     loop->prepared = false;
+    if (r == -ENOMEM) { /* what is ready stays so, and is asked for in the next turn */
+        loop->asking = true;
+        return 0;
+    }
     if (r != 0)
         return r;
     r = sd_event_prepare(loop->event);
@@ -112,7 +116,7 @@ int loop_turn(struct loop *loop, uint64_t wait)
     int pending = ask(loop);
     if (pending < 0)
         return pending;
-    int n = wait_and_deliver(loop, pending > 0 ? 0 : milliseconds(wait));
+    int n = wait_and_deliver(loop, pending > 0 || loop->asking ? 0 : milliseconds(wait));
     if (pending == 0)
         pending = ask(loop);
     if (pending > 0) {

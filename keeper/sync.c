@@ -32,8 +32,12 @@ static bool tell_completed(struct sync *sync, long least)
 {
     struct io_event completed[16];
     struct timespec at_once = {.tv_sec = 0};
-    long n = syscall(SYS_io_getevents, sync->context, least, 16, completed,
-                     least == 0 ? &at_once : NULL);
+    long n;
+    /* What is not taken now is not told of again. */
+    do
+        n = syscall(SYS_io_getevents, sync->context, least, 16, completed,
+                    least == 0 ? &at_once : NULL);
+    while (n < 0 && errno == EINTR);
     for (long i = 0; i < n; i++) {
         struct waiter *waiter = (struct waiter *)(uintptr_t)completed[i].data;
         sync->under_way--;
