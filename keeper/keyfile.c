@@ -21,7 +21,8 @@
 
 bool keyfile_possible(const char *directory)
 {
-    return access(directory, W_OK | X_OK) == 0;
+    /* Where the kernel has no memory to say so, writing a key will tell. */
+    return access(directory, W_OK | X_OK) == 0 || errno == ENOMEM || errno == EIO;
 }
 
 static int write_key(const char *path, const uint8_t key[CIPHER_KEY_SIZE])
