@@ -290,7 +290,7 @@ coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and sce
 # BUDGET is in seconds; without `make coverage` before, this shows what failing calls reach alone.
 coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=900
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 all build/coverage/stand-in-lond build/coverage/interpose.so
-	BUILD=$(abspath build/coverage) FAULTS_BUILD=build/coverage tests/torture/items/calls.pl --ways --seed 1 --seconds $(or $(BUDGET),900)
+	BUILD=$(abspath build/coverage) FAULTS_BUILD=build/coverage tests/torture/items/calls.pl --ways --brief --seed 1 --seconds $(or $(BUDGET),900)
 	tests/faults/unreached build/coverage
 
 MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))

@@ -479,6 +479,7 @@ sub life {
     @$self{qw(fault wrong texts deferred kept_files shims_of_life kept)} = ($fault, [], {}, {}, [], []);
     my $known = @{$world->{processes}};
     my $insecure = $self->lond_count('insecure');
+    IO::Socket::UNIX->new(Local => $world->path('run/control.sock'), Listen => 1); # a dead keeper's leftover
     my $keeper = $self->start_program($fault, $self->{keeper}, '--config', $world->path('keeper.conf'));
     $self->await_keeper;
     # Without keeper.conf it serves elsewhere, to be found by a systemd that passes it sockets, not here.

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -49,7 +50,8 @@
     X(strdup)                                                                                      \
     X(socket)                                                                                      \
     X(connect)                                                                                     \
-    X(bind) X(listen) X(accept4) X(send) X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt)   \
+    X(bind)                                                                                        \
+    X(listen) X(accept4) X(send) X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt)           \
         X(setsockopt) X(getsockname) X(read) X(read_event) X(write) X(writev) X(open) X(openat)    \
             X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat) X(faccessat) X(mkdir)           \
                 X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat) X(fsync) X(fopen)          \
@@ -99,14 +101,35 @@ static _Thread_local bool inside; /* what the interposer itself calls does not c
 
 #define FRAMES 24
 
-/* How a call was reached, as a number: the same for the same way. */
+/* With FAULT_BRIEF set ways are told apart by the program's own functions, in which it differs
+ * from what libraries call within themselves: where the program's code lies, or everything. */
+static uintptr_t code_begin, code_end = UINTPTR_MAX;
+
+static int find_code(struct dl_phdr_info *object, size_t size, void *argument)
+{
+    (void)size;
+    (void)argument;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) != 0) {
+            code_begin = object->dlpi_addr + segment->p_vaddr;
+            code_end = code_begin + segment->p_memsz;
+        }
+    }
+    return 1; /* the first is the program */
+}
+
+/* How a call was reached, as a number: the same for the same way. Libraries may go deep. */
 static uint64_t way(void)
 {
-    void *frames[FRAMES];
-    int n = backtrace(frames, FRAMES);
+    void *frames[4 * FRAMES];
+    int n = backtrace(frames, code_begin == 0 ? FRAMES : 4 * FRAMES);
     uint64_t hash = 14695981039346656037U;
-    for (int i = 2; i < n; i++)
-        hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 1099511628211U;
+    for (int i = 2; i < n; i++) {
+        uintptr_t at = (uintptr_t)frames[i];
+        if (at >= code_begin && at < code_end)
+            hash = (hash ^ (uint64_t)at) * 1099511628211U;
+    }
     return hash;
 }
 
@@ -192,6 +215,8 @@ static void choose(const char *file)
     const char *call = getenv("FAULT_CALL"), *at = getenv("FAULT_AT"),
                *error = getenv("FAULT_ERROR");
     census = getenv("FAULT_CENSUS") != NULL;
+    if (getenv("FAULT_BRIEF") != NULL)
+        dl_iterate_phdr(find_code, NULL);
     snprintf(trace_path, sizeof(trace_path), "%s.trace", file);
     int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     room = TEXT_ROOM;

@@ -4,8 +4,10 @@
 # order that the seed decides; then all the calls that were reached the same way. How many there are is
 # found by a life in which none fails, for each kind of life and for each command of loncctl.
 #
-#     calls.pl [--seconds N] [--seed S] [--processes P] [--ways] [--from N] [--lives KIND,...] [--only LIFE:CALL:ERROR:AT]
+#     calls.pl [--seconds N] [--seed S] [--processes P] [--ways] [--brief] [--from N] [--lives KIND,...] [--only LIFE:CALL:ERROR:AT]
 #
+# With --brief, ways are told apart by the program's own functions only, not by what libraries do within themselves:
+# some hundreds instead of thousands, and each line of the program that can be reached by a failing call is.
 # --ways ends when each way to a call has failed with each error, and --from goes on behind the first N cases
 # of the same seed; --only is for who looks for a mistake. The order of a census is not always the same, so
 # a seed alone does not bring a case back: --only does.
@@ -19,9 +21,10 @@ use Time::HiRes qw(time);
 use Commands;
 use Faults;
 
-my ($seconds, $seed, $processes, $ways_only, $from, $lives, @only) = (120, time | 0, 2, 0, 0, 'insecure,ssl,local,names,loncctl');
+my ($seconds, $seed, $processes, $ways_only, $brief, $from, $lives, @only) = (120, time | 0, 2, 0, 0, 0, 'insecure,ssl,local,names,loncctl');
 GetOptions('seconds=f' => \$seconds, 'seed=i' => \$seed, 'processes=i' => \$processes, 'ways' => \$ways_only, 'from=i' => \$from,
-    'lives=s' => \$lives, 'only=s' => \@only) or exit 2;
+    'lives=s' => \$lives, 'brief' => \$brief, 'only=s' => \@only) or exit 2;
+$ENV{FAULT_BRIEF} = 1 if $brief;
 STDOUT->autoflush(1);
 my $end = time + $seconds;
 my $build = $ENV{BUILD} || 'build';
