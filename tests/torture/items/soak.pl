@@ -27,7 +27,8 @@ my ($seconds, $seed) = (60, 1);
 GetOptions('seconds=i' => \$seconds, 'seed=i' => \$seed) or die "usage: soak.pl --seconds N --seed S\n";
 srand $seed;
 
-my ($world, @londs) = Lonc->up(hosts => [qw(msul1 msul2)],
+my @lond = ('--lifetime', $seconds + 600); # by itself a stand-in leaves after ten minutes
+my ($world, @londs) = Lonc->up(hosts => [qw(msul1 msul2)], lond => \@lond,
     settings => {log_level => 'notice', retry_delay => '50ms', probe_min => '100ms', probe_max => '200ms', deferred_hold => '10ms'});
 my %lond = (msul1 => $londs[0], msul2 => $londs[1]);
 my @processes = map {
@@ -90,7 +91,7 @@ sub restart_lond {
     $world->{processes} = [grep { $_ != $lond{msul2} } @{$world->{processes}}];
     $con_lost++ if ($world->ask('msul2', 'ping') // '') eq 'con_lost';
     $requests++;
-    $lond{msul2} = $world->lond('msul2');
+    $lond{msul2} = $world->lond('msul2', @lond);
     answers('msul2');
 }
 
