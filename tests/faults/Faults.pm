@@ -63,7 +63,11 @@ our %LIVES = (
     ssl => ['msul1', \&lond_by_ssl],
     local => ['annarborl1', \&lond_of_this_host],
     names => ['msul1', \&lond_by_name],
+    backlog => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', '--count-texts') }], # and files wait already
 );
+
+# More than have a place in the keeper's memory each, so that some are on the shelf (keeper/shelf.h).
+my $BACKLOG = 100;
 
 sub lond_by_ssl {
     my ($self) = @_;
@@ -241,7 +245,7 @@ sub text { my ($self, $what) = @_; return "count:$self->{name}.$self->{lives}.$w
 
 sub drop {
     my ($self, $count, $content) = @_;
-    my $name = '1700000000.' . ($self->{lives} * 10 + $count) . ".1.count.$self->{host}";
+    my $name = '1700000000.' . ($self->{lives} * 1000 + $count) . ".1.count.$self->{host}";
     $self->{world}->write_file("sockets/delayed/$name", $content);
     return $name;
 }
@@ -479,6 +483,7 @@ sub life {
     @$self{qw(fault wrong texts deferred kept_files shims_of_life kept)} = ($fault, [], {}, {}, [], []);
     my $known = @{$world->{processes}};
     my $insecure = $self->lond_count('insecure');
+    if ($self->{kind} eq 'backlog') { $self->{deferred}{$self->drop($_, $self->text("old$_") . "\n")} = $self->text("old$_") for 11 .. 10 + $BACKLOG }
     IO::Socket::UNIX->new(Local => $world->path('run/control.sock'), Listen => 1); # a dead keeper's leftover
     my $keeper = $self->start_program($fault, $self->{keeper}, '--config', $world->path('keeper.conf'));
     $self->await_keeper;

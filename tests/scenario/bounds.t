@@ -225,6 +225,10 @@ sub answers_of_leaving {
     is $keeper->said(qr/limit reached: memory of all buffers/), 1, '... and the log has said once that memory is short';
     is $keeper->said(qr/limit left: memory of all buffers/), 0, '(not yet that it is over)';
 
+    my $gone = $world->client('msul1');
+    $keeper->while_stopped(sub { $gone->send('z' x 150_000); $gone->send("\n"); $gone->close });
+    is $bystander->ask('ping'), 'pong:msul1', 'one that does not fit, of a client who has gone, harms nobody';
+
     $holder->send("\n");
     is line_of($holder), 'unknown_cmd', 'the request that held the memory is answered';
     is length $world->ask('msul1', 'size:400000'), 400_000, '... and then there is room for a large reply again';

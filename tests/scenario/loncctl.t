@@ -67,6 +67,9 @@ $canned->hosts(Canned::host('msul1'), Canned::host('msul2', state => 'dead'),
     is jq('[.hosts[].state]', 'hosts'), '["healthy","dead","failing","healthy"]', 'hosts --json';
 }
 
+$canned->hosts(Canned::host('msul5', state => 'dead', addresses => []));
+like said('status'), qr/^msul5 +dead +refused +1min 15s +4s(?: +-)?$/m, 'status: a host in trouble whose address is not known';
+
 $canned->says(connections => {host => 'msul1', connections => [
     {state => 'Idle', mode => 'ssl', tls => 'TLSv1.3', address => '192.0.2.1:5663', busy => JSON::PP::false},
     {state => 'Connected', address => '192.0.2.1:5663', busy => JSON::PP::true}]});
@@ -336,6 +339,7 @@ is completes('retry', 'm'), '', '... and nothing without a keeper';
         is "$errors$code", "shared.example.edu: several hosts have this name; expected a lonHostID\n1", "$verb NAME of several hosts: which one is not guessed";
     }
     is scalar(() = glob "$stored/*.msul1"), 1, '... and nothing is touched';
+    like((run("$loncctl queue requeue 1700000000.1.1.count.msul1"))[1], qr/^1700000000\.1\.1\.count\.msul1: there is no such file$/, 'queue requeue FILE, where nothing was ever rejected');
     my (undef, $errors, $code) = run("$program --socket '' queue --config @{[$world->path('nothing.conf')]}");
     is $code, 1, 'queue without a socket reads the configuration, and says that it cannot';
     like $errors, qr/nothing\.conf: cannot be read/, '... and why';

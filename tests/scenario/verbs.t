@@ -201,6 +201,15 @@ like answer($world, 'send msul2 ping')->{errors}[0], qr/^con_lost: /, 'send says
 
 ok answer($world, 'defer msul2 count:later')->{ok}, 'defer stores a transaction';
 ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 1 }), '... which waits for its host';
+{
+    # Both arrive at once: the file is being written when it is seen that nobody waits any more.
+    my ($before, $socket) = scalar(() = glob $world->path('sockets/delayed/*.msul2'));
+    $world->{keeper}->while_stopped(sub { $socket = control($world); print $socket "defer msul2 count:alone\n"; close $socket });
+    ok Lonc::within(10, sub { $before + 1 == (() = glob $world->path('sockets/delayed/*.msul2')) }), '... also for one who does not stay to hear of it';
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 2 }), '... and counts it';
+    unlink +(sort glob $world->path('sockets/delayed/*.msul2'))[-1];
+    ok Lonc::within(10, sub { host_of($world, 'msul2')->{deferred} == 1 }), '(it is taken away again)';
+}
 my $oldest = host_of($world, 'msul2')->{deferred_oldest};
 ok defined $oldest && $oldest >= 0 && $oldest < 100, '... and how long it does is told';
 is host_of($world, 'msul1')->{deferred_oldest}, undef, '... where nothing waits, nothing is';

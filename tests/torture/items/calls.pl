@@ -21,7 +21,7 @@ use Time::HiRes qw(time);
 use Commands;
 use Faults;
 
-my ($seconds, $seed, $processes, $ways_only, $brief, $from, $lives, @only) = (120, time | 0, 2, 0, 0, 0, 'insecure,ssl,local,names,loncctl');
+my ($seconds, $seed, $processes, $ways_only, $brief, $from, $lives, @only) = (120, time | 0, 2, 0, 0, 0, 'insecure,ssl,local,names,backlog,loncctl');
 GetOptions('seconds=f' => \$seconds, 'seed=i' => \$seed, 'processes=i' => \$processes, 'ways' => \$ways_only, 'from=i' => \$from,
     'lives=s' => \$lives, 'brief' => \$brief, 'only=s' => \@only) or exit 2;
 $ENV{FAULT_BRIEF} = 1 if $brief;
