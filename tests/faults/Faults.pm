@@ -57,13 +57,16 @@ our %ERRORS = (
     io_setup => [qw(EAGAIN ENOMEM ENOSYS)], io_submit => ['EAGAIN'], io_getevents => ['EINTR'],
 );
 
+# It counts what it executes, and lives longer than any torture.
+my @LOND = ('--count-texts', '--lifetime', 86400);
+
 # How lond is found and met: the host's id, and what starts its lond. By ssl it must never be without.
 our %LIVES = (
-    insecure => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', '--count-texts') }],
+    insecure => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', @LOND) }],
     ssl => ['msul1', \&lond_by_ssl],
     local => ['annarborl1', \&lond_of_this_host],
     names => ['msul1', \&lond_by_name],
-    backlog => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', '--count-texts') }], # and files wait already
+    backlog => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', @LOND) }], # and files wait already
 );
 
 # More than have a place in the keeper's memory each, so that some are on the shelf (keeper/shelf.h).
@@ -73,12 +76,12 @@ sub lond_by_ssl {
     my ($self) = @_;
     my $ca = $self->{ca} = Certificates->new;
     $self->{world}{variables} = {$ca->variables($ca->issue('annarborl1'))};
-    return $self->{world}->lond('msul1', '--count-texts', $ca->lond($ca->issue('msul1.example.edu')));
+    return $self->{world}->lond('msul1', @LOND, $ca->lond($ca->issue('msul1.example.edu')));
 }
 
 sub lond_of_this_host {
     my ($self) = @_;
-    my $lond = $self->{world}->lond('annarborl1', '--count-texts', '--listen', '127.0.0.1:0', '--auth', 'local,insecure');
+    my $lond = $self->{world}->lond('annarborl1', @LOND, '--listen', '127.0.0.1:0', '--auth', 'local,insecure');
     my ($port) = $lond->control('addresses') =~ /127\.0\.0\.1:(\d+)/;
     $self->{world}{variables} = {londPort => $port};
     return $lond;
@@ -90,7 +93,7 @@ sub lond_by_name {
     my $world = $self->{world};
     my $dns = Dns->new($world, 'msul1.example.edu' => {A => [$world->{address}{msul1}]});
     %{$world->{settings}} = (%{$world->{settings}}, resolve_servers => $dns->{at}, resolve_timeout => '2s', resolve_failure_cache => '10ms');
-    return $world->lond('msul1', '--count-texts');
+    return $world->lond('msul1', @LOND);
 }
 
 sub new {
