@@ -26,7 +26,7 @@ my @FILES = map {"1700000000.$_.1.count.msul1"} 1 .. 3;
 
 sub new {
     my ($class, %with) = @_;
-    my $world = Lonc->new;
+    my $world = Lonc->new(hosts => []);
     my $socket = $world->path('run/control.sock');
     my $self = bless {world => $world, interposer => $with{interposer}, lives => 0, file => $world->path('faults'),
         words => [split / /, $with{words}], spool => $world->path('spool'), page => $world->path('page.html')}, $class;

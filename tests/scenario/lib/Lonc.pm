@@ -42,10 +42,12 @@ sub new {
         owner => $$, processes => [], by_name => $with{by_name}, settings => $with{settings} || {}, variables => $with{variables} || {},
     }, $class;
     # Two worlds of one test must not share addresses either.
-    $self->{first} = 1 + 40 * ($worlds++ % 6); # the last octet goes no further; the seventh finds the first gone
+    my @hosts = @{$with{hosts} || ['msul1']};
+    $self->{first} = 1 + 40 * ($worlds % 6); # the last octet goes no further; the seventh finds the first gone
+    $worlds++ if @hosts; # one without any takes no addresses
     make_path(map { "$self->{dir}/$_" } qw(run sockets sockets/delayed tabs logs html/lon-status));
     my $n = 0;
-    $self->{address}{$_} = "$self->{net}." . ($self->{first} + $n++) for @{$with{hosts} || ['msul1']};
+    $self->{address}{$_} = "$self->{net}." . ($self->{first} + $n++) for @hosts;
     $self->write_config;
     weaken($all[@all] = $self);
     return $self;
