@@ -26,6 +26,12 @@
 #define NEXT_MOST 64
 #define NEXT_FEW  16
 
+/*
+ * Names looked at in a turn, a system call each: those of files that went while a scan had their
+ * names in hand are on the shelf too, as many as were next.
+ */
+#define NAMES_PER_TURN 1024
+
 static int compare_files(struct file *one, struct file *other)
 {
     int order = spool_compare(&one->order, &other->order);
@@ -375,8 +381,9 @@ static void refill_from_shelf(struct backlog *backlog)
         return;
     if (backlog->ready_count > NEXT_FEW && spool_compare(&first->order, &order) < 0)
         return;
-    for (int n = 0; n < NEXT_MOST / 2 && backlog->shelf.count > 0; n++)
-        if (!take_from_shelf(backlog))
+    size_t enough = backlog->ready_count + NEXT_MOST / 2;
+    for (int n = 0; n < NAMES_PER_TURN && backlog->shelf.count > 0; n++)
+        if (backlog->ready_count >= enough || !take_from_shelf(backlog))
             return;
 }
 
@@ -650,6 +657,8 @@ void backlog_pump(struct backlog *backlog)
         backlog_free(backlog);
     else if (first_ready(backlog) != NULL)
         host_offer(backlog->host, &backlog->background);
+    else if (backlog->ready_count == 0 && backlog->shelf.count > 0 && backlog->pause.queue == NULL)
+        deadline_start(&all->pausing, &backlog->pause); /* no memory, or nothing but such names */
 }
 
 static void on_pause_over(struct deadline *deadline)
