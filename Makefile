@@ -79,9 +79,12 @@ $(BUILD)/lonc-hosts: $(call object,$(COMMON) $(HOSTS))
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lbsd
 
 # Static, because it is started for every connection: an exec of a static program is the cheapest.
+# (A sanitizer needs a dynamic one.)
+STATIC ?= -static-pie -s
+
 $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) $(STATIC) -o $@ $^
 
 $(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)) \
 	$(filter-out keeper/loncctl/loncctl.c,$(LONCCTL)))
@@ -165,6 +168,8 @@ PACKAGES_BENCH := $(PACKAGES_TEST) systemd haproxy socat linux-perf gnuplot-nox
 
 PACKAGES_FUZZ  := $(PACKAGES_BUILD) clang perl
 
+PACKAGES_ANALYZE := $(PACKAGES_BUILD) clang-tidy cppcheck
+
 # Names what is missing; installs it as root, else prints the one line that does.
 define install-packages
 @mkdir -p $(BUILD)
@@ -194,6 +199,9 @@ $(BUILD)/deps-bench: Makefile
 
 $(BUILD)/deps-fuzz: Makefile
 	$(call install-packages,$(PACKAGES_FUZZ))
+
+$(BUILD)/deps-analyze: Makefile
+	$(call install-packages,$(PACKAGES_ANALYZE))
 
 # Unpacked, not installed: the package would start a Prometheus on this machine, and bring its web pages.
 PROMETHEUS := $(BUILD)/prometheus/promtool
@@ -226,7 +234,7 @@ replay: $(FUZZ:%=$(BUILD)/fuzz/%)
 # Looks for inputs that break something: `make fuzz BUDGET=900` shares the seconds among all targets.
 BUDGET ?= 900
 SEED   ?= $(shell date +%s)
-FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang OPTIMIZE=-O1 WARNINGS= FUZZ_MAIN= \
+FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang OPTIMIZE=-O1 WARNINGS=-Wno-unknown-warning-option FUZZ_MAIN= \
 	EXTRA="-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all"
 
 fuzz-build: | $(BUILD)/deps-fuzz
@@ -237,17 +245,34 @@ fuzz-targets: $(FUZZ:%=$(BUILD)/fuzz/%)
 fuzz: fuzz-build ## look for inputs that break something; BUDGET=900 seconds in all, SEED=n
 	tests/torture/items/fuzz.pl --seconds $(BUDGET) --seed $(SEED)
 
+# All of them, or `make check-scenario SCENARIOS=tests/scenario/tls.t`.
+SCENARIOS ?= tests/scenario
+
 check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
-	BUILD=$(abspath $(BUILD)) prove -j2 tests/scenario
+	BUILD=$(abspath $(BUILD)) prove -j2 $(SCENARIOS)
 
 check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
 # Each of its calls fails in turn: what it does then should be seen to the byte.
-SANITIZED := BUILD=$(BUILD)/sanitized EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer' OPTIMIZE=-O1
+SANITIZED := BUILD=$(BUILD)/sanitized EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer' OPTIMIZE=-O1 STATIC=-pie
 
 sanitized: | $(BUILD)/deps-build ## keeper and loncctl with AddressSanitizer and UBSan, for the torture of failing calls
 	$(MAKE) $(SANITIZED) $(addprefix $(BUILD)/sanitized/,lonc-keeper loncctl)
+
+THREADED  := BUILD=$(BUILD)/threaded EXTRA='-fsanitize=thread -fno-omit-frame-pointer' OPTIMIZE=-O1 STATIC=-pie
+
+# Left out: what the flags of a build are, what is installed, what valgrind finds, and failing calls, whose
+# keeper is a sanitized one anyway (and whose shim is under strace, where there can be no LeakSanitizer).
+# The keeper has a second thread for TLS alone.
+SANITIZED_SCENARIOS := $(filter-out $(patsubst %,tests/scenario/%.t,failing-calls hardening manual valgrind),$(wildcard tests/scenario/*.t))
+THREADED_SCENARIOS  := $(patsubst %,tests/scenario/%.t,interop local security tls)
+
+check-sanitized: $(PROMETHEUS) | $(BUILD)/deps-test ## unit and scenario tests with AddressSanitizer and UBSan, those with TLS with ThreadSanitizer
+	mkdir -p $(BUILD)/sanitized && ln -sfn ../prometheus $(BUILD)/sanitized/prometheus
+	mkdir -p $(BUILD)/threaded && ln -sfn ../prometheus $(BUILD)/threaded/prometheus
+	+tests/sanitized $(abspath $(BUILD)/sanitized/findings) $(MAKE) -k $(SANITIZED) check-unit check-scenario SCENARIOS='$(SANITIZED_SCENARIOS)'
+	+tests/sanitized $(abspath $(BUILD)/threaded/findings) $(MAKE) -k $(THREADED) check-scenario SCENARIOS='$(THREADED_SCENARIOS)'
 
 # make torture BUDGET=900 SEED=7 ITEMS="worlds limits"
 torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds, failing calls, bad input, for BUDGET seconds (900) by a SEED
@@ -292,6 +317,33 @@ coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=9
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 all build/coverage/stand-in-lond build/coverage/interpose.so
 	BUILD=$(abspath build/coverage) FAULTS_BUILD=build/coverage tests/torture/items/calls.pl --ways --brief --seed 1 --seconds $(or $(BUDGET),900)
 	tests/faults/unreached build/coverage
+
+# Three that find different things. What they read is the programs; cppcheck, which is quick, reads the tests too.
+ANALYZED := $(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(wildcard shim/*.c)
+
+analyze: analyze-gcc analyze-tidy analyze-cppcheck ## gcc -fanalyzer, clang-tidy and cppcheck: nothing may be found
+
+# Leaks are for AddressSanitizer and valgrind, which look at what is: gcc 12 loses sight of what is stored
+# through a member or in a tree. Built anew where something has changed, so all is looked at that was not yet.
+analyze-gcc: | $(BUILD)/deps-build
+	+$(MAKE) -k BUILD=build/analyze EXTRA="-fanalyzer -Wno-analyzer-malloc-leak -Werror" all
+
+# A file at a time: clang 14 takes va_start for another function in all but the first that it reads.
+analyze-tidy: $(ANALYZED:%.c=$(BUILD)/tidy/%)
+
+$(BUILD)/tidy/%: %.c .clang-tidy $(wildcard */*.h */*/*.h) | $(BUILD)/deps-analyze
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  TIDY  $<")
+	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) -std=gnu17 2>$@.log || { cat $@.log; exit 1; }
+	@mv $@.log $@
+
+# readdir and getpwnam are not shared among threads here. cppcheck knows neither the macros of these three
+# headers nor, in 2.10, what _Noreturn means.
+analyze-cppcheck: | $(BUILD)/deps-analyze
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix,bsd,openssl -j 2 \
+		--enable=warning,performance,portability --suppress=readdirCalled --suppress=getpwnamCalled \
+		$(addprefix --include=/usr/include/,jansson.h bsd/sys/queue.h bsd/sys/tree.h) '-D_Noreturn=__attribute__((noreturn))' \
+		$(CPPFLAGS) common keeper shim units $(addprefix tests/,bench faults fuzz lond system torture)
 
 MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))
 
@@ -349,6 +401,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz replay fuzz fuzz-build fuzz-targets
+.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
 .SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)

@@ -469,6 +469,7 @@ for my $how (qw(silent servfail refused garbage short no-tcp gone)) {
 my ($valgrind) = grep {-x} map {"$_/valgrind"} split /:/, $ENV{PATH};
 SKIP: {
     skip 'valgrind is not installed', 8 if !$valgrind;
+    skip 'valgrind and sanitizers exclude each other', 8 if $ENV{LONC_SANITIZED};
     local $Lonc::PATIENCE = 90;
     my @hosts = map {"msul$_"} 1 .. 4;
     my ($world, $dns, @londs) = world(hosts => \@hosts, settings => {%lively, resolve_queries => 4, resolve_timeout => '60s'});

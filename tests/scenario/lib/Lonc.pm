@@ -358,7 +358,15 @@ sub note_exit {
     my ($self, $status) = @_;
     $self->{status} = $status;
     $self->drain;
+    $self->note_finding if $ENV{LONC_SANITIZED} && $self->{log} =~ /runtime error: /;
     return 0;
+}
+
+# Beside AddressSanitizer, UBSan says what it finds to standard error alone: for tests/sanitized.
+sub note_finding {
+    my ($self) = @_;
+    open my $file, '>', "$ENV{LONC_SANITIZED}/undefined.$self->{pid}" or die "$ENV{LONC_SANITIZED}: $!";
+    print $file "$self->{name}:\n$self->{log}";
 }
 
 sub log { my ($self) = @_; $self->drain; return $self->{log} }
