@@ -65,8 +65,8 @@ diag "LONC_SEED=$seed";
     my $world = Lonc->new(settings => {deferred_hold => '10ms', retry_delay => '200ms', deferred_retry => '2s'});
     my @lond = ('msul1', '--delay', 1);
     my $lond = $world->lond(@lond);
-    my $keeper = $world->keeper;
     drop_many($world, 'msul1', 1 .. $files);
+    my $keeper = $world->keeper; # not before, or a slow machine drops them as fast as they are delivered
     my ($start, $executed, $in_drain, $slowest) = (time, 0, 0, 0);
     for (1 .. $kills) {
         my $enough = int rand $files / $kills / 2; # counted anew by each: see above
