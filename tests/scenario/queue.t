@@ -202,9 +202,9 @@ sub put_aside {
         my ($input, @words) = @_;
         return `printf '$input' | script -qec '@{[command($world, @words)]}' /dev/null`;
     };
-    like $on_terminal->('n\n', 'delete', 'msul1'), qr/Remove 3 files, never to be delivered\? \[y\/N\] 0 files/, 'on a terminal delete asks';
+    like $on_terminal->('n\n', 'delete', 'msul1'), qr/Remove 3 files, never to be delivered\? \[y\/N\] .*0 files/s, 'on a terminal delete asks';
     is scalar(left($world)), 3, '... and deletes nothing when the answer is no';
-    like $on_terminal->('y\n', 'delete', name_of('msul1', 1)), qr/Remove 1 file, .* 1 file/, '... but when it is yes';
+    like $on_terminal->('y\n', 'delete', name_of('msul1', 1)), qr/Remove 1 file, .*\b1 file/s, '... but when it is yes';
     is scalar(left($world)), 2, '... then it does';
     unlike $on_terminal->('', 'delete', '--yes', 'ALL'), qr/Remove/, '--yes: it does not ask';
     is scalar(left($world)), 0, '... and deletes';
