@@ -108,7 +108,7 @@ use Lonc;
     # It has closed before the next one asks; whether the keeper has seen that is open.
     my $ask = sub {
         my $answer = $world->ask('msul1', "last:$_[0]");
-        Lonc::within($Lonc::PATIENCE, sub { $lond->control('open') == 0 });
+        $lond->has(0, 'open');
         return $answer;
     };
     is_deeply [map { $ask->($_) } 1 .. 20], [1 .. 20],
