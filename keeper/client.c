@@ -460,15 +460,16 @@ static ssize_t receive_discarding(struct client *client)
 {
     static char dustbin[64 * 1024];
     /* Peeking finds the line's end without taking what stands behind it. */
-    ssize_t n = recv(client->fd, dustbin, sizeof(dustbin), MSG_DONTWAIT | MSG_PEEK);
+    ssize_t peeked = recv(client->fd, dustbin, sizeof(dustbin), MSG_DONTWAIT | MSG_PEEK);
+    if (peeked <= 0)
+        return peeked < 0 ? -errno : 0;
+    const char *lf = memchr(dustbin, '\n', (size_t)peeked);
+    size_t length = lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)peeked;
+    ssize_t n = recv(client->fd, dustbin, length, MSG_DONTWAIT);
+    int error = errno;
+    explicit_bzero(dustbin, (size_t)peeked); /* nobody's password stays there */
     if (n <= 0)
-        return n < 0 ? -errno : 0;
-    const char *lf = memchr(dustbin, '\n', (size_t)n);
-    size_t length = lf != NULL ? (size_t)(lf - dustbin) + 1 : (size_t)n;
-    n = recv(client->fd, dustbin, length, MSG_DONTWAIT);
-    explicit_bzero(dustbin, sizeof(dustbin)); /* nobody's password stays there */
-    if (n <= 0)
-        return n < 0 ? -errno : 0;
+        return n < 0 ? -error : 0;
     client->discarded += (size_t)n;
     if (lf != NULL && (size_t)n == length) {
         client->discarding = false;

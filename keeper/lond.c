@@ -414,6 +414,7 @@ static bool read_dropping(struct lond *lond)
     if (lond->transaction != NULL)
         deadline_start(&lond->service->replying, &lond->deadline);
     const char *lf = memchr(dustbin, '\n', (size_t)n);
+    explicit_bzero(dustbin, (size_t)n); /* nor does a reply stay there */
     if (lf == NULL)
         return true;
     check_surplus(lond, lf != dustbin + n - 1, (size_t)n == sizeof(dustbin));
