@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "keeper/control.h"
+#include "keeper/listener.h"
 
 /* Administrators at once; the next ones wait in the backlog. */
 #define CLIENTS_MAX 16
@@ -26,9 +27,6 @@
 /* For the request to come, and for the answer to be taken: it is a person or a script on this host.
  */
 static const uint64_t control_timeout = 10000000;
-
-/* The kernel had no memory to watch the listener, and nothing tells when it has. */
-static const uint64_t rewatch_interval = 100000;
 
 struct control_client {
     struct watch watch;
@@ -47,11 +45,8 @@ struct control_client {
 struct control {
     struct service *service;
     struct verbs verbs;
-    struct watch watch;
-    int listener;
-    bool deaf; /* the listener should be watched, and could not be; that is said */
-    struct deadline rewatch;
-    struct deadline_queue deadlines, rewatching;
+    struct listener listener;
+    struct deadline_queue deadlines;
     LIST_HEAD(, control_client) clients;
     unsigned count;
 };
@@ -60,25 +55,7 @@ struct control {
 
 static void update_listener(struct control *control)
 {
-    bool wanted = control->count < CLIENTS_MAX;
-    struct loop *loop = &control->service->loop;
-    if (wanted == (control->watch.fd >= 0))
-        return;
-    if (!wanted) {
-        loop_unwatch(loop, &control->watch);
-        return;
-    }
-    int r = loop_watch(loop, &control->watch, control->listener, EPOLLIN);
-    if (r < 0 && !control->deaf)
-        log_write(LOG_CRIT, NULL, "cannot watch the control socket: %s", strerror(-r));
-    if (r < 0)
-        deadline_start(&control->rewatching, &control->rewatch);
-    control->deaf = r < 0;
-}
-
-static void on_rewatch(struct deadline *deadline)
-{
-    update_listener(CONTAINER_OF(deadline, struct control, rewatch));
+    listener_want(&control->listener, control->count < CLIENTS_MAX);
 }
 
 static void free_client(struct control_client *client)
@@ -285,11 +262,10 @@ static void add_client(struct control *control, int fd)
     deadline_start(&control->deadlines, &client->deadline);
 }
 
-static void on_listener_ready(struct watch *watch, uint32_t events)
+static void on_listener_ready(struct listener *listener)
 {
-    struct control *control = CONTAINER_OF(watch, struct control, watch);
-    (void)events;
-    int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct control *control = CONTAINER_OF(listener, struct control, listener);
+    int fd = listener_accept(listener);
     if (fd >= 0)
         add_client(control, fd);
     update_listener(control);
@@ -305,12 +281,11 @@ struct control *control_new(const struct verbs *verbs, int listener)
     *control = (struct control){
         .service = verbs->service,
         .verbs = *verbs,
-        .watch = {.fd = -1, .ready = on_listener_ready},
-        .listener = listener,
     };
     LIST_INIT(&control->clients);
     deadline_queue_add(&verbs->service->loop, &control->deadlines, &control_timeout, on_timeout);
-    deadline_queue_add(&verbs->service->loop, &control->rewatching, &rewatch_interval, on_rewatch);
+    listener_open(&control->listener, &verbs->service->loop, listener, "the control socket",
+                  on_listener_ready);
     update_listener(control);
     followed = control;
     log_also_to(LOG_ALSO_EVENTS, on_log);
@@ -332,9 +307,7 @@ void control_free(struct control *control)
         else
             free_client(client);
     }
-    loop_unwatch(&control->service->loop, &control->watch);
-    close(control->listener);
+    listener_close(&control->listener);
     LIST_REMOVE(&control->deadlines, link);
-    LIST_REMOVE(&control->rewatching, link);
     free(control);
 }

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "keeper/hosts.h"
 #include "keeper/intake.h"
+#include "keeper/listener.h"
 
 /* Accepts in one turn of the loop. */
 #define ACCEPTS_PER_TURN 16
@@ -22,9 +23,6 @@
  * shims do not take the room for what they bring.
  */
 #define ACCEPT_MARGIN 4
-
-/* The kernel had no memory to watch the listener, and nothing tells when it has. */
-static const uint64_t rewatch_interval = 100000;
 
 /* A shim's connection. */
 struct source {
@@ -37,12 +35,8 @@ struct source {
 struct intake {
     struct service *service;
     struct clients *clients;
-    struct watch watch;
-    int listener;
+    struct listener listener;
     bool stopped; /* nobody is accepted any more */
-    bool deaf;    /* the listener should be watched, and could not be; that is said */
-    struct deadline rewatch;
-    struct deadline_queue rewatching;
     LIST_HEAD(, source) sources;
     size_t count;
 };
@@ -104,27 +98,9 @@ static bool has_room_for_source(const struct intake *intake)
            service_descriptors_free(service) >= CHANNEL_BATCH + ACCEPT_MARGIN;
 }
 
-/* Watches the listener exactly while another shim could be served. */
 static void update_listener(struct intake *intake)
 {
-    bool wanted = !intake->stopped && !intake->service->starved && has_room_for_source(intake);
-    if (wanted == (intake->watch.fd >= 0))
-        return;
-    if (!wanted) {
-        loop_unwatch(&intake->service->loop, &intake->watch);
-        return;
-    }
-    int r = loop_watch(&intake->service->loop, &intake->watch, intake->listener, EPOLLIN);
-    if (r < 0 && !intake->deaf)
-        log_write(LOG_CRIT, NULL, "cannot watch the private channel: %s", strerror(-r));
-    if (r < 0)
-        deadline_start(&intake->rewatching, &intake->rewatch);
-    intake->deaf = r < 0;
-}
-
-static void on_rewatch(struct deadline *deadline)
-{
-    update_listener(CONTAINER_OF(deadline, struct intake, rewatch));
+    listener_want(&intake->listener, !intake->stopped && has_room_for_source(intake));
 }
 
 static void free_source(struct source *source)
@@ -179,16 +155,25 @@ static void starve(struct intake *intake)
     hosts_close_idle(service->hosts);
 }
 
+/* Messages are taken again. */
+static void feed(struct intake *intake)
+{
+    struct service *service = intake->service;
+    struct source *source;
+    if (!service->starved || !has_room_for_source(intake))
+        return;
+    service->starved = false;
+    limit_left(&service->descriptor_limit, NULL);
+    LIST_FOREACH (source, &intake->sources, link)
+        loop_change(&service->loop, &source->watch, EPOLLIN);
+}
+
+/* Where it is the kernel that has none, one more of ours says nothing: the next accept does. */
 static void on_descriptor_freed(struct service *service)
 {
     struct intake *intake = service->intake;
-    struct source *source;
-    if (service->starved && has_room_for_source(intake)) {
-        service->starved = false;
-        limit_left(&service->descriptor_limit, NULL);
-        LIST_FOREACH (source, &intake->sources, link)
-            loop_change(&service->loop, &source->watch, EPOLLIN);
-    }
+    if (!listener_is_pausing(&intake->listener))
+        feed(intake);
     update_listener(intake);
 }
 
@@ -244,23 +229,23 @@ static void add_source(struct intake *intake, int fd)
     service_opened(intake->service, 1);
 }
 
-static void on_listener_ready(struct watch *watch, uint32_t events)
+static void on_listener_ready(struct listener *listener)
 {
-    struct intake *intake = CONTAINER_OF(watch, struct intake, watch);
-    (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN && has_room_for_source(intake); i++) {
-        int fd = accept4(intake->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-            starve(intake);
-        if (fd < 0)
-            return;
-        if (is_welcome(fd)) {
+    struct intake *intake = CONTAINER_OF(listener, struct intake, listener);
+    int fd = 0;
+    for (int i = 0; i < ACCEPTS_PER_TURN && fd >= 0 && has_room_for_source(intake); i++) {
+        fd = listener_accept(listener);
+        if (fd >= 0 && is_welcome(fd)) {
             add_source(intake, fd);
-        } else {
+        } else if (fd >= 0) {
             say_refused("a stranger on the private channel", "stranger");
             close(fd);
         }
     }
+    if (fd == -EMFILE || fd == -ENFILE)
+        starve(intake);
+    else
+        feed(intake);
     update_listener(intake);
 }
 
@@ -274,13 +259,12 @@ struct intake *intake_new(struct service *service, struct clients *clients, int 
     *intake = (struct intake){
         .service = service,
         .clients = clients,
-        .watch = {.fd = -1, .ready = on_listener_ready},
-        .listener = listener,
     };
     LIST_INIT(&intake->sources);
     service->intake = intake;
     service->descriptor_freed = on_descriptor_freed;
-    deadline_queue_add(&service->loop, &intake->rewatching, &rewatch_interval, on_rewatch);
+    listener_open(&intake->listener, &service->loop, listener, "the private channel",
+                  on_listener_ready);
     update_listener(intake);
     return intake;
 }
@@ -301,7 +285,6 @@ void intake_free(struct intake *intake)
     intake_stop(intake);
     intake->service->descriptor_freed = NULL;
     intake->service->intake = NULL;
-    LIST_REMOVE(&intake->rewatching, link); /* the list outlives it */
-    close(intake->listener);
+    listener_close(&intake->listener);
     free(intake);
 }

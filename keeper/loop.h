@@ -14,6 +14,7 @@
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>

@@ -58,6 +58,34 @@ sub peak {
     diag sprintf 'out of descriptors: %.1f %% CPU, on again after %.1f to %.1f ms', 100 * min(@cpu), 1000 * min(@took), 1000 * max(@took);
 }
 
+# The kernel has none to give, though the keeper's own account has room: no descriptor of its own comes free.
+{
+    my ($world, $lond) = Lonc->up;
+    my $keeper = $world->{keeper};
+    my $allow = sub { system 'prlimit', "--pid=$keeper->{pid}", "--nofile=$_[0]:" and die 'prlimit' };
+    my ($took, $cpu) = (9, 9);
+    for my $round (1 .. 5) {
+        $allow->(4); # whose numbers are taken: not 0, with which poll would be refused
+        my ($late) = $world->asking('msul1', 'echo:late');
+        Lonc::within($Lonc::PATIENCE, sub { $keeper->said(qr/cannot take anybody from the private channel: Too many open files/) >= $round }) or die "no accept has failed: " . $keeper->log;
+        my $administrator = IO::Socket::UNIX->new(Peer => $world->path('run/control.sock')) or die "control: $!";
+        $administrator->print("status\n");
+        my ($before, $start) = ($keeper->cpu, time);
+        select undef, undef, undef, 0.5; # doing nothing is what is tested
+        $cpu = min($cpu, ($keeper->cpu - $before) / (time - $start));
+        $start = time;
+        $allow->(1024);
+        is $late->line, 'late', "the kernel has no descriptors, the $round. time: who waits is served when it has";
+        $took = min($took, time - $start);
+        like readline $administrator, qr/^\{.*\}$/, '... an administrator, too';
+        $late->close;
+    }
+    is $keeper->said(qr/cannot take anybody from the control socket: Too many open files/), 5, '... who is told of in the log, once each time';
+    is $keeper->said(qr/limit left: open descriptors/), 5, '... as is the end of it';
+    cmp_ok $cpu, '<=', 0.05, '... meanwhile the keeper takes less than 5 % of a processor';
+    cmp_ok $took, '<', 0.2, '... and goes on within 200 ms, for it looks ten times a second'; # the best of five, as above
+}
+
 # --- Many at once ---------------------------------------------------------------------------------
 
 {
