@@ -131,7 +131,8 @@ sub tell_lond {
 
 sub lond_count { my ($self, $what) = @_; return decode_json($self->tell_lond('counts'))->{$what} }
 
-sub key_files { my ($self) = @_; return glob $self->{world}->path('lonc-key-*') }
+# In an array: asked for one value, glob goes on in the list of its last call.
+sub key_files { my ($self) = @_; my @files = glob $self->{world}->path('lonc-key-*'); return @files }
 
 sub wrong { my ($self, $what) = @_; push @{$self->{wrong}}, $what }
 
@@ -404,9 +405,17 @@ sub steps {
     $self->tell_lond('close-all');
     my $n = 0;
     Lonc::within(10, sub { $self->has_ended || ($self->kept($self->text('well' . $n++), 'ok') // '') eq 'ok' }) && !$self->has_ended
+        or $self->{spoiled} = $self->openssl_had_no_memory && !$self->has_ended
         or $self->wrong('afterwards it answers no request' . ($self->has_ended ? ': it has ended' : ''));
     $self->ends(delete $self->{kept}) if $self->{kept};
     return;
+}
+
+# OpenSSL 3.0 keeps what it looked up of its algorithms once, and where it had no memory for that, that there is none:
+# for the life of the process. Clients are answered con_lost then; the log says why.
+sub openssl_had_no_memory {
+    my ($self) = @_;
+    return $self->{kind} eq 'ssl' && $self->{fault} && $self->{fault}{error} eq 'ENOMEM' && $self->trace =~ /lib(?:crypto|ssl)\.so| at tls(?:work)?\.c/;
 }
 
 sub large_reply {
@@ -474,7 +483,7 @@ sub judge_end {
     if ($ready) { $self->wrong('it ends with ' . ($status >> 8) . ' in the middle of its life') if $status >> 8 }
     elsif ($status == 0) { $self->wrong('it leaves with 0 without having served') }
     elsif ($log !~ /\S/) { $self->wrong('it refuses to start without a word') }
-    $self->wrong("it makes $total calls, where $self->{usual} are usual") if $self->{usual} && $total > $MORE_CALLS * $self->{usual} + $SOME_CALLS;
+    $self->wrong("it makes $total calls, where $self->{usual} are usual") if $self->{usual} && !$self->{spoiled} && $total > $MORE_CALLS * $self->{usual} + $SOME_CALLS;
 }
 
 # Lives once, with the fault, or for the census without. What was wrong, in words.
@@ -483,7 +492,7 @@ sub life {
     my $world = $self->{world};
     my $began = time;
     $self->{lives}++;
-    @$self{qw(fault wrong texts deferred kept_files shims_of_life kept)} = ($fault, [], {}, {}, [], []);
+    @$self{qw(fault wrong texts deferred kept_files shims_of_life kept spoiled)} = ($fault, [], {}, {}, [], []);
     my $known = @{$world->{processes}};
     my $insecure = $self->lond_count('insecure');
     if ($self->{kind} eq 'backlog') { $self->{deferred}{$self->drop($_, $self->text("old$_") . "\n")} = $self->text("old$_") for 11 .. 10 + $BACKLOG }

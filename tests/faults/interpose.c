@@ -376,6 +376,18 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     return strikes(CALL_recvmsg, fd) ? -1 : REAL(recvmsg)(fd, message, flags);
 }
 
+/* --- Threads ---------------------------------------------------------------------------------- */
+
+/* AddressSanitizer asks this when a thread begins, and ends the program where there is no answer. */
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
+{
+    bool within = inside;
+    inside = true;
+    int r = REAL(pthread_getattr_np)(thread, attributes);
+    inside = within;
+    return r;
+}
+
 /* --- Sockets ---------------------------------------------------------------------------------- */
 
 #define FAILING(fd, name, parameters, arguments)                                                   \

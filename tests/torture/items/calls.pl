@@ -66,7 +66,7 @@ sub work {
         print STDERR "# $case ...\n" if $ENV{FAULTS_TIMES};
         my $faults = $faults{$life} ||= do { my $new = faults($life); $new->census; $new };
         my @wrong = $faults->life({call => $call, error => $error, at => $at});
-        print join("\t", $i, $life, $call, $faults->{struck}, $faults->{refused} ? 1 : 0, scalar @wrong), "\n";
+        print join("\t", $i, $life, $call, $faults->{struck}, $faults->{refused} ? 1 : 0, $faults->{spoiled} ? 1 : 0, scalar @wrong), "\n";
         printf STDERR "# $case %.2f s\n", $faults->{took} if $ENV{FAULTS_TIMES};
         next if !@wrong && !$ENV{FAULTS_TIMES};
         print STDERR "$case: $_\n" for @wrong;
@@ -93,14 +93,15 @@ my @pipes = map {
     $pipe;
 } 0 .. $processes - 1;
 
-my ($done, $struck, $refused, $violations, $ways, %of, %lived) = (0, 0, 0, 0, 0);
+my ($done, $struck, $refused, $spoiled, $violations, $ways, %of, %lived) = (0, 0, 0, 0, 0, 0);
 for my $pipe (@pipes) {
     while (<$pipe>) {
-        my ($i, $life, $call, $hit, $no, $wrong) = split /[\t\n]/;
+        my ($i, $life, $call, $hit, $no, $lame, $wrong) = split /[\t\n]/;
         $done++;
         $ways += $i < $first;
         $struck += $hit;
         $refused += $no;
+        $spoiled += $lame;
         $violations += $wrong > 0;
         $lived{(split / /, $life)[0]}++;
         $of{$call}[0]++;
@@ -111,5 +112,5 @@ for my $pipe (@pipes) {
 }
 printf "%-18s %6s lives, %6s struck, %4s violations; %s\n", $_, @{$of{$_}}, join ' ', @{$Faults::ERRORS{$_}} for sort keys %of;
 print 'lives: ', join(', ', map {"$_ $lived{$_}"} sort keys %lived), "\n";
-print "calls: $done of ", scalar(@cases), " cases, $ways of $first ways, $struck struck, $refused refused to start, $violations violations\n";
+print "calls: $done of ", scalar(@cases), " cases, $ways of $first ways, $struck struck, $refused refused to start, $spoiled with an OpenSSL that is spoiled, $violations violations\n";
 exit($violations || !$struck ? 1 : 0);
