@@ -44,9 +44,13 @@ static void on_ready(struct watch *watch, uint32_t events)
     listener->ready(listener);
 }
 
+/* The owner asks, even if nobody is there: who keeps back other work meanwhile learns the end. */
 static void on_pause_over(struct deadline *deadline)
 {
-    update(CONTAINER_OF(deadline, struct listener, pause));
+    struct listener *listener = CONTAINER_OF(deadline, struct listener, pause);
+    update(listener);
+    if (listener->watch.fd >= 0)
+        listener->ready(listener);
 }
 
 void listener_open(struct listener *listener, struct loop *loop, int fd, const char *name,

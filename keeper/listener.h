@@ -34,7 +34,8 @@ void listener_want(struct listener *listener, bool wanted);
 /*
  * The next who is there: a descriptor that does not block, of the caller. Otherwise a negative
  * errno, after which nobody is to be asked for in this turn: -EAGAIN when nobody is there; another
- * starts a pause, at whose end `ready` is called again while somebody is wanted.
+ * starts a pause, at whose end `ready` is called, while somebody is wanted. (Without a descriptor
+ * the kernel says so before it looks whether somebody is there.)
  */
 int listener_accept(struct listener *listener);
 

@@ -387,7 +387,7 @@ sub steps {
     $self->await_delivery;
 
     # Administration.
-    $self->tells('hosts', "connections $self->{host}", 'clients', 'config', 'histograms', 'history');
+    $self->tells('hosts', "connections $self->{host}", "send $self->{host} echo:\xe4", 'clients', 'config', 'histograms', 'history');
     {
         local $world->{address}{another} = "$world->{net}.254";
         $world->write_config;

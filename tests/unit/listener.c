@@ -137,6 +137,19 @@ Test(listener, without_descriptors_it_is_tried_again_after_a_while_and_not_at_on
     cr_assert_not(listener_is_pausing(&listener));
 }
 
+/* Which the kernel says before it looks who is there: the owner hears of the end all the same. */
+Test(listener, without_descriptors_the_owner_is_called_again_though_nobody_has_come)
+{
+    listener_want(&listener, true);
+    take_descriptors();
+    cr_assert_eq(listener_accept(&listener), -EMFILE);
+    give_descriptors();
+    cr_assert(turn_until_asked(LONG));
+    cr_assert_eq(accepted, -EAGAIN);
+    cr_assert_not(listener_is_pausing(&listener));
+    cr_assert_not(turn_until_asked(150 * MS));
+}
+
 Test(listener, who_is_no_longer_wanted_after_a_pause_is_not_asked_for)
 {
     listener_want(&listener, true);
