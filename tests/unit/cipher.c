@@ -330,7 +330,7 @@ static void expect_round_trip(size_t n)
 {
     size_t size = cipher_encrypted_size(n);
     char *command = malloc(n + 1); /* malloc(0) may be NULL */
-    char *line = malloc(size);
+    char *line = calloc(1, size + 1); /* strspn below wants its NUL */
 
     fill(command, n);
     cr_assert_eq(cipher_encrypt(cipher, command, n, line), size);
