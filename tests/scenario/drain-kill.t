@@ -68,7 +68,7 @@ diag "LONC_SEED=$seed";
     my $lond = $world->lond(@lond);
     drop_many($world, 'msul1', 1 .. $files);
     my $keeper = $world->keeper; # not before, or a slow machine drops them as fast as they are delivered
-    my ($start, $executed, $in_drain, $slowest) = (time, 0, 0, 0);
+    my ($start, $executed, $in_drain, $slowest, $late) = (time, 0, 0, 0, 0);
     for (1 .. $kills) {
         my $enough = int rand $files / $kills / 2; # counted anew by each: see above
         Lonc::within($Lonc::PATIENCE, sub { $lond->control('distinct') > $enough }) or last;
@@ -76,7 +76,9 @@ diag "LONC_SEED=$seed";
         my $down = time;
         $lond->kill_hard;
         $lond = $world->lond(@lond);
-        $slowest = time - $down if time - $down > $slowest;
+        my $took = time - $down;
+        $slowest = $took if $took > $slowest;
+        $late += $took > 0.2;
         $in_drain++ if left($world);
     }
     diag sprintf '%d kills in %.1f s; the slowest restart took %.0f ms; %d executed by then', $kills, time - $start, 1000 * $slowest, $executed;
@@ -87,7 +89,7 @@ diag "LONC_SEED=$seed";
     is scalar(keys %delivered), $files, '... each has its S line';
     is scalar(grep { $_ != 1 } values %delivered), 0, '... exactly one';
     is_deeply [aside($world, 'rejected'), aside($world, 'corrupt')], [], '... and nothing was set aside';
-    is $keeper->said(qr/host is dead/), 0, '... and no restart makes the host dead';
+    cmp_ok $keeper->said(qr/host is dead/), '<=', $late, '... and no restart within retry_delay makes the host dead';
 }
 
 done_testing;
