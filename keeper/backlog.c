@@ -121,7 +121,9 @@ void backlog_detach(struct file *file)
         RB_REMOVE(files_by_order, &file->backlog->ready, file);
         file->backlog->ready_count--;
     }
-    if (file->state == FILE_ARRIVED)
+    if (file->state == FILE_SETTLED)
+        TAILQ_REMOVE(&file->all->settled, file, by_arrival);
+    if (file->state == FILE_ARRIVED || file->state == FILE_SETTLED)
         file->all->arrived--;
     file->state = FILE_LOOSE;
 }
@@ -366,6 +368,7 @@ static bool take_from_shelf(struct backlog *backlog)
         if (file == NULL)
             return false;
         file->scan = all->scan;
+        file->found = all->scanning ? all->scan : 0;
         attach(backlog, file);
     }
     shelf_drop_first(&backlog->shelf);
@@ -577,9 +580,12 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
 /* The first file that may go now, or NULL. */
 static struct file *first_ready(struct backlog *backlog)
 {
+    const struct backlogs *all = backlog->all;
     refill_from_shelf(backlog);
     struct file *first = RB_MIN(files_by_order, &backlog->ready);
-    if (first == NULL || backlog->all->holding || backlog->pause.queue != NULL)
+    if (first == NULL || all->holding || backlog->pause.queue != NULL)
+        return NULL;
+    if (all->scanning && first->found == all->scan)
         return NULL;
     return is_blocked(&backlog->unknown, &first->order) ? NULL : first;
 }
@@ -698,6 +704,7 @@ void backlogs_setup(struct backlogs *all, struct service *service,
     *all = (struct backlogs){.service = service, .folder = -1, .refill = refill};
     RB_INIT(&all->files);
     RB_INIT(&all->by_host);
+    TAILQ_INIT(&all->settled);
     deadline_queue_add(loop, &all->emptying, &settings->deferred_empty_timeout, on_file_waited);
     deadline_queue_add(loop, &all->postponing, &settings->deferred_retry, on_file_waited);
     deadline_queue_add(loop, &all->pausing, &settings->retry_delay, on_pause_over);

@@ -20,6 +20,7 @@
 enum file_state {
     FILE_LOOSE,     /* in no list: on its way from one to another */
     FILE_ARRIVED,   /* in its first seconds */
+    FILE_SETTLED,   /* those are over, while the folder is being read */
     FILE_READY,     /* in its backlog's order */
     FILE_EMPTY,     /* nothing in it yet */
     FILE_POSTPONED, /* something is wrong with it: tried again later */
@@ -31,13 +32,13 @@ struct file {
     RB_ENTRY(file) by_name;  /* among all that are known */
     RB_ENTRY(file) by_age;   /* among all of its backlog */
     struct backlogs *all;
-    struct backlog *backlog; /* NULL while ARRIVED */
+    struct backlog *backlog; /* NULL while new: ARRIVED or SETTLED */
     enum file_state state;
     struct spool_order order;
     uint64_t epoch;    /* of its name, which its order may no longer have */
     ino_t inode;       /* once it has been read */
     unsigned scan;     /* the last that met it */
-    unsigned came;     /* the scan during which it arrived, or 0 */
+    unsigned found;    /* the one that found it, or 0 */
     unsigned attempts; /* in a row that cost its connection */
     bool was_empty;    /* for all the time it may be */
     bool delivered;    /* only the S line, or the removal, is left to do */
@@ -46,7 +47,8 @@ struct file {
     size_t command_length;
     bool said; /* what is wrong with it has been logged */
     struct deadline deadline;
-    const char *host; /* in `name` */
+    TAILQ_ENTRY(file) by_arrival; /* while SETTLED */
+    const char *host;             /* in `name` */
     char name[];
 };
 
@@ -92,7 +94,8 @@ struct backlogs {
     int folder; /* -1: there is none */
     struct files_by_name files;
     struct backlogs_by_host by_host;
-    size_t arrived, sending;   /* files in these states */
+    TAILQ_HEAD(, file) settled;
+    size_t arrived, sending;   /* files in these states; SETTLED is ARRIVED */
     size_t waiting;            /* files of all backlogs, as far as is known */
     size_t shelved;            /* bytes of all shelves */
     bool holding;              /* after a start all files are new: none goes before this ends */

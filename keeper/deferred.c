@@ -34,6 +34,12 @@
  */
 #define SCAN_PUT_OFF 64
 
+/*
+ * At its end all that happened before is heard, an event a turn: so many are waiting at most
+ * (fs.inotify.max_queued_events is 16,384; where there are more, the kernel says so instead).
+ */
+#define SCAN_PUT_OFF_AT_END 16384
+
 /* Names that are no deferred files, or of unknown hosts, are logged; this many after each reload.
  */
 #define STRANGERS_SAID 20
@@ -44,6 +50,7 @@ struct deferred {
     struct chore scanner;
     unsigned put_off; /* turns in a row */
     DIR *scan;        /* while all.scanning */
+    bool read_out;    /* it has no more names */
     bool scan_again;  /* something was missed while one went on */
     bool thinned; /* files have vanished since it began: a name that it reads may be one of them */
     bool said;    /* that the folder cannot be watched */
@@ -138,7 +145,6 @@ static void arrive(struct deferred *deferred, const char *name)
         backlog_detach(file);
     }
     file->state = FILE_ARRIVED;
-    file->came = deferred->all.scanning ? deferred->all.scan : 0;
     file->was_empty = false;
     deferred->all.arrived++;
     deadline_start(&deferred->arriving, &file->deadline);
@@ -162,29 +168,36 @@ static void vanish(struct deferred *deferred, const char *name)
     }
 }
 
+/* It is one of its host's now, in its order. NULL where it is of no host, or there is no memory. */
+static struct backlog *settle(struct file *file)
+{
+    struct backlog *backlog = backlog_need(file->all, file->host);
+    backlog_detach(file);
+    if (backlog != NULL)
+        backlog_count(backlog, backlog->count + 1);
+    backlog_admit(file);
+    return backlog;
+}
+
+/*
+ * A scan that is under way may meet it yet, and would take it for another once it is but a name. So
+ * its end is awaited, by all: else one that the scan has met would go before an older one.
+ */
 static void on_settled(struct deadline *deadline)
 {
     struct file *file = CONTAINER_OF(deadline, struct file, deadline);
     struct backlogs *all = file->all;
     struct backlog *backlog = file->backlog;
-    /*
-     * A scan that is not over may meet it yet, and would take it for another once it is but a name;
-     * so its end is awaited.
-     */
-    if (backlog == NULL && all->scanning && (file->came == all->scan || file->scan != all->scan)) {
-        deadline_start(&CONTAINER_OF(all, struct deferred, all)->arriving, deadline);
+    if (backlog == NULL && all->scanning) {
+        file->state = FILE_SETTLED;
+        TAILQ_INSERT_TAIL(&all->settled, file, by_arrival);
         return;
     }
-    backlog_detach(file);
     if (backlog != NULL) { /* it was known before it was written again */
+        backlog_detach(file);
         backlog_make_ready(file);
     } else {
-        backlog = backlog_need(all, file->host);
-        if (backlog != NULL) {
-            backlog_count(backlog, backlog->count + 1);
-            backlog->counted += all->scanning && file->scan == all->scan;
-        }
-        backlog_admit(file);
+        backlog = settle(file);
     }
     if (backlog != NULL)
         backlog_pump(backlog);
@@ -237,13 +250,14 @@ static void scan_entry(struct deferred *deferred, const char *name)
         backlog_note_unknown(&backlog->found, &order);
         return;
     }
-    file->scan = deferred->all.scan;
+    file->scan = file->found = deferred->all.scan;
     backlog_admit(file);
 }
 
 static void end_scan(struct deferred *deferred)
 {
     struct backlog *backlog, *next;
+    struct file *file;
     stop_scan(deferred);
     if (deferred->scan_again)
         deadline_start(&deferred->rescanning, &deferred->rescan);
@@ -253,21 +267,34 @@ static void end_scan(struct deferred *deferred)
         backlog_count(backlog, backlog->counted);
         backlog->unknown = backlog->found;
     }
+    while ((file = TAILQ_FIRST(&deferred->all.settled)) != NULL)
+        settle(file);
     /* Any of these may begin the next scan. */
     RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next)
         backlog_pump(backlog);
 }
 
+/*
+ * A name that is found may be that of a file which is being written at this moment, and of which
+ * nothing has been heard yet: none that this scan has found goes before its end.
+ */
 static void scan_slice(struct chore *chore)
 {
     struct deferred *deferred = CONTAINER_OF(chore, struct deferred, scanner);
-    if (deferred->all.service->loop.asking && deferred->put_off++ < SCAN_PUT_OFF)
+    struct loop *loop = &deferred->all.service->loop;
+    unsigned turns = deferred->read_out ? SCAN_PUT_OFF_AT_END : SCAN_PUT_OFF;
+    if (loop->asking && deferred->put_off++ < turns)
         return;
     deferred->put_off = 0;
+    if (deferred->read_out) {
+        end_scan(deferred);
+        return;
+    }
     for (int i = 0; i < SCAN_SLICE; i++) {
         struct dirent *entry = readdir(deferred->scan);
         if (entry == NULL) {
-            end_scan(deferred);
+            deferred->read_out = true;
+            loop->asking = true;
             return;
         }
         scan_entry(deferred, entry->d_name);
@@ -301,6 +328,7 @@ static void start_scan(struct deferred *deferred)
         return;
     }
     deferred->thinned = false;
+    deferred->read_out = false;
     deferred->all.scanning = true;
     deferred->all.scan++;
     deferred->all.scan_found = false;

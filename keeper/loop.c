@@ -91,23 +91,21 @@ static int milliseconds(uint64_t wait)
 
 /*
  * sd-event's cycle is prepare, wait, dispatch (sd_event_prepare(3)). 1: something is to be
- * dispatched; 0: nothing is, and it stays prepared until it is asked again; or a negative errno.
+ * dispatched, behind which there may be more; 0: nothing is, and it stays prepared until it is
+ * asked again; or a negative errno.
  */
 static int ask(struct loop *loop)
 {
     if (!loop->asking)
         return 0;
-    loop->asking = false;
     int r = loop->prepared ? sd_event_wait(loop->event, 0) : 0;
     loop->prepared = false;
-    if (r == -ENOMEM) { /* what is ready stays so, and is asked for in the next turn */
-        loop->asking = true;
+    if (r == -ENOMEM) /* what is ready stays so, and is asked for in the next turn */
         return 0;
-    }
-    if (r != 0)
-        return r;
-    r = sd_event_prepare(loop->event);
+    if (r == 0)
+        r = sd_event_prepare(loop->event);
     loop->prepared = r == 0;
+    loop->asking = r > 0;
     return r;
 }
 
@@ -119,10 +117,8 @@ int loop_turn(struct loop *loop, uint64_t wait)
     int n = wait_and_deliver(loop, pending > 0 || loop->asking ? 0 : milliseconds(wait));
     if (pending == 0)
         pending = ask(loop);
-    if (pending > 0) {
-        loop->asking = true; /* one is dispatched, and there may be more */
+    if (pending > 0)
         pending = sd_event_dispatch(loop->event);
-    }
     return pending < 0 ? pending : pending > 0 || n > 0;
 }
 

@@ -137,6 +137,23 @@ sub in_order {
     is_deeply [commands($world, 'S')], [map {"count:$_"} 5 .. 40], '... and delivered';
 }
 
+# The folder is read again and again, since somebody takes files away, and reading it takes a while.
+{
+    my $world = Lonc->new(hosts => ['msul1', 'msul2'], settings => {%quick});
+    my $lond = $world->lond('msul1');
+    my ($many, $files) = (20_000, 1000);
+    drop_many($world, 'msul2', 1 .. $many);
+    my $keeper = $world->keeper;
+    ok Lonc::within($Lonc::PATIENCE, sub { $keeper->tells('status')->{deferred} == $many }), "(there are $many files for a host that is down)";
+    for (1 .. $files) {
+        drop($world, 'msul1', $_, "count:$_");
+        unlink in_folder($world, name_of('msul2', $_));
+    }
+    ok await_gone($world, name_of('msul1', $files)), 'files settle while the folder is being read: they are delivered';
+    ok Lonc::within($Lonc::PATIENCE, sub { commands($world, 'S') == $files }), '... all of them';
+    in_order($world, $files, '... in order');
+}
+
 # --- Beside live requests -------------------------------------------------------------------------
 
 {
