@@ -10,7 +10,7 @@
 # some hundreds instead of thousands, and each line of the program that can be reached by a failing call is.
 # --ways ends when each way to a call has failed with each error, and --from goes on behind the first N cases
 # of the same seed; --only is for who looks for a mistake. The order of a census is not always the same, so
-# a seed alone does not bring a case back: --only does.
+# a seed alone does not bring a case back: --only does. A life mostly waits, so there are six at once by default.
 use strict;
 use warnings;
 use FindBin;
@@ -21,7 +21,7 @@ use Time::HiRes qw(time);
 use Commands;
 use Faults;
 
-my ($seconds, $seed, $processes, $ways_only, $brief, $from, $lives, @only) = (120, time | 0, 2, 0, 0, 0, 'insecure,ssl,local,names,backlog,loncctl');
+my ($seconds, $seed, $processes, $ways_only, $brief, $from, $lives, @only) = (120, time | 0, 6, 0, 0, 0, 'insecure,ssl,local,names,backlog,loncctl');
 GetOptions('seconds=f' => \$seconds, 'seed=i' => \$seed, 'processes=i' => \$processes, 'ways' => \$ways_only, 'from=i' => \$from,
     'lives=s' => \$lives, 'brief' => \$brief, 'only=s' => \@only) or exit 2;
 $ENV{FAULT_BRIEF} = 1 if $brief;
