@@ -387,6 +387,24 @@ sub in_order {
     is $second->control('distinct'), 4, '... all of them';
 }
 
+{
+    my $world = Lonc->new(hosts => ['msul1', 'msul2'], settings => {%quick, deferred_hold => '1s'});
+    my %lond = map { $_ => $world->lond($_) } qw(msul1 msul2);
+    my $keeper = $world->keeper;
+    my $name = drop($world, 'msul2', 1, 'count:1');
+    my $address = delete $world->{address}{msul2};
+    $world->write_config;
+    $keeper->signal('HUP');
+    $keeper->await(qr/1 hosts in force/);
+    ok await_gone($world, drop($world, 'msul1', 1, 'count:1')), '(a host is removed while its file is in its first second, which ends)';
+    is_deeply [left($world)], [$name], 'a file whose host goes before it has settled stays';
+    $world->{address}{msul2} = $address;
+    $world->write_config;
+    $keeper->signal('HUP');
+    ok await_gone($world, $name), '... and is delivered when the host is restored';
+    is $lond{msul2}->executed('count:1'), 1, '... once';
+}
+
 # --- The folder -----------------------------------------------------------------------------------
 
 {
