@@ -160,7 +160,7 @@ $(call object,$(UNIT)): | $(BUILD)/deps-test
 # --- What the machine must have -------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev libsystemd-dev libgcrypt20-dev libssl-dev libbsd-dev libjansson-dev libc-ares-dev libncurses-dev pkgconf
-PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind \
+PACKAGES_TEST  := $(PACKAGES_BUILD) libcriterion-dev perl systemd systemd-container dbus openssl valgrind dpkg-dev \
 	openbsd-inetd libio-socket-ssl-perl python3-botan dnsmasq-base jq tmux mandoc man-db \
 	python3-prometheus-client chromium strace
 

@@ -38,6 +38,8 @@ static const struct {
     [LOG_EVENT_KEEPER_MISSING] = {"keeper-missing", "1e1a65d2ea2a4253a36715c51baef3f1"},
     [LOG_EVENT_CERTIFICATE] = {"certificate", "8209498bdda04aa69111b4231e9735b6"},
     [LOG_EVENT_DEFERRED] = {"deferred", "d1c10d3480bb4fd3a6e34379fd7194a1"},
+    [LOG_EVENT_TROUBLE] = {"trouble", "941aecdd8d2c40b58c84b5ca075cc383"},
+    [LOG_EVENT_TROUBLE_OVER] = {"trouble-over", "b8eeec8b07414304a96699d5b5ed0a28"},
 };
 _Static_assert(sizeof(events) / sizeof(*events) == LOG_EVENT_COUNT, "an event lacks its id");
 

@@ -32,6 +32,8 @@ enum log_event {
     LOG_EVENT_KEEPER_MISSING,   /* a shim found no keeper and answered con_lost itself */
     LOG_EVENT_CERTIFICATE,      /* one for ssl expires, or has expired */
     LOG_EVENT_DEFERRED,         /* a deferred file, or their folder, wants looking at */
+    LOG_EVENT_TROUBLE,          /* something is wrong with the keeper itself: keeper/troubles.h */
+    LOG_EVENT_TROUBLE_OVER,     /* no longer */
     LOG_EVENT_COUNT
 };
 

@@ -163,7 +163,7 @@ static void go_unwatched(struct client *client)
 {
     if (client->state == CLIENT_WAITING)
         return;
-    limit_reached(&client->clients->service->memory_limit, NULL);
+    limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
     if (client->state == CLIENT_READING)
         (void)send(client->fd, con_lost, sizeof(con_lost) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     end(client);
@@ -450,7 +450,7 @@ static void refuse_line(struct client *client)
 /* There is no memory for this line: the rest of it is dropped, and its answer is con_lost. */
 static void start_discarding(struct client *client)
 {
-    limit_reached(&client->clients->service->memory_limit, NULL);
+    limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
     client->discarding = true;
     client->discarded = buffer_length(&client->in);
     buffer_consume(&client->in, client->discarded);
@@ -606,7 +606,7 @@ int clients_reserve(struct clients *clients, size_t count)
     while (clients->spare_count < count) {
         struct client *client = calloc(1, sizeof(*client));
         if (client == NULL) {
-            limit_reached(&clients->service->memory_limit, NULL);
+            limit_reached(clients->service, &clients->service->memory_limit, NULL);
             return -ENOMEM;
         }
         TAILQ_INSERT_HEAD(&clients->spares, client, link);

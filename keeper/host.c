@@ -125,20 +125,20 @@ static void dequeue(struct transaction *transaction)
     service_changed(service);
     /* Not before it is half empty, so that a queue at its edge does not fill the log. */
     if (host->queued <= service->settings.queue_per_host / 2)
-        limit_left(&host->queue_limit, host->id);
+        limit_left(service, &host->queue_limit, host->id);
     if (service->queued <= service->settings.queue_total / 2)
-        limit_left(&service->queue_limit, NULL);
+        limit_left(service, &service->queue_limit, NULL);
 }
 
 static bool may_enqueue(struct host *host)
 {
     struct service *service = host->service;
     if (host->queued >= service->settings.queue_per_host) {
-        limit_reached(&host->queue_limit, host->id);
+        limit_reached(service, &host->queue_limit, host->id);
         return false;
     }
     if (service->queued >= service->settings.queue_total) {
-        limit_reached(&service->queue_limit, NULL);
+        limit_reached(service, &service->queue_limit, NULL);
         return false;
     }
     return true;
@@ -233,7 +233,7 @@ static bool send_on_idle(struct host *host, struct transaction *transaction)
             return true;
         }
         if (r == -ENOBUFS || r == -ENOMEM) {
-            limit_reached(&host->service->memory_limit, NULL);
+            limit_reached(host->service, &host->service->memory_limit, NULL);
             finish(transaction, REASON_NO_MEMORY, 0);
             return true;
         }
@@ -432,7 +432,8 @@ static bool open_one(struct host *host)
         reason = reason_from_errno(errno);
     }
     if (is_local(reason)) {
-        limit_reached(reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit
+        limit_reached(service,
+                      reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit
                                                      : &service->memory_limit,
                       host->id);
         host->not_before = service->loop.now + service->settings.retry_delay;

@@ -148,7 +148,7 @@ static void starve(struct intake *intake)
     struct service *service = intake->service;
     struct source *source;
     service->starved = true;
-    limit_reached(&service->descriptor_limit, NULL);
+    limit_reached(service, &service->descriptor_limit, NULL);
     update_listener(intake);
     LIST_FOREACH (source, &intake->sources, link)
         loop_change(&service->loop, &source->watch, EPOLLRDHUP | EPOLLET);
@@ -163,7 +163,7 @@ static void feed(struct intake *intake)
     if (!service->starved || !has_room_for_source(intake))
         return;
     service->starved = false;
-    limit_left(&service->descriptor_limit, NULL);
+    limit_left(service, &service->descriptor_limit, NULL);
     LIST_FOREACH (source, &intake->sources, link)
         loop_change(&service->loop, &source->watch, EPOLLIN);
 }

@@ -257,9 +257,12 @@ static int start(struct keeper *keeper, struct config *config)
 {
     struct service *service = &keeper->service;
     service->hosts = &keeper->hosts;
-    service->queue_limit.name = "requests queued for all hosts";
-    service->memory_limit.name = "memory of all buffers";
-    service->descriptor_limit.name = "open descriptors";
+    service->queue_limit =
+        (struct limit){.name = "requests queued for all hosts", .trouble = TROUBLE_QUEUE_LIMIT};
+    service->memory_limit =
+        (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
+    service->descriptor_limit =
+        (struct limit){.name = "open descriptors", .trouble = TROUBLE_DESCRIPTORS};
     /* Deadlines point at the settings, so these come first. */
     service->config = config;
     service->settings = config->settings;

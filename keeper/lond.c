@@ -433,7 +433,7 @@ static bool read_reply(struct lond *lond)
     if (n == -EAGAIN)
         return false;
     if (n == -ENOBUFS || n == -ENOMEM) {
-        limit_reached(&service->memory_limit, NULL);
+        limit_reached(service, &service->memory_limit, NULL);
         overflow(lond, REASON_NO_MEMORY);
         return true;
     }

@@ -39,10 +39,10 @@ void service_changed(struct service *service)
 void service_check_memory(struct service *service)
 {
     if (service->memory_limit.reached && buffers_used() <= service->settings.buffers_limit / 2)
-        limit_left(&service->memory_limit, NULL);
+        limit_left(service, &service->memory_limit, NULL);
 }
 
-void limit_reached(struct limit *limit, const char *host)
+void limit_reached(struct service *service, struct limit *limit, const char *host)
 {
     limit->count++;
     if (limit->reached)
@@ -50,9 +50,11 @@ void limit_reached(struct limit *limit, const char *host)
     limit->reached = true;
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_LIMIT_REACHED, .host = host},
               "limit reached: %s", limit->name);
+    if (limit->trouble != TROUBLE_NONE)
+        trouble_begin(service, limit->trouble, "limit reached: %s", limit->name);
 }
 
-void limit_left(struct limit *limit, const char *host)
+void limit_left(struct service *service, struct limit *limit, const char *host)
 {
     if (!limit->reached)
         return;
@@ -60,4 +62,6 @@ void limit_left(struct limit *limit, const char *host)
               "limit left: %s, after %" PRIu64 " times", limit->name, limit->count);
     limit->reached = false;
     limit->count = 0;
+    if (limit->trouble != TROUBLE_NONE)
+        trouble_end(service, limit->trouble);
 }

@@ -15,10 +15,12 @@
 #include "keeper/loop.h"
 #include "keeper/reason.h"
 #include "keeper/stats.h"
+#include "keeper/troubles.h"
 
 /* A bound that is met now and then: logged when that begins and when it ends, counted between. */
 struct limit {
-    const char *name; /* for the log, as "the queue of all hosts" */
+    const char *name;     /* for the log, as "the queue of all hosts" */
+    enum trouble trouble; /* listed while it is met; TROUBLE_NONE for one host's own limit */
     bool reached;
     uint64_t count; /* since it was reached */
 };
@@ -49,6 +51,8 @@ struct service {
 
     struct limit queue_limit, memory_limit, descriptor_limit;
 
+    struct troubles troubles;
+
     size_t descriptors; /* open now, those of libraries included */
     size_t descriptors_max;
     bool starved; /* there are too few: nothing is taken, and nothing kept idle */
@@ -75,8 +79,8 @@ void service_changed(struct service *service);
 void service_check_memory(struct service *service);
 
 /* A limit was met once more; the first time is logged. `host` may be NULL. */
-void limit_reached(struct limit *limit, const char *host);
+void limit_reached(struct service *service, struct limit *limit, const char *host);
 /* It is met no longer; logged with the count if it had been. */
-void limit_left(struct limit *limit, const char *host);
+void limit_left(struct service *service, struct limit *limit, const char *host);
 
 #endif

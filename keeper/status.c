@@ -20,28 +20,28 @@ static const char *const health_words[] = {
 };
 
 /* Hosts that want attention: not so many that telling them takes long. */
-#define TROUBLE_MOST 100
+#define ATTENTION_MOST 100
 
 /* What is wrong with such a host, the worst first. */
-enum trouble { TROUBLE_DEAD, TROUBLE_FAILING, TROUBLE_PAUSED, TROUBLES };
+enum attention { ATTENTION_DEAD, ATTENTION_FAILING, ATTENTION_PAUSED, ATTENTIONS };
 
 /* Hosts of the table by their health, and the first of those that want attention. */
 struct tally {
     size_t of[HEALTH_DEAD + 1], paused;
     unsigned connections[POOL_LISTS];
-    const struct host *trouble[TROUBLES][TROUBLE_MOST];
-    unsigned troubled[TROUBLES]; /* at most TROUBLE_MOST each */
+    const struct host *trouble[ATTENTIONS][ATTENTION_MOST];
+    unsigned troubled[ATTENTIONS]; /* at most ATTENTION_MOST each */
 };
 
-static void note_trouble(struct tally *tally, const struct host *host)
+static void note_attention(struct tally *tally, const struct host *host)
 {
-    static const enum trouble kinds[] = {
-        [HEALTH_HEALTHY] = TROUBLE_PAUSED, /* who is not paused either is not asked about */
-        [HEALTH_FAILING] = TROUBLE_FAILING,
-        [HEALTH_DEAD] = TROUBLE_DEAD,
+    static const enum attention kinds[] = {
+        [HEALTH_HEALTHY] = ATTENTION_PAUSED, /* who is not paused either is not asked about */
+        [HEALTH_FAILING] = ATTENTION_FAILING,
+        [HEALTH_DEAD] = ATTENTION_DEAD,
     };
-    enum trouble kind = kinds[host->health.state];
-    if (tally->troubled[kind] < TROUBLE_MOST)
+    enum attention kind = kinds[host->health.state];
+    if (tally->troubled[kind] < ATTENTION_MOST)
         tally->trouble[kind][tally->troubled[kind]++] = host;
 }
 
@@ -61,17 +61,19 @@ static void tally_hosts(const struct status *status, struct tally *tally)
         for (unsigned list = 0; list < POOL_LISTS; list++)
             tally->connections[list] += host->pool_count[list];
         if (host->paused || host->health.state != HEALTH_HEALTHY)
-            note_trouble(tally, host);
+            note_attention(tally, host);
     }
 }
 
 void status_line(const struct status *status, char *line, size_t size)
 {
     struct tally tally;
+    char troubles[192];
     tally_hosts(status, &tally);
-    snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred",
+    troubles_line(status->service, troubles, sizeof(troubles));
+    snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
-             status->service->queued, deferred_count(status->deferred));
+             status->service->queued, deferred_count(status->deferred), troubles);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
@@ -196,8 +198,8 @@ static void tell_hosts(const struct status *status, const struct tally *tally, s
         tell_count(tell, health_words[state], tally->of[state]);
     tell_count(tell, "paused", tally->paused);
     tell_open(tell, "trouble", '[');
-    for (int kind = 0; kind < TROUBLES; kind++)
-        for (unsigned i = 0; i < tally->troubled[kind] && told < TROUBLE_MOST; i++, told++)
+    for (int kind = 0; kind < ATTENTIONS; kind++)
+        for (unsigned i = 0; i < tally->troubled[kind] && told < ATTENTION_MOST; i++, told++)
             status_tell_host(status, tally->trouble[kind][i], tell);
     tell_close(tell, ']');
     tell_close(tell, '}');
@@ -225,6 +227,7 @@ void status_tell(const struct status *status, struct tell *tell)
     tell_seconds(tell, "up_for", loop_clock() - status->started);
     tell_bool(tell, "configured", service->config->valid);
     tell_bool(tell, "stopping", service->stopping);
+    troubles_tell(service, tell);
     tell_hosts(status, &tally, tell);
     tell_pool(tell, tally.connections);
     tell_count(tell, "requests", service->requests);

@@ -22,7 +22,7 @@ struct status {
     uint64_t started; /* loop_clock() */
 };
 
-/* "3 hosts up, 1 dead, 0 queued, 12 deferred", into `line`. */
+/* "3 hosts up, 1 dead, 0 queued, 12 deferred; troubles: tls", into `line`. */
 void status_line(const struct status *status, char *line, size_t size);
 
 /* All of it but the hosts, of which those are told that want attention: an object. */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The list of the keeper's own troubles: what begins, stays, changes and ends.
+ */
+#include <criterion/criterion.h>
+#include <jansson.h>
+
+#include "keeper/service.h"
+
+static struct service service;
+
+static json_t *told(void)
+{
+    struct buffer text = {0};
+    struct tell tell = {.out = &text};
+    tell_open(&tell, NULL, '{');
+    troubles_tell(&service, &tell);
+    tell_close(&tell, '}');
+    cr_assert_eq(tell.error, 0);
+    json_t *object = json_loadb(text.data + text.start, buffer_length(&text), 0, NULL);
+    cr_assert_not_null(object);
+    buffer_free(&text);
+    return json_object_get(object, "troubles");
+}
+
+static const char *text_of(const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(told(), 0), key));
+}
+
+static const char *line(void)
+{
+    static char text[192];
+    troubles_line(&service, text, sizeof(text));
+    return text;
+}
+
+Test(troubles, none_is_an_empty_list_and_an_empty_line)
+{
+    cr_assert_eq(json_array_size(told()), 0);
+    cr_assert_str_eq(line(), "");
+}
+
+Test(troubles, one_says_what_since_when_what_it_costs_and_what_to_do)
+{
+    service.loop.now = 5000000;
+    trouble_begin(&service, TROUBLE_TLS, "%s: expired", "/certs/ca.pem");
+    service.loop.now = 7500000;
+    cr_assert_eq(json_array_size(told()), 1);
+    cr_assert_str_eq(text_of("trouble"), "tls");
+    cr_assert_str_eq(text_of("detail"), "/certs/ca.pem: expired");
+    cr_assert_not_null(text_of("cost"));
+    cr_assert_not_null(text_of("remedy"));
+    cr_assert_float_eq(json_real_value(json_object_get(json_array_get(told(), 0), "for")), 2.5,
+                       0.001);
+}
+
+Test(troubles, one_whose_detail_changes_is_still_one_and_as_old)
+{
+    service.loop.now = 1000000;
+    trouble_begin(&service, TROUBLE_FOLDER, "read-only");
+    service.loop.now = 3000000;
+    trouble_begin(&service, TROUBLE_FOLDER, "gone");
+    cr_assert_eq(json_array_size(told()), 1);
+    cr_assert_str_eq(text_of("detail"), "gone");
+    cr_assert_float_eq(json_real_value(json_object_get(json_array_get(told(), 0), "for")), 2.0,
+                       0.001);
+}
+
+Test(troubles, one_that_ends_is_gone_and_the_others_stay)
+{
+    trouble_begin(&service, TROUBLE_CONFIG, "hosts.tab:3: what");
+    trouble_begin(&service, TROUBLE_TLS, "expired");
+    cr_assert_str_eq(line(), "; troubles: config, tls");
+    trouble_end(&service, TROUBLE_CONFIG);
+    cr_assert_str_eq(line(), "; troubles: tls");
+    cr_assert_not(trouble_is_present(&service, TROUBLE_CONFIG));
+    trouble_end(&service, TROUBLE_CONFIG);
+    cr_assert_eq(service.troubles.count, 1);
+}
+
+Test(troubles, all_of_them_fit_into_the_line)
+{
+    for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++)
+        trouble_begin(&service, (enum trouble)kind, "it is there");
+    cr_assert_eq(service.troubles.count, TROUBLE_COUNT - 1);
+    cr_assert_not_null(strstr(line(), trouble_word((enum trouble)(TROUBLE_COUNT - 1))));
+}
