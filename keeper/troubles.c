@@ -39,7 +39,7 @@ static const struct {
     [TROUBLE_SOCKETS] = {"sockets", "clients of that path do not reach the keeper",
                          "lonc-hosts sync; lonc-hosts list says who listens"},
     [TROUBLE_QUEUE_LIMIT] = {"queue-limit", "requests that would have to wait get con_lost",
-                             "loncctl hosts shows whose queue is long; raise queue_limit_all"},
+                             "loncctl hosts shows whose queue is long; raise queue_total"},
     [TROUBLE_MEMORY] = {"memory", "requests that need more buffers get con_lost",
                         "raise buffers_limit, and MemoryMax= with it"},
     [TROUBLE_DESCRIPTORS] = {"descriptors", "new clients wait until descriptors are closed",
@@ -109,6 +109,10 @@ void troubles_tell(const struct service *service, struct tell *tell)
         tell_text(tell, "remedy", kinds[kind].remedy);
         tell_close(tell, '}');
     }
+    tell_close(tell, ']');
+    tell_open(tell, "trouble_kinds", '[');
+    for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++)
+        tell_text(tell, NULL, kinds[kind].word);
     tell_close(tell, ']');
 }
 

@@ -26,7 +26,7 @@ enum trouble {
     TROUBLE_TLS,           /* ssl is configured and cannot be used */
     TROUBLE_CERTIFICATE,   /* a certificate expires soon, or vouches for nothing */
     TROUBLE_SOCKETS,       /* a socket's path is gone, or is somebody else's */
-    TROUBLE_QUEUE_LIMIT,   /* queue_limit_all is met */
+    TROUBLE_QUEUE_LIMIT,   /* queue_total is met */
     TROUBLE_MEMORY,        /* buffers_limit is met */
     TROUBLE_DESCRIPTORS,   /* too few descriptors are left */
     TROUBLE_CONTROL_LIMIT, /* the control socket has no place left */
@@ -61,7 +61,10 @@ bool trouble_is_present(const struct service *service, enum trouble kind);
 /* One word for programs, as "perm-log". */
 const char *trouble_word(enum trouble kind);
 
-/* An array of objects: trouble, detail, for (seconds), cost, remedy. */
+/*
+ * Two members: `troubles`, an array of objects (trouble, detail, for in seconds, cost, remedy), and
+ * `trouble_kinds`, the words of all kinds, for programs that count those that are not there too.
+ */
 void troubles_tell(const struct service *service, struct tell *tell);
 
 /* "; troubles: config, tls" into `line`, or an empty text when there is none. */

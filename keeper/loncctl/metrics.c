@@ -197,6 +197,46 @@ static void put_keeper(const struct exposition *to, const json_t *status)
     }
 }
 
+static bool is_in_trouble(const json_t *troubles, const char *kind)
+{
+    const json_t *trouble;
+    size_t i;
+    json_array_foreach(troubles, i, trouble)
+    {
+        const char *word = field_text(trouble, "trouble");
+        if (word != NULL && strcmp(word, kind) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A sample for each kind, also for those that are not there: so an alert sees its end, and a rule
+ * can tell a kind without trouble from a word that no keeper knows. */
+static void put_troubles(const struct exposition *to, const json_t *status)
+{
+    const json_t *troubles = json_object_get(status, "troubles"), *entry;
+    size_t i;
+    put_family(to, "lonc_trouble", KIND_GAUGE,
+               "1 while the keeper itself has this trouble, else 0.");
+    json_array_foreach(json_object_get(status, "trouble_kinds"), i, entry)
+    {
+        const char *kind = json_string_value(entry);
+        if (kind == NULL)
+            continue;
+        put_name(to, "lonc_trouble", "", LABELS({"trouble", kind}));
+        fprintf(to->file, "%d\n", is_in_trouble(troubles, kind));
+    }
+    put_family(to, "lonc_trouble_seconds", KIND_GAUGE, "How long a present trouble has lasted.");
+    json_array_foreach(troubles, i, entry)
+    {
+        const json_t *lasted = json_object_get(entry, "for");
+        if (!json_is_number(lasted))
+            continue;
+        put_name(to, "lonc_trouble_seconds", "", LABELS({"trouble", field_text(entry, "trouble")}));
+        put_value(to, lasted);
+    }
+}
+
 /* What is known of the host in words. */
 static void put_host_info(const struct exposition *to, const json_t *hosts)
 {
@@ -312,6 +352,7 @@ static char *expose(const char *socket, bool openmetrics, bool partial, size_t *
     if (up) {
         const json_t *bounds = json_object_get(histograms, "bounds");
         put_keeper(&to, status);
+        put_troubles(&to, status);
         put_histogram(&to, "lonc_request_duration_seconds",
                       "From a request's arrival to lond's reply, for those that got one.", bounds,
                       json_object_get(histograms, "request"));

@@ -60,18 +60,11 @@ static void put_head(FILE *to, const char *server)
     fputs("</style>\n</head>\n<body>\n", to);
 }
 
-/* The one sentence that most visitors come for. */
-static void put_verdict(FILE *to, const struct answers *answers)
+/* What most visitors come for: how the keeper itself is, and how its hosts are. */
+static void put_verdict_on_hosts(FILE *to, const json_t *hosts, bool in_trouble)
 {
-    const json_t *hosts = json_object_get(answers->status, "hosts");
     json_int_t total = field_integer(hosts, "total"), dead = field_integer(hosts, "dead");
-    if (answers->why != NULL)
-        html_put(to, "<p class=\"verdict d\"><b>No keeper answers:</b> %s", answers->why);
-    else if (!field_true(answers->status, "configured"))
-        fputs("<p class=\"verdict d\"><b>The configuration is not valid:</b> every request is "
-              "answered con_lost. <code>lonc-keeper --check</code> says what is wrong.",
-              to);
-    else if (dead > 0)
+    if (dead > 0)
         html_put(to, "<p class=\"verdict d\"><b>%s of %s hosts %s dead</b> and cannot be reached.",
                  display_count(dead).text, display_count(total).text, dead == 1 ? "is" : "are");
     else if (field_integer(hosts, "failing") > 0)
@@ -79,9 +72,33 @@ static void put_verdict(FILE *to, const struct answers *answers)
                  display_count(field_integer(hosts, "failing")).text,
                  field_integer(hosts, "failing") == 1 ? "is failing" : "are failing");
     else
-        html_put(to, "<p class=\"verdict h\"><b>All is well:</b> no host of %s is in trouble.",
-                 display_count(total).text);
+        html_put(to, "<p class=\"verdict h\"><b>%s</b> no host of %s is in trouble.",
+                 in_trouble ? "The hosts are well:" : "All is well:", display_count(total).text);
     fputs("\n", to);
+}
+
+static void put_verdict(FILE *to, const struct answers *answers)
+{
+    const json_t *troubles = json_object_get(answers->status, "troubles"), *trouble;
+    size_t count = json_array_size(troubles), i;
+    if (answers->why != NULL) {
+        html_put(to, "<p class=\"verdict d\"><b>No keeper answers:</b> %s\n", answers->why);
+        return;
+    }
+    if (count > 0)
+        fputs("<p class=\"verdict d\"><b>The keeper itself is in trouble:</b> "
+              "<a href=\"#troubles\">",
+              to);
+    json_array_foreach(troubles, i, trouble)
+        html_put(to, i > 0 ? ", %s" : "%s", field_text(trouble, "trouble"));
+    if (count > 0)
+        fputs("</a>.\n", to);
+    if (field_true(answers->status, "configured"))
+        put_verdict_on_hosts(to, json_object_get(answers->status, "hosts"), count > 0);
+    else
+        fputs("<p class=\"verdict d\"><b>The configuration is not valid:</b> every request is "
+              "answered con_lost. <code>lonc-keeper --check</code> says what is wrong.\n",
+              to);
 }
 
 static void put_written(FILE *to, time_t written)
@@ -111,6 +128,33 @@ static void put_header(FILE *to, const struct answers *answers, const char *serv
               "it.<li><code>systemctl start lonc.target</code> starts all of it.</ol>"
               "<p>This page says how the hosts are as soon as a keeper answers.</section>\n",
               to);
+}
+
+/* The keeper's own troubles; nothing where it has none. */
+static void put_troubles(FILE *to, const json_t *troubles, time_t written)
+{
+    const json_t *trouble;
+    size_t i;
+    if (json_array_size(troubles) == 0)
+        return;
+    page_section(to, "troubles", "Trouble of the keeper itself");
+    fputs("<table class=cards role=table><caption class=v>What is wrong with the keeper, what it "
+          "costs, and what to do</caption><thead role=rowgroup><tr role=row>"
+          "<th scope=col role=columnheader>Trouble<th scope=col role=columnheader>What is wrong"
+          "<th scope=col role=columnheader>Since<th scope=col role=columnheader>What to do"
+          "<tbody role=rowgroup>\n",
+          to);
+    json_array_foreach(troubles, i, trouble)
+    {
+        double lasted = field_number(trouble, "for");
+        html_put(to,
+                 "<tr role=row><th scope=row role=rowheader>%s<td role=cell>%s<small>%s</small>"
+                 "<td role=cell>%s<small>for %s</small><td role=cell class=wide>%s\n",
+                 field_text(trouble, "trouble"), field_text(trouble, "detail"),
+                 field_text(trouble, "cost"), display_date((double)written - lasted).text,
+                 display_age(lasted).text, field_text(trouble, "remedy"));
+    }
+    fputs("</table></section>\n", to);
 }
 
 static void put_tile(FILE *to, const char *name, const char *value, const char *more)
@@ -344,6 +388,7 @@ static void put_page(FILE *to, const struct answers *answers)
     put_header(to, answers, server, written);
     if (answers->why == NULL) {
         const json_t *hosts = json_object_get(answers->hosts, "hosts");
+        put_troubles(to, json_object_get(answers->status, "troubles"), written);
         put_tiles(to, answers->status);
         page_trouble(to, hosts, written);
         put_history(to, answers->history);

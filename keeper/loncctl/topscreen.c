@@ -11,7 +11,7 @@
 #include "keeper/loncctl/topscreen.h"
 #include "keeper/loncctl/view.h"
 
-/* Totals, what the last key came to, the heading; the selected host and the keys. */
+/* Totals and the heading; the selected host and the keys. */
 #define LINES_ABOVE 6
 #define LINES_BELOW 2
 
@@ -57,9 +57,12 @@ int topscreen_key(void)
     return getch();
 }
 
+/* While the keeper itself is in trouble there is a line more above. */
+static int lines_above = LINES_ABOVE;
+
 size_t topscreen_page(void)
 {
-    return LINES > LINES_ABOVE + LINES_BELOW ? (size_t)(LINES - LINES_ABOVE - LINES_BELOW) : 1;
+    return LINES > lines_above + LINES_BELOW ? (size_t)(LINES - lines_above - LINES_BELOW) : 1;
 }
 
 /* --- Pieces of a line ------------------------------------------------------------------------- */
@@ -190,6 +193,24 @@ static void draw_title(const struct topview *view)
     put(&pen, STYLE_FAINT, text);
 }
 
+/* Each of the keeper's own troubles, and since when. */
+static void draw_troubles(const json_t *troubles)
+{
+    struct pen pen = {.line = LINES_ABOVE - 1};
+    const json_t *trouble;
+    size_t i;
+    put(&pen, STYLE_BAD, "TROUBLE  ");
+    json_array_foreach(troubles, i, trouble)
+    {
+        const char *kind = field_text(trouble, "trouble");
+        put(&pen, STYLE_PLAIN, i > 0 ? ", " : "");
+        put(&pen, STYLE_BAD, kind != NULL ? kind : "-");
+        put(&pen, STYLE_PLAIN, " for ");
+        put(&pen, STYLE_PLAIN, display_age(field_number(trouble, "for")).text);
+    }
+    put(&pen, STYLE_FAINT, "; see loncctl status");
+}
+
 static void draw_hosts_total(const struct toplist *list)
 {
     const json_t *hosts = json_object_get(list->status, "hosts");
@@ -273,7 +294,7 @@ static struct layout lay_out(void)
 
 static void draw_heading(const struct layout *layout)
 {
-    struct pen pen = {.line = LINES_ABOVE - 1, .base = A_REVERSE};
+    struct pen pen = {.line = lines_above - 1, .base = A_REVERSE};
     attron(A_REVERSE);
     mvhline(pen.line, 0, ' ', COLS);
     attroff(A_REVERSE);
@@ -338,10 +359,10 @@ static void draw_hosts(struct topview *view)
         view->first = view->selected - page + 1;
     draw_heading(&layout);
     for (size_t i = 0; i < page && view->first + i < list->shown_count; i++)
-        draw_host(list->shown[view->first + i], &layout, LINES_ABOVE + (int)i,
+        draw_host(list->shown[view->first + i], &layout, lines_above + (int)i,
                   view->first + i == view->selected, *view->missing != '\0');
     if (list->shown_count == 0 && list->answer != NULL) {
-        struct pen pen = {.line = LINES_ABOVE};
+        struct pen pen = {.line = lines_above};
         put(&pen, STYLE_FAINT, list->count > 0 ? "no host matches the filter" : "no hosts");
     }
 }
@@ -417,11 +438,15 @@ static void draw_keys(const struct topview *view)
 
 void topscreen_draw(struct topview *view)
 {
+    const json_t *troubles = json_object_get(view->list->status, "troubles");
+    lines_above = LINES_ABOVE + (json_array_size(troubles) > 0);
     erase();
     draw_title(view);
     draw_hosts_total(view->list);
     draw_rates(view->list);
     draw_times(view->list);
+    if (lines_above > LINES_ABOVE)
+        draw_troubles(troubles);
     draw_hosts(view);
     draw_detail(view);
     draw_keys(view);

@@ -17,8 +17,9 @@
 #define TROUBLE_LEAST 5
 
 /* Lines of the screen that the rest takes: what comes above the table, its heading, what is said
- * below it, and the prompt. */
-#define LINES_TAKEN 18
+ * below it, and the prompt; and those that one of the keeper's own troubles takes. */
+#define LINES_TAKEN   18
+#define TROUBLE_LINES 5
 
 static void label(const char *name)
 {
@@ -39,6 +40,33 @@ static void show_heading(const json_t *status)
     display_wrapped(0, "NO VALID CONFIGURATION: every request is answered con_lost; see "
                        "lonc-keeper --check");
     fputs(terminal_stop(STYLE_BAD), stdout);
+}
+
+/* A line of one of the keeper's own troubles. */
+static void show_part(const char *name, const char *text)
+{
+    label(name);
+    display_wrapped(INDENT, text != NULL ? text : "-");
+}
+
+/* What is wrong with the keeper itself comes before everything that it counts. */
+static void show_own_troubles(const json_t *troubles)
+{
+    const json_t *trouble;
+    size_t i;
+    json_array_foreach(troubles, i, trouble)
+    {
+        const char *kind = field_text(trouble, "trouble");
+        char *clean = display_clean(kind != NULL ? kind : "-", kind != NULL ? strlen(kind) : 1);
+        printf("%sTROUBLE: %s%s, for %s\n", terminal_start(STYLE_BAD), clean,
+               terminal_stop(STYLE_BAD), display_age(field_number(trouble, "for")).text);
+        free(clean);
+        show_part("found", field_text(trouble, "detail"));
+        show_part("costs", field_text(trouble, "cost"));
+        show_part("to do", field_text(trouble, "remedy"));
+    }
+    if (json_array_size(troubles) > 0)
+        putchar('\n');
 }
 
 /* "5 dead", in the colour of it unless there is none. */
@@ -169,18 +197,19 @@ static void add_trouble(struct table *table, const json_t *host)
     free(addresses);
 }
 
-static size_t room_for_trouble(void)
+/* How many hosts the screen has room for, below so many of the keeper's own troubles. */
+static size_t room_for_trouble(size_t own_troubles)
 {
+    size_t taken = LINES_TAKEN + TROUBLE_LINES * own_troubles;
     if (terminal.height == 0)
         return SIZE_MAX;
-    return terminal.height > LINES_TAKEN + TROUBLE_LEAST ? terminal.height - LINES_TAKEN
-                                                         : TROUBLE_LEAST;
+    return terminal.height > taken + TROUBLE_LEAST ? terminal.height - taken : TROUBLE_LEAST;
 }
 
-static void show_trouble(const json_t *hosts)
+static void show_trouble(const json_t *hosts, size_t own_troubles)
 {
     const json_t *trouble = json_object_get(hosts, "trouble"), *host;
-    size_t room = room_for_trouble(), i;
+    size_t room = room_for_trouble(own_troubles), i;
     if (json_array_size(trouble) == 0)
         return;
     puts("\nHosts that want attention:");
@@ -201,12 +230,14 @@ static void show_trouble(const json_t *hosts)
 void view_status(const json_t *status)
 {
     const json_t *hosts = json_object_get(status, "hosts");
+    const json_t *troubles = json_object_get(status, "troubles");
     show_heading(status);
+    show_own_troubles(troubles);
     show_hosts(hosts);
     show_requests(status);
     show_times(status);
     show_waiting(status);
     show_connections(status);
     show_resources(status);
-    show_trouble(hosts);
+    show_trouble(hosts, json_array_size(troubles));
 }

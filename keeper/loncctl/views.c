@@ -160,6 +160,7 @@ static enum style event_style(const char *event)
         {"host-dead", STYLE_BAD},         {"load-failed", STYLE_BAD},
         {"limit-reached", STYLE_WARNING}, {"handover-refused", STYLE_WARNING},
         {"certificate", STYLE_WARNING},   {"host-back", STYLE_NOTE},
+        {"trouble", STYLE_BAD},           {"trouble-over", STYLE_NOTE},
     };
     for (size_t i = 0; i < COUNT(styles); i++)
         if (event != NULL && strcmp(event, styles[i].event) == 0)

@@ -67,7 +67,24 @@ $canned->hosts(Canned::host('msul1'), Canned::host('msul2', state => 'dead'),
     is jq('[.hosts[].state]', 'hosts'), '["healthy","dead","failing","healthy"]', 'hosts --json';
 }
 
+# What is wrong with the keeper itself comes first.
+$canned->troubled([Canned::trouble('tls'), Canned::trouble('memory', detail => "evil\e[2J", for => 3)], Canned::host('msul1'), Canned::host('msul2', state => 'dead'));
+is said('status') =~ s/^  hosts .*//msr, <<'END', 'status begins with what is wrong with the keeper itself: since when, what it costs, what to do';
+lonc-keeper 0.1, process 4711, up for 3d 4h
+TROUBLE: tls, for 2h 3min
+  found       /home/httpd/lonCerts/lonhost.pem: has expired
+  costs       londs that offer ssl are not reached with ssl
+  to do       mend the certificate, key or CA file named
+TROUBLE: memory, for 3s
+  found       evil\x1b[2J
+  costs       londs that offer ssl are not reached with ssl
+  to do       mend the certificate, key or CA file named
+
+END
+is jq('[.troubles[].trouble]', 'status'), '["tls","memory"]', '... as JSON';
+
 $canned->hosts(Canned::host('msul5', state => 'dead', addresses => []));
+unlike said('status'), qr/TROUBLE/, 'status: without one, it is not mentioned';
 like said('status'), qr/^msul5 +dead +refused +1min 15s +4s(?: +-)?$/m, 'status: a host in trouble whose address is not known';
 
 $canned->says(connections => {host => 'msul1', connections => [
@@ -212,6 +229,14 @@ like join("\n", Canned::on_terminal(80, 24, "TERM=unheard-of $loncctl top")), qr
     unlike join("\n", Canned::on_terminal(80, 24, "$_ $loncctl hosts")), qr/\e/, "... but not with $_" for 'NO_COLOR=1', 'TERM=dumb', 'env -u TERM';
     like join("\n", Canned::on_terminal(80, 24, "NO_COLOR= $loncctl hosts")), qr/\e/, '... an empty NO_COLOR counts as none';
 }
+$canned->troubled([map { Canned::trouble($_, detail => 'a long path, and what is wrong with it, ' x 5) } 'tls', 'config'], @many[0 .. 9]);
+for my $columns (80, 60) {
+    my @shown = map { without_colour($_) } Canned::on_terminal($columns, 50, "$loncctl status");
+    is_deeply [grep { length > $columns } @shown], [], "status with trouble of the keeper's own fits into $columns columns";
+    cmp_ok scalar(grep {/^ {14}\S/} @shown), '>=', 4, '... for what is long is wrapped';
+}
+like join("\n", Canned::on_terminal(80, 50, "$loncctl status")), qr/\e\[1;31mTROUBLE: tls\e\[0m, for/, '... and red';
+
 $canned->hosts(Canned::host("evil\e]0;title\a\x{202e}\x{9b}2J", state => 'dead', detail => "two\nlines\r"), Canned::host("\x{4e2d}\x{6587}\x{e9}"));
 for my $verb ('status', 'hosts') {
     my ($text) = run("$loncctl $verb");

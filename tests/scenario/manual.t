@@ -182,6 +182,12 @@ is words(map { split / , / } section('lonc-keeper.8', 'REASONS') =~ /^\.It Li (.
 is words(grep { my $word = $_; !grep { $_ eq $word } @said, $reasons =~ /\{"([a-z-]+)", "/g } contents("$tree/units/lonc.catalog") =~ /^    ([a-z-]+)  /mg), '',
     'the catalog names no reason that there is not';
 
+# --- Troubles -------------------------------------------------------------------------------------
+
+my @kinds = contents("$tree/keeper/troubles.c") =~ /^    \[TROUBLE_\w+\] = \{"([a-z-]+)",/mg;
+cmp_ok scalar @kinds, '>=', 10, scalar(@kinds) . " kinds of the keeper's own trouble";
+is words(section('lonc-keeper.8', 'TROUBLES') =~ /^\.It Li (.*)$/mg), words(@kinds), 'lonc-keeper.8 has them all';
+
 # --- What one is told to type ---------------------------------------------------------------------
 
 # The commands that a text shows: between backticks or indented; by a page, in .Dl, .Li and literal displays.

@@ -10,6 +10,7 @@ use lib "$FindBin::Bin/lib";
 use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
+use Canned;
 use Lonc;
 use StandInKeeper;
 
@@ -58,6 +59,7 @@ syswrite $slow, "GET /metrics HTTP/1.1\r\nHost: ";
 my $keeper = StandInKeeper->new($control, hosts => 3);
 my $hosts = $keeper->{answers}{hosts}{hosts};
 $hosts->[0]{lond} = qq(1.4 "quoted" \\ back\nslash);
+$keeper->{answers}{status}{troubles} = [Canned::trouble('tls')];
 $keeper->serve;
 my ($text, $code) = metrics();
 is $code, 0, 'loncctl metrics exits 0';
@@ -80,6 +82,8 @@ is $of->{lonc_request_duration_seconds_sum}, 161.25, '... and there is the sum';
 is $of->{'lonc_con_lost_duration_seconds_bucket{le="10.0"}'}, 32, 'con_lost has a histogram of its own';
 is $of->{"lonc_deferred_oldest_seconds{host=\"$dead->{id}\"}"}, $dead->{deferred_oldest}, 'how old the oldest deferred file is';
 ok !exists $of->{"lonc_deferred_oldest_seconds{host=\"$host->{id}\"}"}, '... where there is none, there is no sample' if !exists $host->{deferred_oldest};
+is_deeply [map { $of->{"lonc_trouble{trouble=\"$_\"}"} } qw(config perm-log tls)], [0, 0, 1], "the keeper's own troubles: a sample for each kind, 1 for those that are there";
+is_deeply {map { $_ => $of->{$_} } grep {/^lonc_trouble_seconds/} keys %$of}, {'lonc_trouble_seconds{trouble="tls"}' => 7384.5}, '... and since when';
 is scalar(() = $text =~ /^# TYPE /mg), scalar(() = $text =~ /^# HELP \S+ [A-Z0-9].*\.$/mg), 'each family says what it means';
 
 my ($old) = metrics('--text');

@@ -11,6 +11,7 @@ use File::Basename qw(basename);
 use JSON::PP;
 use MIME::Base64 ();
 use Test::More;
+use Canned;
 use Lonc;
 use StandInKeeper;
 
@@ -80,12 +81,24 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
     @$_{qw(requests con_lost queued p50 p99)} = (0, 0, 0, undef, undef) for map { @{$answers->{history}{$_}{samples}} } qw(hour day);
     $keeper->serve;
     my $html = written('calm.html');
+    $keeper->end;
+    unlike $html, qr/itself is in trouble|id="troubles"/, 'a keeper without trouble of its own does not speak of it';
     like $html, qr/All is well:.* no host of 2 is in trouble/, 'when all is well, it says so';
     unlike $html, qr/want attention/, '... and lists no trouble';
     like $html, qr/Nothing is deferred/, '... nothing is deferred';
     like $html, qr/None since the keeper started/, '... nothing was lost';
     like $html, qr{<dt>No reply</dt><dd><b>0</b>}, '... also where a request waits for its reply still';
     unlike $html, qr/nan|inf\b/i, '... and where nothing happened, no number is made up';
+
+    $keeper->{answers}{status}{troubles} = [Canned::trouble('tls'), Canned::trouble($hostile, detail => $hostile, cost => $hostile, remedy => $hostile)];
+    $keeper->serve;
+    $html = written('troubled.html');
+    unlike $html, qr/All is well/, 'a keeper in trouble of its own: all is not well, though its hosts are';
+    like $html, qr{<p class="verdict d"><b>The keeper itself is in trouble:</b> <a href="#troubles">tls, &lt;script.*</a>}, '... is the first thing said';
+    like $html, qr{The hosts are well:</b> no host of 2 is in trouble}, '... then how the hosts are';
+    like $html, qr{<section id="troubles".*?<th scope=row role=rowheader>tls<td role=cell>/home/httpd/lonCerts/lonhost\.pem: has expired<small>londs that offer ssl are not reached with ssl</small><td role=cell>[ \d]\d \w{3} \d\d:\d\d<small>for 2h 3min</small><td role=cell class=wide>mend}s,
+        '... and what is wrong, what it costs, since when, what to do';
+    unlike $html, qr/<script|<svg onload/, '... in no words of their own markup';
 }
 
 # --- Without a keeper, and how it gets to its place -----------------------------------------------
@@ -146,7 +159,7 @@ like $html, qr{<tr id="h-msul1"><th scope=row>msul1<small>msul1\.example\.edu</s
 # --- In a browser ---------------------------------------------------------------------------------
 
 # A page that shows the others in frames, each wide and narrow, and writes down what it measures there.
-my @names = qw(3 200 2000 hostile calm away real);
+my @names = qw(3 200 2000 hostile calm troubled away real);
 my @frames = map { my $name = $_; map { {name => $name, width => $_} } 1280, 390 } @names;
 $world->write_file('pages/frames.html', join '', "<!DOCTYPE html><meta charset=utf-8><title>Frames</title>\n",
     map({"<iframe src='$_->{name}.html' width=$_->{width} height=900></iframe>\n"} @frames), <<'END');
@@ -191,7 +204,7 @@ for my $scheme (qw(light dark)) {
     for my $i (0 .. $#found) {
         my ($frame, $is) = ($frames[$i], $found[$i]);
         my $what = "$frame->{name}.html, $frame->{width} px, $scheme";
-        my $tiles = {3 => 3, 200 => 200, 2000 => 2000, hostile => 3, calm => 2, away => 0, real => 2}->{$frame->{name}};
+        my $tiles = {3 => 3, 200 => 200, 2000 => 2000, hostile => 3, calm => 2, troubled => 2, away => 0, real => 2}->{$frame->{name}};
         is "$is->{tiles} tiles", "$tiles tiles", "$what: all hosts are there";
         is "$is->{unnamed} $is->{lost}", '0 0', '... each named, with its state, and its row is found';
         is $is->{smallest}, 24, '... each large enough for a finger';
@@ -200,7 +213,7 @@ for my $scheme (qw(light dark)) {
         is $is->{captions}, $is->{tables}, '... each table says what it is';
         cmp_ok $is->{contrast}, '>=', 4.5, '... every text can be read on its ground';
         is "$is->{script} $is->{loaded}", '0 0', '... no script, and nothing is loaded from elsewhere';
-        is $is->{lines}, $frame->{name} =~ /away|real/ ? $is->{lines} : $frame->{name} eq 'calm' ? 6 : 10, '... the lines are drawn';
+        is $is->{lines}, $frame->{name} =~ /away|real/ ? $is->{lines} : $frame->{name} =~ /calm|troubled/ ? 6 : 10, '... the lines are drawn';
     }
 }
 

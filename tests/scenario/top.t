@@ -114,6 +114,23 @@ $canned->says($_ => {ok => JSON::PP::true}) for qw(retry pause resume);
     $terminal->end;
 }
 
+# --- Trouble of the keeper itself -----------------------------------------------------------------
+
+{
+    my $terminal = terminal(80, 24, '');
+    $terminal->shows(qr/^down +dead/m);
+    unlike $terminal->screen, qr/TROUBLE/, 'a keeper that is well has no line for its own trouble';
+    $canned->troubled([Canned::trouble('tls'), Canned::trouble("evil\e[2J", for => 3)], @hosts);
+    ok $terminal->shows(qr/^TROUBLE  tls for 2h 3min, evil\\x1b\[2J for 3s; see loncctl status$/m), 'the keeper is in trouble: a line says so, and since when';
+    my @lines = split /\n/, $terminal->screen;
+    like "$lines[6]\n$lines[7]", qr/^HOST .*\ndown /, '... above the hosts, of which none is hidden';
+    like $terminal->screen('-e'), qr/\e\[[0-9;]*31m[^\n]*TROUBLE|\e\[1m\e\[31mTROUBLE/, '... in red';
+    $canned->hosts(@hosts);
+    ok $terminal->until_it(sub { $terminal->screen !~ /TROUBLE/ }), '... and the line goes with the trouble';
+    $terminal->types('q');
+    $terminal->end;
+}
+
 # --- The keeper goes and comes --------------------------------------------------------------------
 
 {

@@ -20,6 +20,7 @@ static json_t *told(void)
     json_t *object = json_loadb(text.data + text.start, buffer_length(&text), 0, NULL);
     cr_assert_not_null(object);
     buffer_free(&text);
+    cr_assert_eq(json_array_size(json_object_get(object, "trouble_kinds")), TROUBLE_COUNT - 1);
     return json_object_get(object, "troubles");
 }
 

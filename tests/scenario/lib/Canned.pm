@@ -73,12 +73,25 @@ sub status {
     my %rank = (dead => 0, failing => 1, healthy => 2);
     my @trouble = sort { $rank{$a->{state}} <=> $rank{$b->{state}} } grep { $_->{state} ne 'healthy' || $_->{paused} } @hosts;
     splice @trouble, 100 if @trouble > 100;
-    return {version => '0.1', pid => 4711, up_for => 273845.2, configured => JSON::PP::true, stopping => JSON::PP::false,
+    return {version => '0.1', pid => 4711, up_for => 273845.2, configured => JSON::PP::true, stopping => JSON::PP::false, troubles => [],
         hosts => {%count, trouble => \@trouble}, requests => 123456, replies => 123000,
         con_lost => {dead => 400, lost => 50, 'queue-full' => 6}, queued => 3, deferred => 120, clients => 12,
         descriptors => 345, descriptors_max => 131072, buffers => 1_500_000, buffers_limit => 268435456,
         handovers_cut => 0, connections => {opening => 1, idle => 40, busy => 7},
         latency => {p50 => 0.00123, p99 => 0.034, p999 => 1.25}, queue_time => {p50 => 0.00002, p99 => 0.0031}, con_lost_time => {p50 => 0, p99 => 31.5}, rate => 41.35};
+}
+
+# Answers with these of the keeper's own troubles, too.
+sub troubled {
+    my ($self, $troubles, @hosts) = @_;
+    $self->hosts(@hosts);
+    $self->says(status => {%{status(@hosts)}, troubles => $troubles});
+}
+
+sub trouble {
+    my ($kind, %with) = @_;
+    return {trouble => $kind, detail => '/home/httpd/lonCerts/lonhost.pem: has expired', for => 7384.5,
+        cost => 'londs that offer ssl are not reached with ssl', remedy => 'mend the certificate, key or CA file named', %with};
 }
 
 # --- Terminals ------------------------------------------------------------------------------------

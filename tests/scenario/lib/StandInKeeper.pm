@@ -100,6 +100,7 @@ sub status {
     my @trouble = sort { $a->{state} cmp $b->{state} } grep { $_->{state} ne 'healthy' || $_->{paused} } @hosts;
     return {
         version => '0.1', pid => 4711, up_for => 93_784.25, configured => true, stopping => false,
+        troubles => [], trouble_kinds => [qw(config perm-log tls)],
         hosts => {total => scalar @hosts, %of, paused => scalar(grep { $_->{paused} } @hosts), trouble => [@trouble[0 .. ($#trouble > 99 ? 99 : $#trouble)]]},
         requests => sum(map { $_->{requests} } @hosts) + 5, replies => sum(map { $_->{replies} } @hosts), con_lost => {%con_lost, 'unknown-host' => 5},
         queued => sum(map { $_->{queued} } @hosts), deferred => sum(map { $_->{deferred} } @hosts),
