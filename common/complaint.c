@@ -45,5 +45,7 @@ void complain(struct complaints *to, const char *file, unsigned line, const char
     va_end(arguments);
 
     mask_unprintable(text);
+    if (to->count == 1)
+        snprintf(to->first, sizeof(to->first), "%.*s", COMPLAINT_FIRST_SIZE - 1, text);
     to->say(to->argument, text);
 }

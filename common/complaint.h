@@ -13,10 +13,14 @@
 /* Past this many a file is not what it was taken for; the rest is counted, not said. */
 #define COMPLAINTS_SAID 20
 
+/* Of the first complaint, for whoever has room for one only; a longer one is cut. */
+#define COMPLAINT_FIRST_SIZE 512
+
 struct complaints {
     unsigned count;                                /* all, also those no longer said */
     void (*say)(void *argument, const char *text); /* text: one line, without LF */
     void *argument;
+    char first[COMPLAINT_FIRST_SIZE]; /* empty while there is none */
 };
 
 /*

@@ -226,6 +226,15 @@ const struct setting settings_table[] = {
     ROW(TIME, dead_reminder, "1h", 10 * MS, 24 * HOUR,
         .meaning = "How often the log says again that a host is dead, so that nobody has to look "
                    "back for it and nobody's log is full of it."),
+    ROW(TIME, config_retry_min, "1s", 10 * MS, 24 * HOUR,
+        .meaning = "When a keeper that found no valid configuration at its start first reads the "
+                   "files again; a mount or a file being replaced takes about as long."),
+    ROW(TIME, config_retry_max, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "The longest pause between those attempts, which double: how late at most a "
+                   "configuration that has been mended comes into force."),
+    ROW(TIME, trouble_retry, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "How often what the keeper cannot write or read is tried again: log_file, "
+                   "lonc.pid and the files for ssl, where no event tells that they are mended."),
     ROW(TIME, certificate_warning, "336h", HOUR, 8760 * HOUR,
         .meaning = "How long before a certificate for ssl expires the log says so, daily; a new "
                    "one takes the cluster's CA some days."),
@@ -275,6 +284,7 @@ const size_t settings_count = SETTINGS;
 /* The first must not be above the second: it would never have an effect. */
 static const char *const ordered[][2] = {
     {"probe_min", "probe_max"},
+    {"config_retry_min", "config_retry_max"},
     {"queue_per_host", "queue_total"},
     {"line_limit", "buffers_limit"},
 };

@@ -87,6 +87,9 @@ struct settings {
     uint64_t probe_min;
     uint64_t probe_max;
     uint64_t dead_reminder;
+    uint64_t config_retry_min;
+    uint64_t config_retry_max;
+    uint64_t trouble_retry;
     uint64_t certificate_warning;
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;

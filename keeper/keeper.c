@@ -332,14 +332,14 @@ static void finish(struct keeper *keeper)
     config_free(keeper->service.config);
 }
 
-int keeper_run(struct config *config, const char *config_path)
+int keeper_run(struct config *config, const char *config_path, const char *complaint)
 {
     static struct keeper keeper;
     keeper.config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
     int r = start(&keeper, config);
     if (r >= 0)
-        r = reload_first(keeper.reload, config);
+        r = reload_first(keeper.reload, config, complaint);
     if (r >= 0) {
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STARTED},
                   "lonc-keeper " LONC_VERSION " is ready");

@@ -122,7 +122,7 @@ static int run(const struct options *options)
         return EXIT_FAILURE;
     }
     struct config *config = config_load(options->config, &complaints);
-    r = config != NULL ? keeper_run(config, options->config) : -ENOMEM;
+    r = config != NULL ? keeper_run(config, options->config, complaints.first) : -ENOMEM;
     if (r < 0)
         log_write(LOG_CRIT, NULL, "cannot run: %s", strerror(-r));
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

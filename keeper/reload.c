@@ -32,16 +32,24 @@ struct reload {
     struct hosts_change change;
 
     struct reload_waiters waiting, next; /* for this one; for the one behind it */
-    bool touch, next_touches;            /* it was asked for by a signal */
+    bool touch, next_touches;            /* it was asked for by a signal, or by nobody */
     bool again;                          /* another one is to follow */
+
+    sd_event_source *retry; /* fires while there has been no valid configuration since the start */
+    uint64_t pause;         /* before the last of those attempts, in microseconds; 0: none yet */
+    bool by_itself;         /* this one is such an attempt, which nobody asked for */
 };
 
-/* A complaint goes to the log, and to whoever asked for the reload. */
+/*
+ * A complaint goes to the log, and to whoever asked for the reload. An attempt that nobody asked
+ * for finds what the one before found, each minute: the list of troubles has it.
+ */
 static void say(void *argument, const char *text)
 {
     struct reload *reload = argument;
     json_array_append_new(reload->said, json_string(text));
-    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
+    if (!reload->by_itself)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
 }
 
 static void no_memory(struct reload *reload)
@@ -56,7 +64,8 @@ enum progress { GOES_ON, IS_DONE };
 
 static enum progress read_settings(struct reload *reload)
 {
-    presence_reloading(reload->presence);
+    if (!reload->by_itself)
+        presence_reloading(reload->presence);
     reload->loading = config_begin(reload->config_path, &reload->complaints);
     if (reload->loading == NULL)
         no_memory(reload);
@@ -171,9 +180,42 @@ static void begin(struct reload *reload)
     reload->complaints = (struct complaints){.say = say, .argument = reload};
     reload->said = json_array();
     TAILQ_CONCAT(&reload->waiting, &reload->next, link);
-    reload->touch = reload->next_touches;
+    reload->by_itself = !reload->again;
+    reload->touch = reload->next_touches || reload->by_itself;
     reload->again = reload->next_touches = false;
     chore_start(&reload->chore);
+}
+
+static int on_retry(sd_event_source *source, uint64_t when, void *argument)
+{
+    struct reload *reload = argument;
+    (void)source;
+    (void)when;
+    reload->service->loop.now = loop_clock();
+    if (!reload->chore.running) /* else its end plans the next attempt */
+        begin(reload);
+    return 0;
+}
+
+/*
+ * A keeper that has had no valid configuration since its start tries again by itself: what it read
+ * may have been about to come, as on a disk that is mounted during the boot. Quickly at first,
+ * since clients get con_lost meanwhile.
+ */
+static void plan_retry(struct reload *reload)
+{
+    struct service *service = reload->service;
+    const struct settings *settings = &service->settings;
+    if (service->config->valid)
+        return;
+    reload->pause = reload->pause == 0 ? settings->config_retry_min : 2 * reload->pause;
+    if (reload->pause > settings->config_retry_max)
+        reload->pause = settings->config_retry_max;
+    int r = loop_alarm(&service->loop, &reload->retry, CLOCK_MONOTONIC,
+                       loop_clock() + reload->pause, on_retry, reload);
+    if (r < 0)
+        log_write(LOG_ERR, NULL, "cannot set a timer to read the configuration again: %s",
+                  strerror(-r));
 }
 
 /* What has been made aside, and is not in force. */
@@ -189,20 +231,30 @@ static void clear(struct reload *reload)
     reload->config = NULL;
 }
 
-static void end(struct reload *reload)
+static void fail(struct reload *reload)
 {
-    struct reload_waiter *waiter;
-    json_t *said = reload->said;
-    reload->said = NULL;
-    if (reload->complaints.count > 0) {
-        clear(reload);
-        resolver_settle(reload->service->resolver);
+    clear(reload);
+    resolver_settle(reload->service->resolver);
+    if (!reload->by_itself)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
                   "reload failed, complaints: %u; the old configuration stays in force",
                   reload->complaints.count);
-    }
-    presence_ready(reload->presence);
-    if (reload->touch)
+    trouble_begin(reload->service, TROUBLE_CONFIG, "%s", reload->complaints.first);
+}
+
+static void end(struct reload *reload)
+{
+    struct reload_waiter *waiter;
+    bool failed = reload->complaints.count > 0;
+    json_t *said = reload->said;
+    reload->said = NULL;
+    if (failed)
+        fail(reload);
+    else
+        trouble_end(reload->service, TROUBLE_CONFIG);
+    if (!reload->by_itself || !failed)
+        presence_ready(reload->presence);
+    if (reload->touch && !(reload->by_itself && failed))
         presence_touch_reloaded(reload->presence);
     chore_stop(&reload->chore);
     while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
@@ -212,6 +264,8 @@ static void end(struct reload *reload)
     json_decref(said);
     if (reload->again)
         begin(reload);
+    else
+        plan_retry(reload);
 }
 
 /* True when the reload has come to its end. */
@@ -237,6 +291,7 @@ void reload_ask(struct reload *reload, struct reload_waiter *waiter)
     }
     reload->next_touches |= waiter == NULL;
     reload->again = true;
+    reload->pause = 0; /* somebody is at work on the files */
     if (!reload->chore.running)
         begin(reload);
 }
@@ -277,7 +332,7 @@ static int prepare_first(struct reload *reload)
     return 0;
 }
 
-int reload_first(struct reload *reload, struct config *config)
+int reload_first(struct reload *reload, struct config *config, const char *complaint)
 {
     bool valid = config->valid;
     reload->complaints = (struct complaints){.say = say, .argument = reload};
@@ -290,8 +345,8 @@ int reload_first(struct reload *reload, struct config *config)
     for (reload->step = STEP_APPLY; valid && !take_step(reload);)
         continue;
     if (!valid)
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "no valid configuration: every request is answered con_lost until a reload");
+        trouble_begin(reload->service, TROUBLE_CONFIG, "%s", complaint);
+    plan_retry(reload);
     return 0;
 }
 
@@ -325,6 +380,7 @@ void reload_free(struct reload *reload)
         return;
     clear(reload);
     json_decref(reload->said);
+    sd_event_source_disable_unref(reload->retry);
     chore_close(&reload->chore);
     free(reload);
 }

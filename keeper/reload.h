@@ -30,10 +30,12 @@ struct reload *reload_new(struct service *service, struct deferred *deferred,
 void reload_free(struct reload *reload);
 
 /*
- * At once and before the loop runs: `config`, which becomes the service's, may be invalid; then all
- * are answered con_lost until a reload mends it. 0, or -ENOMEM.
+ * At once and before the loop runs: `config`, which becomes the service's, may be invalid, for the
+ * reason `complaint`. Then all are answered con_lost, and the files are read again by themselves
+ * after config_retry_min, and later each config_retry_max, until they are valid; the path unit of
+ * lonc-hosts is told then. 0, or -ENOMEM.
  */
-int reload_first(struct reload *reload, struct config *config);
+int reload_first(struct reload *reload, struct config *config, const char *complaint);
 
 /*
  * Begins to read what is on disk now. One that is under way already goes on to its end first, since

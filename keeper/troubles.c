@@ -17,9 +17,10 @@ static const struct {
 } kinds[] = {
     [TROUBLE_NONE] = {NULL, NULL, NULL},
     [TROUBLE_CONFIG] = {"config",
-                        "changes of the configuration have no effect; without a valid one every "
-                        "request is answered con_lost",
-                        "lonc-keeper --check names the mistake; then systemctl reload lonc-keeper"},
+                        "changes of the configuration have no effect; if none has been valid since "
+                        "the start, every request is answered con_lost",
+                        "lonc-keeper --check names the mistake; then systemctl reload lonc-keeper "
+                        "(a keeper without a valid configuration tries again by itself)"},
     [TROUBLE_FOLDER] = {"folder", "nothing deferred is delivered or stored",
                         "make the folder readable and writable for the keeper's user"},
     [TROUBLE_DEFERRED] = {"deferred", "the files named wait, and are tried again",

@@ -36,6 +36,13 @@ sub reload {
     $world->{keeper}->await(qr/(\d+ hosts in force|reload failed)[^\n]*/);
 }
 
+# What status says of a configuration that is not in force; undef when all is well with it.
+sub trouble {
+    my ($keeper) = @_;
+    my ($trouble) = grep { $_->{trouble} eq 'config' } @{$keeper->tells('status')->{troubles}};
+    return $trouble && $trouble->{detail};
+}
+
 # A keeper with as many connections to a host as told, and londs and shims for the hosts named.
 sub world {
     my ($connections, @hosts) = @_;
@@ -210,13 +217,17 @@ for my $signal (qw(HUP USR2)) {
         unlink $world->path($file);
         $keeper->signal('HUP');
         ok $keeper->await(qr/\Q$file\E: cannot be read: No such file.*reload failed/s), "$file is missing: a reload says so";
+        ok $keeper->await(qr/config: \S*\Q$file\E: cannot be read: No such file/), '... the trouble is in the log';
+        like trouble($keeper) // 'none', qr/^\S*\Q$file\E: cannot be read: No such file/, '... and in status until a reload succeeds';
         $world->write_file($file, $right);
     }
     is $flying->line($Lonc::PATIENCE), 'flown', 'failed reloads: what is in flight does not notice';
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'failed reloads: the old table is in force';
     is connects($world->{londs}{msul1}), 1, 'failed reloads: and its connections are kept';
     reload($world);
-    like $keeper->log, qr/.*1 hosts in force, as annarborl1\n\z/s, 'with the mistakes mended a reload succeeds';
+    $keeper->await(qr/config: mended after \d+ s/);
+    like $keeper->log, qr/.*1 hosts in force, as annarborl1\n.*config: mended after \d+ s: [^\n]*\n\z/s, 'with the mistakes mended a reload succeeds';
+    is trouble($keeper), undef, '... and status has no trouble with the configuration any more';
 }
 
 # A keeper that is started with a mistake lives, answers con_lost, and waits to be mended.
@@ -235,7 +246,7 @@ sub started_with_mistake {
         return;
     };
     like $keeper->log, $complaint, "$name: and names the mistake";
-    like $keeper->log, qr/every request is answered con_lost until a reload/, "$name: and says what follows from it";
+    like $keeper->log, qr/config: .*$complaint.*every request is answered con_lost/, "$name: and says what follows from it";
     $world->activate('msul1');
     my $client = $world->client('msul1');
     my $begun = time;
@@ -267,5 +278,46 @@ for my $passed (1, 0) {
 # Without it a keeper cannot know where its sockets would be, so only systemd's can serve.
 started_with_mistake('started without keeper.conf, its sockets from systemd', 'keeper.conf', undef,
     qr{keeper\.conf: cannot be read: No such file}, passed => 1);
+
+# --- Started too early ----------------------------------------------------------------------------
+
+# What a keeper did not find at its start comes into force when it is there, without anybody's help.
+for my $case (['tabs', 'a table that is mounted late'], ['loncapa.conf', 'a loncapa.conf that is restored late'],
+    ['tabs/hosts.tab', 'a table that is away for a moment']) {
+    my ($name, $what) = @$case;
+    my $world = Lonc->new(hosts => ['msul1'], settings => {log_level => 'info', config_retry_min => '20ms', config_retry_max => '300ms'});
+    $world->lond('msul1');
+    rename $world->path($name), $world->path('away') or die "rename: $!";
+    my $keeper = $world->keeper;
+    $world->activate('msul1');
+    my $client = $world->client('msul1');
+    is $client->ask('ping'), 'con_lost', "$what: a request is answered con_lost";
+    like trouble($keeper) // 'none', qr/\Q$name\E\S*: cannot be read: No such file/, '... status says why';
+    my ($said, $waits) = ($keeper->log, $keeper->waits);
+    my $begun = time;
+    select undef, undef, undef, 0.05 until time - $begun > 1.5; # in which five attempts or six fall
+    is $keeper->log, $said, '... the log says it once, however often it is tried';
+    cmp_ok $keeper->waits - $waits, '<', 100, '... and trying takes no time';
+    ok !-e $world->path('run/reloaded'), '... nor is lonc-hosts told of what has failed';
+    rename $world->path('away'), $world->path($name) or die "rename: $!";
+    ok $keeper->await(qr/1 hosts in force.*config: mended after \d+ s/s, 5), '... it comes into force by itself';
+    is $client->ask('ping'), 'pong:msul1', '... for the client that was there';
+    is trouble($keeper), undef, '... status has no trouble any more';
+    ok -e $world->path('run/reloaded'), '... and lonc-hosts is told, so that the sockets follow';
+    is $keeper->said(qr/config: mended/), 1, '... which the log says once';
+}
+
+{
+    # The first attempt would be late: whoever has mended the files need not wait for it.
+    my $world = Lonc->new(hosts => ['msul1'], settings => {config_retry_min => '10min', config_retry_max => '1h'});
+    $world->lond('msul1');
+    rename $world->path('tabs'), $world->path('away') or die "rename: $!";
+    my $keeper = $world->keeper;
+    $world->activate('msul1');
+    ok !$keeper->tells('reload')->{ok}, 'a reload while the table is away fails';
+    rename $world->path('away'), $world->path('tabs') or die "rename: $!";
+    ok $keeper->tells('reload')->{ok}, '... and one when it is back succeeds, at once';
+    is $world->ask('msul1', 'ping'), 'pong:msul1', '... and the host is served';
+}
 
 done_testing;
