@@ -27,12 +27,10 @@ static void pump(struct host *host);
 static void say_answered(const struct transaction *transaction, enum reason reason, size_t reply)
 {
     const struct service *service = transaction->host->service;
-    struct request request = request_parse(transaction->request, transaction->length);
-    const char *command = request.encrypt ? "encrypt" : request.command;
-    size_t length = request.encrypt ? strlen(command) : request.length;
-    int word = 0;
-    while (word < 24 && (size_t)word < length && command[word] >= 'a' && command[word] <= 'z')
-        word++;
+    /* Of a megabyte, what matters is at its beginning. */
+    size_t looked_at = transaction->length - 1 < 512 ? transaction->length - 1 : 512;
+    struct request_shown shown = request_shown(transaction->request, looked_at);
+    int word = (int)shown.word_length;
     const struct log_about about = {
         .host = transaction->host->id,
         .reason = reason != REASON_NONE ? reason_word(reason) : NULL,
@@ -41,9 +39,9 @@ static void say_answered(const struct transaction *transaction, enum reason reas
     int priority = service->settings.log_transactions ? LOG_NOTICE : LOG_DEBUG;
     if (reason == REASON_NONE)
         log_write(priority, &about, "%.*s (%zu bytes) answered with %zu bytes after %.3f s", word,
-                  command, transaction->length, reply, took);
+                  shown.word, transaction->length, reply, took);
     else
-        log_write(priority, &about, "con_lost for %.*s (%zu bytes): %s", word, command,
+        log_write(priority, &about, "con_lost for %.*s (%zu bytes): %s", word, shown.word,
                   transaction->length, reason_text(reason));
 }
 

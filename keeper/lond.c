@@ -168,7 +168,7 @@ int lond_send(struct lond *lond, struct transaction *transaction)
         length = buffer_length(&lond->out);
     }
     /* lond goes on as whom it was told to be, and the next request is not meant for that one. */
-    if (request_is_for_other(&request, lond->identity->remote_id))
+    if (request_leaves_other(&request, lond->identity->remote_id))
         lond->closing = true;
     lond->state = LOND_SENDING_REQUEST;
     int r = send_bytes(lond, bytes, length);

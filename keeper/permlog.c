@@ -10,28 +10,16 @@
 
 #include "common/names.h"
 #include "keeper/permlog.h"
-
-/* "encrypt:auth (37 bytes)": the text that follows may hold a password. */
-static int describe_secret(const char *command, size_t length, char *text, size_t size)
-{
-    static const char prefix[] = "encrypt:";
-    const char *word = command + sizeof(prefix) - 1;
-    size_t left = length - (sizeof(prefix) - 1), end = 0;
-    while (end < left && end < 32 && word[end] >= 'a' && word[end] <= 'z')
-        end++;
-    return snprintf(text, size, "%s%.*s (%zu bytes)", prefix, (int)end, word, length);
-}
+#include "keeper/request.h"
 
 int permlog_append(const char *path, enum permlog_kind kind, const char *host, const char *command,
                    size_t length, time_t now)
 {
-    char line[PERMLOG_COMMAND_MAX + NAME_MAX_LENGTH + 128], secret[128], date[64];
-    if (length >= 8 && memcmp(command, "encrypt:", 8) == 0) {
-        length = (size_t)describe_secret(command, length, secret, sizeof(secret));
-        command = secret;
-    }
-    if (length > PERMLOG_COMMAND_MAX)
-        length = PERMLOG_COMMAND_MAX;
+    char line[PERMLOG_COMMAND_MAX + NAME_MAX_LENGTH + 128], bytes[32] = "", date[64];
+    struct request_shown shown =
+        request_shown(command, length < PERMLOG_COMMAND_MAX ? length : PERMLOG_COMMAND_MAX);
+    if (shown.secret) /* "encrypt:auth (37 bytes)" */
+        snprintf(bytes, sizeof(bytes), " (%zu bytes)", length);
     struct tm local;
     localtime_r(&now, &local);
     /* As Perl's localtime says it, which is what loncron's readers expect. */
@@ -39,9 +27,9 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
 
     int at = snprintf(line, sizeof(line), "%lld:%c:%.*s:", (long long)now, (char)kind,
                       NAME_MAX_LENGTH, host);
-    memcpy(line + at, command, length);
-    int rest = snprintf(line + at + length, sizeof(line) - (size_t)at - length, ":%s\n", date);
-    size_t total = (size_t)at + length + (size_t)rest;
+    memcpy(line + at, command, shown.length);
+    size_t total = (size_t)at + shown.length;
+    total += (size_t)snprintf(line + total, sizeof(line) - total, "%s:%s\n", bytes, date);
 
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
     if (fd < 0)

@@ -18,8 +18,7 @@ enum permlog_kind { PERMLOG_DEFERRED = 'D', PERMLOG_DELIVERED = 'S', PERMLOG_FAI
 /*
  * Appends one line with one write. `path` is opened anew each time, since loncron rotates it.
  * `command` is `length` bytes without LF, of which no more than PERMLOG_COMMAND_MAX are read; of
- * one that starts `encrypt:`, only its first word and its length are written. Returns 0 or a
- * negative errno.
+ * a secret, only what request_shown says and its length are written. Returns 0 or a negative errno.
  */
 int permlog_append(const char *path, enum permlog_kind kind, const char *host, const char *command,
                    size_t length, time_t now);

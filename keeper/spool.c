@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/names.h"
+#include "keeper/request.h"
 #include "keeper/spool.h"
 
 /* Files not yet whole; a folder of its own can be swept without reading a million names. */
@@ -235,18 +236,12 @@ int spool_set_aside(int folder, const char *name, const char *where, const char 
 
 /* --- Storing ---------------------------------------------------------------------------------- */
 
-/*
- * The letters of the command's beginning, for people who look into the folder; of an enciphered
- * one, the first word, since names are logged.
- */
+/* The letters of the request's beginning, as far as it may be shown, since names are logged. */
 static void command_letters(const char *line, size_t length, char letters[17])
 {
-    static const char secret[] = "encrypt:";
-    size_t n = 0, shown = length < 16 ? length : 16;
-    if (length > sizeof(secret) - 1 && memcmp(line, secret, sizeof(secret) - 1) == 0) {
-        const char *end = memchr(line + sizeof(secret) - 1, ':', shown - (sizeof(secret) - 1));
-        shown = end != NULL ? (size_t)(end - line) : sizeof(secret) - 1;
-    }
+    /* More than is shown is looked at: it may say that the beginning is a part of a secret. */
+    struct request_shown known = request_shown(line, length < 512 ? length : 512);
+    size_t n = 0, shown = known.length < 16 ? known.length : 16;
     for (size_t i = 0; i < shown; i++) {
         char c = line[i];
         bool word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/names.h"
 #include "keeper/verbs.h"
 
 /* Hosts told in one turn of the loop: some 100 us of work. */
@@ -368,18 +369,23 @@ static json_t *unknown_verb(void)
     return failure(sentence);
 }
 
+/* A host, a file, a level: what else stands in their place may be the beginning of a command. */
+static const char *loggable(const char *word)
+{
+    return word == NULL || name_is_valid(word) ? word : "?";
+}
+
 static bool may(const struct question *question, const struct verb *verb)
 {
     uid_t user = question->peer.uid;
     if (!verb->changes)
         return true;
     bool allowed = user == 0 || user == geteuid();
-    /* What it is done to; never a command, which may be a secret. */
-    log_write(
-        allowed ? LOG_INFO : LOG_WARNING, NULL, "control: user %u %s %s%s%s%s%s", (unsigned)user,
-        allowed ? "asks for" : "may not ask for", verb->name, question->words[0] != NULL ? " " : "",
-        question->words[0] != NULL ? question->words[0] : "", question->words[1] != NULL ? " " : "",
-        question->words[1] != NULL ? question->words[1] : "");
+    const char *first = loggable(question->words[0]), *second = loggable(question->words[1]);
+    log_write(allowed ? LOG_INFO : LOG_WARNING, NULL, "control: user %u %s %s%s%s%s%s",
+              (unsigned)user, allowed ? "asks for" : "may not ask for", verb->name,
+              first != NULL ? " " : "", first != NULL ? first : "", second != NULL ? " " : "",
+              second != NULL ? second : "");
     return allowed;
 }
 

@@ -182,9 +182,12 @@ static char *make_line(char *const *words, size_t count, size_t opaque)
         char *read =
             i == opaque && i + 1 == count && strcmp(words[i], "-") == 0 ? read_command() : NULL;
         if (*words[i] == '\0' || strpbrk(words[i], i < opaque ? " \n" : "\n") != NULL)
-            fail(LONCCTL_USAGE, words[i], "blanks and line feeds are not allowed");
+            fail(LONCCTL_USAGE, i < opaque ? words[i] : "the command",
+                 "blanks and line feeds are not allowed");
         fprintf(line.out, "%s%s", i > 0 ? " " : "", read != NULL ? read : words[i]);
         free(read);
+        if (i >= opaque) /* ps shows it to everybody for as long as this waits for the answer */
+            memset(words[i], 0, strlen(words[i]));
     }
     fputc('\n', line.out);
     return textstream_close(&line);

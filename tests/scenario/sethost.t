@@ -61,6 +61,12 @@ is $world->ask($name, 'sethost::ping'), 'error:no such host', '"sethost::ping" i
 is $world->ask($name, 'sethost:' . 'x' x 300 . ':ping'), 'error:no such host', '... and so is an id that is too long';
 is $world->ask($name, 'ping'), 'pong:msul1', 'after all of which a request still runs as its own id';
 
+# One more `sethost:` in a line is a command, or none: who lond is behind it is not known.
+for my $stray ('sethost:msul1:sethost:msul2', 'encrypt:sethost:msul2', 'sethost:msul1:encrypt:sethost:msul2:ping', 'sethost:msul1:sethost:msul1:encrypt:ping') {
+    my $answer = $world->ask($name, $stray);
+    is $world->ask($name, 'ping'), 'pong:msul1', "... nor does \"$stray\", answered $answer, leave it to another";
+}
+
 # --- Each id has its own health and queue ---
 my ($first) = $world->asking($name, 'sethost:msul2:sleep:300:slow');
 $lond->has(1, 'busy') or die 'the request is not under way';
