@@ -421,6 +421,9 @@ static bool open_one(struct host *host)
             lond->round = host->health.round;
             lond->changed = on_lond_changed;
             pool_insert(lond, POOL_OPENING);
+            /* Where clients wait for descriptors too, intake.c says when that is over. */
+            if (!service->starved)
+                limit_left(service, &service->descriptor_limit, NULL);
             return true;
         }
         if (errno == ENOKEY)
