@@ -145,6 +145,18 @@ const struct setting settings_table[] = {
     ROW(COUNT, channel_connections, "4096", 1, 100000,
         .meaning = "Shims that may be connected at once; as many as PID 1 starts for one host's "
                    "socket."),
+    ROW(COUNT, control_answers, "32", 1, 1000,
+        .meaning = "Answers that may be under way on the control socket, for root, the keeper's "
+                   "own user and all others each, and as many reloads; one is there for some "
+                   "milliseconds, and whoever finds no place is told so at once."),
+    ROW(COUNT, control_followers, "16", 1, 1000,
+        .meaning = "Those who may follow events, for root, the keeper's own user and all others "
+                   "each; they stay for as long as they like, so they get no place of those who "
+                   "ask and go."),
+    ROW(COUNT, control_silent, "16", 1, 1000,
+        .meaning = "Connections to the control socket that may be without a request, for root, the "
+                   "keeper's own user and all others each; past it the one that has been silent "
+                   "the longest is closed, since most bring their request with them."),
     ROW(COUNT, descriptor_reserve, "32", 17, 10000,
         .meaning = "Descriptors kept free: a shim's message brings 16, and what finds no room is "
                    "closed by the kernel, its client lost."),
@@ -212,6 +224,9 @@ const struct setting settings_table[] = {
     ROW(TIME, client_idle_timeout, "300s", 10 * MS, 24 * HOUR,
         .meaning = "How long a client may be silent between requests, since it takes up a "
                    "descriptor."),
+    ROW(TIME, control_timeout, "10s", 10 * MS, HOUR,
+        .meaning = "How long a client of the control socket may leave its request unfinished, or "
+                   "take no byte of its answer: it is a person or a script on this machine."),
     ROW(TIME, connection_idle_timeout, "300s", 10 * MS, 24 * HOUR,
         .meaning = "How long a connection to lond stays open unused: each is a process over there, "
                    "and a handshake to open again."),

@@ -57,6 +57,9 @@ struct settings {
     uint64_t queue_per_host;
     uint64_t queue_total;
     uint64_t channel_connections;
+    uint64_t control_answers;
+    uint64_t control_followers;
+    uint64_t control_silent;
     uint64_t descriptor_reserve;
     uint64_t failures_until_dead;
     uint64_t deferred_arrivals;
@@ -82,6 +85,7 @@ struct settings {
     uint64_t client_line_timeout;
     uint64_t client_write_timeout;
     uint64_t client_idle_timeout;
+    uint64_t control_timeout;
     uint64_t connection_idle_timeout;
     uint64_t retry_delay;
     uint64_t probe_min;

@@ -2,7 +2,9 @@
 /*
  * The control socket: one request line, then one JSON value and the end of the stream (DESIGN.md,
  * "Interfaces"). loncctl speaks it, and so does socat. A client that is slow, silent or insolent is
- * bounded in time and number, and costs nobody else anything.
+ * bounded in time and number, and costs nobody else anything: root, the keeper's own user and all
+ * others have places of their own each, for silence, answers, reloads and events. Whoever finds
+ * none is told so at once, by {"ok": false, "busy": true, "errors": [SENTENCE]}.
  */
 #ifndef LONC_KEEPER_CONTROL_H
 #define LONC_KEEPER_CONTROL_H

@@ -24,21 +24,31 @@
  */
 #define ACCEPT_MARGIN 4
 
+/*
+ * Once there are channel_connections, one that has brought nobody for so long makes room for the
+ * next: an idle shim connects again when it has somebody. One that has just come has its chance.
+ */
+static const uint64_t grace = 1000000;
+
 /* A shim's connection. */
 struct source {
     struct watch watch;
     struct intake *intake;
     int fd;
-    LIST_ENTRY(source) link;
+    uint64_t since; /* when it came, or last brought somebody */
+    TAILQ_ENTRY(source) link;
 };
 
 struct intake {
     struct service *service;
     struct clients *clients;
     struct listener listener;
-    bool stopped; /* nobody is accepted any more */
-    LIST_HEAD(, source) sources;
+    bool stopped;                 /* nobody is accepted any more */
+    TAILQ_HEAD(, source) sources; /* by `since` */
     size_t count;
+    struct limit limit;      /* channel_connections */
+    struct deadline crowded; /* runs while nobody of them may be asked to leave yet */
+    struct deadline_queue crowds;
 };
 
 enum taken {
@@ -56,10 +66,22 @@ static void say_refused(const char *what, const char *reason)
               "hand-over refused: %s", what);
 }
 
+/* It has shown that it is there. */
+static void touch(struct source *source)
+{
+    struct intake *intake = source->intake;
+    source->since = intake->service->loop.now;
+    if (TAILQ_NEXT(source, link) == NULL)
+        return;
+    TAILQ_REMOVE(&intake->sources, source, link);
+    TAILQ_INSERT_TAIL(&intake->sources, source, link);
+}
+
 static enum taken take_message(struct source *source)
 {
     struct intake *intake = source->intake;
     int fds[CHANNEL_BATCH];
+    touch(source);
     int n = channel_receive(source->fd, fds);
     if (n == -EAGAIN)
         return TAKEN_NOTHING;
@@ -91,27 +113,48 @@ static bool has_room(const struct intake *intake)
     return service_descriptors_free(intake->service) >= CHANNEL_BATCH;
 }
 
-static bool has_room_for_source(const struct intake *intake)
+static bool has_descriptors_for_source(const struct intake *intake)
 {
-    const struct service *service = intake->service;
-    return intake->count < service->settings.channel_connections &&
-           service_descriptors_free(service) >= CHANNEL_BATCH + ACCEPT_MARGIN;
+    return service_descriptors_free(intake->service) >= CHANNEL_BATCH + ACCEPT_MARGIN;
+}
+
+static bool is_full(const struct intake *intake)
+{
+    return intake->count >= intake->service->settings.channel_connections;
+}
+
+/* Whether there is a place for another shim, or one that can be had. */
+static bool has_place(const struct intake *intake)
+{
+    return !is_full(intake) ||
+           TAILQ_FIRST(&intake->sources)->since + grace <= intake->service->loop.now;
 }
 
 static void update_listener(struct intake *intake)
 {
-    listener_want(&intake->listener, !intake->stopped && has_room_for_source(intake));
+    bool wanted = !intake->stopped && has_descriptors_for_source(intake);
+    listener_want(&intake->listener, wanted && has_place(intake));
+    if (wanted && !has_place(intake) && intake->crowded.queue == NULL)
+        deadline_start(&intake->crowds, &intake->crowded);
+}
+
+static void on_crowd_older(struct deadline *deadline)
+{
+    update_listener(CONTAINER_OF(deadline, struct intake, crowded));
 }
 
 static void free_source(struct source *source)
 {
     struct intake *intake = source->intake;
     loop_unwatch(&intake->service->loop, &source->watch);
-    LIST_REMOVE(source, link);
+    TAILQ_REMOVE(&intake->sources, source, link);
     intake->count--;
     close(source->fd);
     free(source);
     service_closed(intake->service);
+    /* Not before half of the places are free, so that a limit at its edge does not fill the log. */
+    if (intake->count <= intake->service->settings.channel_connections / 2)
+        limit_left(intake->service, &intake->limit, NULL);
     update_listener(intake);
 }
 
@@ -150,7 +193,7 @@ static void starve(struct intake *intake)
     service->starved = true;
     limit_reached(service, &service->descriptor_limit, NULL);
     update_listener(intake);
-    LIST_FOREACH (source, &intake->sources, link)
+    TAILQ_FOREACH (source, &intake->sources, link)
         loop_change(&service->loop, &source->watch, EPOLLRDHUP | EPOLLET);
     hosts_close_idle(service->hosts);
 }
@@ -160,12 +203,14 @@ static void feed(struct intake *intake)
 {
     struct service *service = intake->service;
     struct source *source;
-    if (!service->starved || !has_room_for_source(intake))
+    if (!service->starved || !has_descriptors_for_source(intake))
         return;
     service->starved = false;
     limit_left(service, &service->descriptor_limit, NULL);
-    LIST_FOREACH (source, &intake->sources, link)
+    TAILQ_FOREACH (source, &intake->sources, link) {
+        source->since = service->loop.now; /* nobody was heard meanwhile */
         loop_change(&service->loop, &source->watch, EPOLLIN);
+    }
 }
 
 /* Where it is the kernel that has none, one more of ours says nothing: the next accept does. */
@@ -218,24 +263,37 @@ static void add_source(struct intake *intake, int fd)
         .watch = {.fd = -1, .ready = on_source_ready},
         .intake = intake,
         .fd = fd,
+        .since = intake->service->loop.now,
     };
     if (loop_watch(&intake->service->loop, &source->watch, fd, EPOLLIN) < 0) {
         close(fd);
         free(source);
         return;
     }
-    LIST_INSERT_HEAD(&intake->sources, source, link);
+    TAILQ_INSERT_TAIL(&intake->sources, source, link);
     intake->count++;
     service_opened(intake->service, 1);
+}
+
+/* A shim finds its channel closed, and loses nobody by it. */
+static void make_room(struct intake *intake)
+{
+    if (!is_full(intake))
+        return;
+    limit_reached(intake->service, &intake->limit, NULL);
+    close_source(TAILQ_FIRST(&intake->sources));
 }
 
 static void on_listener_ready(struct listener *listener)
 {
     struct intake *intake = CONTAINER_OF(listener, struct intake, listener);
     int fd = 0;
-    for (int i = 0; i < ACCEPTS_PER_TURN && fd >= 0 && has_room_for_source(intake); i++) {
+    for (int i = 0;
+         i < ACCEPTS_PER_TURN && fd >= 0 && has_descriptors_for_source(intake) && has_place(intake);
+         i++) {
         fd = listener_accept(listener);
         if (fd >= 0 && is_welcome(fd)) {
+            make_room(intake);
             add_source(intake, fd);
         } else if (fd >= 0) {
             say_refused("a stranger on the private channel", "stranger");
@@ -260,7 +318,10 @@ struct intake *intake_new(struct service *service, struct clients *clients, int 
         .service = service,
         .clients = clients,
     };
-    LIST_INIT(&intake->sources);
+    TAILQ_INIT(&intake->sources);
+    intake->limit =
+        (struct limit){.name = "connections of shims", .trouble = TROUBLE_CHANNEL_LIMIT};
+    deadline_queue_add(&service->loop, &intake->crowds, &grace, on_crowd_older);
     service->intake = intake;
     service->descriptor_freed = on_descriptor_freed;
     listener_open(&intake->listener, &service->loop, listener, "the private channel",
@@ -274,7 +335,7 @@ void intake_stop(struct intake *intake)
     struct source *source, *next;
     intake->stopped = true;
     update_listener(intake);
-    LIST_FOREACH_SAFE (source, &intake->sources, link, next)
+    TAILQ_FOREACH_SAFE (source, &intake->sources, link, next)
         close_source(source);
 }
 
@@ -286,5 +347,7 @@ void intake_free(struct intake *intake)
     intake->service->descriptor_freed = NULL;
     intake->service->intake = NULL;
     listener_close(&intake->listener);
+    deadline_stop(&intake->crowded);
+    LIST_REMOVE(&intake->crowds, link); /* the loop's list outlives it */
     free(intake);
 }

@@ -47,7 +47,8 @@ struct service {
     uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
     struct stats stats;             /* timed by the loop's clock, which goes on once a turn */
 
-    uint64_t handovers_cut; /* messages whose descriptors the kernel dropped */
+    uint64_t handovers_cut;   /* messages whose descriptors the kernel dropped */
+    uint64_t control_refused; /* clients of the control socket that found no place */
 
     struct limit queue_limit, memory_limit, descriptor_limit;
 

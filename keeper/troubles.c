@@ -45,8 +45,15 @@ static const struct {
                         "raise buffers_limit, and MemoryMax= with it"},
     [TROUBLE_DESCRIPTORS] = {"descriptors", "new clients wait until descriptors are closed",
                              "raise LimitNOFILE= of lonc-keeper.service"},
-    [TROUBLE_CONTROL_LIMIT] = {"control-limit", "loncctl is turned away at once, except for root",
-                               "end some of the `loncctl events` that follow"},
+    [TROUBLE_CONTROL_LIMIT] = {"control-limit",
+                               "who finds no place on the control socket is turned away at once; "
+                               "root has places of its own",
+                               "ss -xp says who holds connections to control.sock: end some"},
+    [TROUBLE_CHANNEL_LIMIT] = {"channel-limit",
+                               "idle shims are disconnected, and connect again for their next "
+                               "client",
+                               "ss -xp says who holds connections to keeper.sock: end what is no "
+                               "lonc-shim, or raise channel_connections"},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == TROUBLE_COUNT, "a trouble lacks its words");
 

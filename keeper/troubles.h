@@ -30,6 +30,7 @@ enum trouble {
     TROUBLE_MEMORY,        /* buffers_limit is met */
     TROUBLE_DESCRIPTORS,   /* too few descriptors are left */
     TROUBLE_CONTROL_LIMIT, /* the control socket has no place left */
+    TROUBLE_CHANNEL_LIMIT, /* the private channel has no place left */
     TROUBLE_COUNT
 };
 

@@ -429,24 +429,42 @@ static json_t *wrong_words(const struct verb *verb)
     return failure(sentence);
 }
 
+/* NULL when there is no such verb. */
+static const struct verb *find_verb(const char *line, size_t length)
+{
+    size_t name_length = 0;
+    while (name_length < length && line[name_length] != ' ' && line[name_length] != '\n')
+        name_length++;
+    for (size_t i = 0; i < VERBS; i++)
+        if (strlen(verbs[i].name) == name_length && memcmp(verbs[i].name, line, name_length) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+enum verb_stay verb_stay(const char *line, size_t length)
+{
+    const struct verb *verb = find_verb(line, length);
+    if (verb == NULL)
+        return VERB_ANSWERS;
+    if (verb->run == verb_events)
+        return VERB_FOLLOWS;
+    return verb->run == verb_reload ? VERB_RELOADS : VERB_ANSWERS;
+}
+
 json_t *verb_ask(struct question *question, const char *line, size_t length)
 {
-    char *text = question->words_text, name[32];
+    const struct verb *verb = find_verb(line, length);
+    char *text = question->words_text;
     /* What does not fit is the command behind the words. */
     size_t kept = length - 1 < sizeof(question->words_text) - 1 ? length - 1
                                                                 : sizeof(question->words_text) - 1;
+    if (verb == NULL)
+        return unknown_verb();
     memcpy(text, line, kept);
     text[kept] = '\0';
-    size_t name_length = strcspn(text, " ");
-    snprintf(name, sizeof(name), "%.*s", (int)name_length, text);
-    for (size_t i = 0; i < VERBS; i++) {
-        if (strcmp(verbs[i].name, name) != 0)
-            continue;
-        if (!take_words(question, &verbs[i], text, line, length))
-            return wrong_words(&verbs[i]);
-        if (!may(question, &verbs[i]))
-            return failure("only root and the keeper's own user may ask for this");
-        return verbs[i].run(question);
-    }
-    return unknown_verb();
+    if (!take_words(question, verb, text, line, length))
+        return wrong_words(verb);
+    if (!may(question, verb))
+        return failure("only root and the keeper's own user may ask for this");
+    return verb->run(question);
 }

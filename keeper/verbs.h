@@ -56,6 +56,10 @@ struct question {
     struct reload_waiter reloading;
 };
 
+/* How long whoever asks this stays: for an answer, for the end of a reload, or as it likes. */
+enum verb_stay { VERB_ANSWERS, VERB_RELOADS, VERB_FOLLOWS };
+enum verb_stay verb_stay(const char *line, size_t length);
+
 /*
  * Obeys the line, which ends in LF and stays where it is until the answer. Returns the answer, the
  * caller's; or NULL when one of the members above says how it comes, or without memory.

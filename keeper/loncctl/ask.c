@@ -174,13 +174,30 @@ json_t *ask(const char *path, const char *line)
     return value;
 }
 
+const char *turned_away(const json_t *value)
+{
+    static char why[256];
+    const char *sentence = json_string_value(json_array_get(json_object_get(value, "errors"), 0));
+    if (!json_is_true(json_object_get(value, "busy")))
+        return NULL;
+    snprintf(why, sizeof(why), "%s", sentence != NULL ? sentence : "it has no place left");
+    return why;
+}
+
 json_t *ask_or_why(const char *path, const char *line, const char **why)
 {
     struct asking asking;
     int error = asking_start(&asking, path, line, PATIENCE);
-    if (error == 0)
-        return await_value(&asking, why);
-    *why = strerror(-error);
+    if (error < 0) {
+        *why = strerror(-error);
+        return NULL;
+    }
+    json_t *value = await_value(&asking, why);
+    const char *busy = turned_away(value);
+    if (busy == NULL)
+        return value;
+    *why = busy;
+    json_decref(value);
     return NULL;
 }
 

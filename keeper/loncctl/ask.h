@@ -28,9 +28,13 @@ void *must_malloc(size_t size);
  * caller owns. What goes wrong ends the program with a sentence and the exit code for it. */
 json_t *ask(const char *path, const char *line);
 
-/* The same for who goes on without a keeper: NULL when none answers, and then *why says in words
- * why not; the text is not the caller's to free. */
+/* The same for who goes on without a keeper: NULL when none answers, or has no place left, and then
+ * *why says in words why not; the text is not the caller's to free. */
 json_t *ask_or_why(const char *path, const char *line, const char **why);
+
+/* The keeper's sentence where the value is that it has no place left for us; else NULL. The text
+ * stays until the next call. */
+const char *turned_away(const json_t *value);
 
 /* A question under way. */
 struct asking {

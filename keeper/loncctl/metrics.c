@@ -68,6 +68,8 @@ static const struct family keeper_families[] = {
      "Memory that buffers may take (buffers_limit)."},
     {"lonc_keeper_handovers_cut", KIND_COUNTER, "handovers_cut", NULL,
      "Messages of shims that lost clients for want of descriptors."},
+    {"lonc_keeper_control_refused", KIND_COUNTER, "control_refused", NULL,
+     "Clients of the control socket that were turned away for want of a place."},
 };
 
 /* Of each host of `hosts`; all have the label `host` as well. */

@@ -77,11 +77,22 @@ static bool keeper_is_there(const char *path)
     return there;
 }
 
+static bool is_refusal(const json_t *value)
+{
+    return json_is_false(json_object_get(value, "ok"));
+}
+
 static enum loncctl_exit look(const char *socket, const char *config, bool json, const char *host)
 {
     bool there = keeper_is_there(socket);
     json_t *status = there ? ask(socket, "status\n") : NULL;
+    if (is_refusal(status))
+        return show(status, json);
     json_t *hosts = there ? ask(socket, "hosts\n") : NULL;
+    if (is_refusal(hosts)) {
+        json_decref(status);
+        return show(hosts, json);
+    }
     char *folder = queue_folder(status, config);
     if (folder == NULL)
         fail(LONCCTL_NO, "queue", "there is no deferred folder");
@@ -116,6 +127,10 @@ static enum loncctl_exit act(const char *socket, bool json, bool yes, char **wor
     if (folder == NULL)
         return show(permission, json);
     json_t *hosts = ask(socket, "hosts\n");
+    if (is_refusal(hosts)) {
+        json_decref(permission);
+        return show(hosts, json);
+    }
     json_t *answer =
         queue_do(action, folder, hosts, words[1], yes || !isatty(STDIN_FILENO) ? NULL : confirm);
     json_decref(hosts);

@@ -42,7 +42,7 @@ struct top {
     char selected[256];      /* the host that was chosen; empty: whoever is first */
     char drawn[256];         /* the host that was selected on the screen, which keys mean */
     char action[300];        /* the request of ACTION, without its LF */
-    char missing[128], message[600];
+    char missing[256], message[600];
     bool quit;
 };
 
@@ -67,7 +67,7 @@ static void lost(struct top *top, int question, const char *why)
     if (question == ACTION)
         say(top, top->action, why);
     else
-        snprintf(top->missing, sizeof(top->missing), "%s", why);
+        snprintf(top->missing, sizeof(top->missing), "no keeper: %s", why);
 }
 
 static void start(struct top *top, int question, const char *line)
@@ -92,6 +92,12 @@ static void take_verdict(struct top *top, json_t *verdict)
 
 static void take(struct top *top, int question, json_t *value)
 {
+    const char *busy = question != ACTION ? turned_away(value) : NULL;
+    if (busy != NULL) {
+        snprintf(top->missing, sizeof(top->missing), "%s", busy);
+        json_decref(value);
+        return;
+    }
     switch (question) {
     case STATUS:
         toplist_take_status(&top->list, value, clock_now());

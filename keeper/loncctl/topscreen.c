@@ -175,7 +175,7 @@ static void draw_title(const struct topview *view)
     put(&pen, STYLE_HEADING, "lonc-keeper ");
     put(&pen, STYLE_HEADING, version != NULL ? version : "-");
     if (*view->missing != '\0') {
-        put(&pen, STYLE_BAD, "  no keeper: ");
+        put(&pen, STYLE_BAD, "  ");
         put(&pen, STYLE_BAD, view->missing);
     } else {
         put(&pen, STYLE_PLAIN, "  up for ");

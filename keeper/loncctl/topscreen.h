@@ -15,7 +15,7 @@ struct topview {
     size_t first;      /* the host of the first line; kept so that the selected one is to be seen */
     unsigned interval; /* seconds */
     bool filtering;    /* the filter is being typed */
-    const char *missing; /* why there is no keeper; empty when there is one */
+    const char *missing; /* why there is no answer; empty when there is one */
     const char *message; /* what the last key came to; empty: nothing */
 };
 

@@ -18,7 +18,7 @@
 
 /* Lines of the screen that the rest takes: what comes above the table, its heading, what is said
  * below it, and the prompt; and those that one of the keeper's own troubles takes. */
-#define LINES_TAKEN   18
+#define LINES_TAKEN   19
 #define TROUBLE_LINES 5
 
 static void label(const char *name)
@@ -167,6 +167,11 @@ static void show_resources(const json_t *status)
         printf("; %s%lld clients lost for want of them%s", terminal_start(STYLE_WARNING),
                (long long)cut, terminal_stop(STYLE_WARNING));
     putchar('\n');
+    if (field_integer(status, "control_refused") > 0) {
+        label("control");
+        printf("%s%lld turned away%s for want of a place\n", terminal_start(STYLE_WARNING),
+               (long long)field_integer(status, "control_refused"), terminal_stop(STYLE_WARNING));
+    }
     if (json_object_get(status, "buffers") == NULL)
         return;
     label("buffers");
