@@ -119,6 +119,10 @@ const struct setting settings_table[] = {
         .meaning = "OpenSSL's security level for ssl; 2, its default on Debian, takes no RSA key "
                    "below 2048 bits and no SHA-1, which a cluster's old certificates may need 0 "
                    "for; TLS before 1.2 always has 0."),
+    ROW(CHOICE, tls_fallback, "no", 0, 1, .words = no_yes,
+        .meaning = "Whether londs are spoken to insecurely while this server's files for ssl are "
+                   "of no use, where loncAllowInsecure allows it; no, because ssl was asked for: "
+                   "londs that offer it are not reached then."),
     ROW(TEXT, tls_revocations, "", 0, 4000,
         .meaning = "A file of certificates that the cluster's CA has revoked, in PEM; empty, "
                    "because not every cluster has one."),
@@ -253,6 +257,9 @@ const struct setting settings_table[] = {
     ROW(TIME, certificate_warning, "336h", HOUR, 8760 * HOUR,
         .meaning = "How long before a certificate for ssl expires the log says so, daily; a new "
                    "one takes the cluster's CA some days."),
+    ROW(TIME, certificate_settle, "1s", 10 * MS, HOUR,
+        .meaning = "How long after a change the files for ssl are read again: certificate and key "
+                   "are seldom written in one stroke."),
     ROW(TIME, deferred_hold, "3s", 10 * MS, HOUR,
         .meaning = "How long a new deferred file is left alone, since lonnet reads it back to be "
                    "sure that it was written."),

@@ -47,6 +47,7 @@ struct settings {
     uint64_t tls_min_version;    /* enum tls_version */
     uint64_t tls_verify_name;    /* 0 or 1 */
     uint64_t tls_security_level; /* OpenSSL's */
+    uint64_t tls_fallback;       /* 0 or 1 */
     char *tls_revocations;       /* "": none */
     uint64_t socket_names;       /* enum socket_names */
     uint64_t resolve;            /* enum resolve */
@@ -95,6 +96,7 @@ struct settings {
     uint64_t config_retry_max;
     uint64_t trouble_retry;
     uint64_t certificate_warning;
+    uint64_t certificate_settle;
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;
     uint64_t deferred_retry;

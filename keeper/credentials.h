@@ -1,40 +1,46 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What this server can show to londs: its certificate for ssl, key files for local mode. They
- * are read with the configuration and put into force with it, so a reload takes new certificates.
+ * What this server can show to londs: its certificate for ssl, key files for local mode. They are
+ * read here; certificates.h puts them into force and keeps them up to date.
  */
 #ifndef LONC_KEEPER_CREDENTIALS_H
 #define LONC_KEEPER_CREDENTIALS_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "common/config.h"
 #include "keeper/handshake.h"
-#include "keeper/service.h"
 #include "keeper/tls.h"
 
 struct credentials {
-    struct tls_context *tls; /* NULL: ssl is off */
-    char *directory;         /* lonCertificateDirectory */
-    bool local;              /* key files can be made there */
-    sd_event_source *expiry; /* when to say next that a certificate expires */
-    struct service *service;
+    struct tls_context *tls; /* NULL: ssl is off, or wanted and of no use */
+    bool wanted;             /* files for ssl are configured and exist (DESIGN.md rule 13) */
+    bool fallback;           /* where they are of no use, insecure is better than nothing */
+    char problem[COMPLAINT_FIRST_SIZE]; /* of the files as they were read; empty: they were good */
+    struct tls_files files;
+    struct stat seen[TLS_FILE_COUNT]; /* of those files, before they were read; else zero */
+    char *directory;                  /* lonCertificateDirectory */
+    bool local;                       /* key files can be made there */
 };
 
 /*
- * Reads them as a valid configuration says. What is wrong is said to `complaints`, and ssl is off
- * then. Returns credentials for credentials_free, or NULL without memory.
+ * Reads them as a valid configuration says; what is wrong is said to `complaints`, which must have
+ * none yet. Returns credentials for credentials_free, or NULL without memory.
  */
 struct credentials *credentials_load(const struct config *config, struct complaints *complaints);
-
-/* They are in force: leftovers in their directory go, and their expiry is watched. */
-void credentials_apply(struct credentials *credentials, struct service *service);
 
 /* NULL is allowed. */
 void credentials_free(struct credentials *credentials);
 
-/* The best mode to begin with (PROTOCOL.md section 2). */
+/*
+ * The best mode to begin with (PROTOCOL.md section 2). It is ssl, too, where that is wanted and of
+ * no use: a lond that knows insecure only says so, and one that has ssl is left alone.
+ */
 enum handshake_mode credentials_mode(const struct credentials *credentials,
                                      const struct handshake_identity *identity);
+
+/* Whether the files are still those that were read. */
+bool credentials_are_current(const struct credentials *credentials);
 
 #endif

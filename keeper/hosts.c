@@ -193,6 +193,14 @@ void hosts_forgive(struct hosts *hosts)
         host_forgive(host);
 }
 
+void hosts_renew(struct hosts *hosts)
+{
+    struct host *host;
+    RB_FOREACH (host, hosts_by_id, &hosts->by_id)
+        host_close_connections(host);
+    hosts_forgive(hosts);
+}
+
 void hosts_close_idle(struct hosts *hosts)
 {
     struct host *host;

@@ -70,6 +70,10 @@ struct host *hosts_next(struct host *host);
 /* SIGUSR1: each host that is not healthy is tried now. */
 void hosts_forgive(struct hosts *hosts);
 
+/* ssl can be used again: also, connections that were made without it close, those in use after
+ * their reply. */
+void hosts_renew(struct hosts *hosts);
+
 /* Descriptors are short: idle connections of all hosts close. */
 void hosts_close_idle(struct hosts *hosts);
 

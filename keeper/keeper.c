@@ -18,6 +18,7 @@
 
 #include "common/log.h"
 #include "common/unix.h"
+#include "keeper/certificates.h"
 #include "keeper/client.h"
 #include "keeper/control.h"
 #include "keeper/credentials.h"
@@ -39,6 +40,7 @@ struct keeper {
     struct intake *intake;
     struct control *control;
     struct presence *presence;
+    struct certificates *certificates;
     struct reload *reload;
     struct status status;
     sd_event_source *drain_end;
@@ -295,7 +297,11 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->presence = presence_new(service, &keeper->status);
     if (keeper->presence == NULL)
         return -ENOMEM;
-    keeper->reload = reload_new(service, keeper->deferred, keeper->presence, keeper->config_path);
+    keeper->certificates = certificates_new(service);
+    if (keeper->certificates == NULL)
+        return -ENOMEM;
+    keeper->reload = reload_new(service, keeper->deferred, keeper->presence, keeper->certificates,
+                                keeper->config_path);
     if (keeper->reload == NULL)
         return -ENOMEM;
     service->tls_works = tls_works_new(service);
@@ -323,6 +329,7 @@ static void finish(struct keeper *keeper)
     control_free(keeper->control);
     presence_free(keeper->presence);
     reload_free(keeper->reload);
+    certificates_free(keeper->certificates);
     hosts_free(&keeper->hosts);
     tls_works_free(keeper->service.tls_works);
     credentials_free(keeper->service.credentials);

@@ -278,9 +278,11 @@ static void advance_tls(struct lond *lond)
 
 static void start_tls(struct lond *lond)
 {
-    struct tls_context *context = lond->service->credentials->tls;
+    const struct credentials *credentials = lond->service->credentials;
+    struct tls_context *context = credentials->tls;
     if (context == NULL) {
-        lose_saying(lond, REASON_TLS, "a reload has turned ssl off meanwhile");
+        lose_saying(lond, REASON_TLS,
+                    credentials->wanted ? credentials->problem : "ssl was turned off meanwhile");
         return;
     }
     lond->tls = tls_work_new(lond->service->tls_works, context, lond->watch.fd,

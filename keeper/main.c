@@ -92,14 +92,30 @@ static void say_on_standard_error(void *argument, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
+/* What will go wrong, or counts for nothing, is no mistake yet. */
+static void warn_of_dates(const struct config *config, const struct credentials *credentials)
+{
+    struct validity_verdict verdict;
+    if (credentials->tls == NULL)
+        return;
+    tls_context_judge(credentials->tls, time(NULL),
+                      (time_t)(config->settings.certificate_warning / 1000000), &verdict);
+    if (verdict.warnings[0] != '\0')
+        fprintf(stderr, "warning: %s\n", verdict.warnings);
+}
+
 static int check(const struct options *options)
 {
     struct complaints complaints = {.say = say_on_standard_error};
     struct config *config = config_load(options->config, &complaints);
+    struct complaints of_files = {.say = say_on_standard_error};
     struct credentials *credentials = NULL;
     if (config != NULL && config->valid)
-        credentials = credentials_load(config, &complaints);
+        credentials = credentials_load(config, &of_files);
+    complaints.count += of_files.count;
     bool valid = credentials != NULL && complaints.count == 0;
+    if (valid)
+        warn_of_dates(config, credentials);
     if (valid)
         printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
     else

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "keeper/certificates.h"
 #include "keeper/chore.h"
-#include "keeper/credentials.h"
 #include "keeper/hosts.h"
 #include "keeper/lonclog.h"
 #include "keeper/reload.h"
@@ -20,12 +20,14 @@ struct reload {
     struct service *service;
     struct deferred *deferred;
     struct presence *presence;
+    struct certificates *certificates;
     const char *config_path;
     struct chore chore; /* runs while one is under way */
     unsigned step;      /* enum step */
 
     struct complaints complaints;
-    json_t *said; /* those complaints; NULL without memory */
+    json_t *said;     /* those complaints; NULL without memory */
+    json_t *warnings; /* what is wrong with the files of ssl, which holds up nothing; or NULL */
     struct config_loading *loading;
     struct config *config; /* to be put into force; or the one before, while hosts point to both */
     struct credentials *credentials;
@@ -81,9 +83,18 @@ static enum progress read_table(struct reload *reload)
     return IS_DONE;
 }
 
+static void warn(void *argument, const char *text)
+{
+    struct reload *reload = argument;
+    json_array_append_new(reload->warnings, json_string(text));
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_CERTIFICATE}, "%s", text);
+}
+
+/* The table does not wait for a certificate to be renewed. */
 static enum progress load_credentials(struct reload *reload)
 {
-    reload->credentials = credentials_load(reload->config, &reload->complaints);
+    struct complaints of_files = {.say = warn, .argument = reload};
+    reload->credentials = credentials_load(reload->config, &of_files);
     if (reload->credentials == NULL)
         no_memory(reload);
     return IS_DONE;
@@ -96,6 +107,14 @@ static enum progress prepare_hosts(struct reload *reload)
     if (r < 0)
         no_memory(reload);
     return r > 0 ? GOES_ON : IS_DONE;
+}
+
+static void apply_credentials(struct reload *reload)
+{
+    const char *warning = certificates_apply(reload->certificates, reload->credentials);
+    reload->credentials = NULL;
+    if (warning != NULL)
+        json_array_append_new(reload->warnings, json_string(warning));
 }
 
 /* From here on nothing fails. The old configuration stays until no host points into it. */
@@ -113,8 +132,7 @@ static enum progress switch_over(struct reload *reload)
     lonclog_open(config->settings.log_file);
     resolver_reload(service->resolver);
     if (config->valid)
-        credentials_apply(reload->credentials, service);
-    reload->credentials = NULL;
+        apply_credentials(reload);
     return IS_DONE;
 }
 
@@ -179,6 +197,7 @@ static void begin(struct reload *reload)
     reload->step = 0;
     reload->complaints = (struct complaints){.say = say, .argument = reload};
     reload->said = json_array();
+    reload->warnings = json_array();
     TAILQ_CONCAT(&reload->waiting, &reload->next, link);
     reload->by_itself = !reload->again;
     reload->touch = reload->next_touches || reload->by_itself;
@@ -246,8 +265,8 @@ static void end(struct reload *reload)
 {
     struct reload_waiter *waiter;
     bool failed = reload->complaints.count > 0;
-    json_t *said = reload->said;
-    reload->said = NULL;
+    json_t *said = reload->said, *warnings = reload->warnings;
+    reload->said = reload->warnings = NULL;
     if (failed)
         fail(reload);
     else
@@ -259,9 +278,10 @@ static void end(struct reload *reload)
     chore_stop(&reload->chore);
     while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
         reload_withdraw(waiter);
-        waiter->done(waiter, json_incref(said));
+        waiter->done(waiter, json_incref(said), json_incref(warnings));
     }
     json_decref(said);
+    json_decref(warnings);
     if (reload->again)
         begin(reload);
     else
@@ -313,23 +333,12 @@ void reload_withdraw(struct reload_waiter *waiter)
 
 /* --- The first -------------------------------------------------------------------------------- */
 
-/*
- * What is wrong with a certificate does not keep a keeper that starts from serving those who need
- * none; the rest are told apart as `authentication`, and the log says why.
- */
 static int prepare_first(struct reload *reload)
 {
     load_credentials(reload);
-    bool without_ssl = reload->complaints.count > 0;
-    reload->complaints.count = 0;
     while (reload->credentials != NULL && prepare_hosts(reload) == GOES_ON)
         continue;
-    if (reload->credentials == NULL || reload->complaints.count > 0)
-        return -ENOMEM;
-    if (without_ssl)
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "ssl is off until a reload");
-    return 0;
+    return reload->credentials == NULL || reload->complaints.count > 0 ? -ENOMEM : 0;
 }
 
 int reload_first(struct reload *reload, struct config *config, const char *complaint)
@@ -353,7 +362,8 @@ int reload_first(struct reload *reload, struct config *config, const char *compl
 /* --- Coming and going ------------------------------------------------------------------------- */
 
 struct reload *reload_new(struct service *service, struct deferred *deferred,
-                          struct presence *presence, const char *config_path)
+                          struct presence *presence, struct certificates *certificates,
+                          const char *config_path)
 {
     struct reload *reload = calloc(1, sizeof(*reload));
     if (reload == NULL)
@@ -362,6 +372,7 @@ struct reload *reload_new(struct service *service, struct deferred *deferred,
         .service = service,
         .deferred = deferred,
         .presence = presence,
+        .certificates = certificates,
         .config_path = config_path,
         .change = {.hosts = service->hosts},
     };
@@ -380,6 +391,7 @@ void reload_free(struct reload *reload)
         return;
     clear(reload);
     json_decref(reload->said);
+    json_decref(reload->warnings);
     sd_event_source_disable_unref(reload->retry);
     chore_close(&reload->chore);
     free(reload);

@@ -11,20 +11,23 @@
 #include <bsd/sys/queue.h>
 #include <jansson.h>
 
+#include "keeper/certificates.h"
 #include "keeper/deferred.h"
 #include "keeper/presence.h"
 
 /* Who waits for the end of a reload; embedded in it. */
 struct reload_waiter {
-    /* The complaints, none when it succeeded: an array, the callee's, and NULL without memory. */
-    void (*done)(struct reload_waiter *waiter, json_t *errors);
+    /* The complaints, none when it succeeded, and what is wrong with the files of ssl, which holds
+     * up nothing: arrays, the callee's, and NULL without memory. */
+    void (*done)(struct reload_waiter *waiter, json_t *errors, json_t *warnings);
     TAILQ_ENTRY(reload_waiter) link;
     struct reload *reload; /* NULL: it does not wait */
 };
 
 /* `config_path` is what is read (config_load) and must stay. NULL without memory. */
 struct reload *reload_new(struct service *service, struct deferred *deferred,
-                          struct presence *presence, const char *config_path);
+                          struct presence *presence, struct certificates *certificates,
+                          const char *config_path);
 
 /* Who still waits is not told any more. NULL is allowed. */
 void reload_free(struct reload *reload);

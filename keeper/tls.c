@@ -5,13 +5,16 @@
  * socket.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "keeper/tls.h"
@@ -19,8 +22,9 @@
 struct tls_context {
     SSL_CTX *ssl;
     bool verify_name;
-    time_t expires;
-    char *expires_path;
+    struct tls_files files;    /* what it was read from */
+    struct validity *validity; /* of all certificates and lists in it */
+    size_t validity_count;
 };
 
 struct tls {
@@ -33,20 +37,25 @@ struct tls {
 
 /* --- Files ------------------------------------------------------------------------------------ */
 
-/* One of the three files, with the variable that names it. */
-struct file {
-    const char *variable, *name;
-    char *path; /* NULL: not configured */
-    bool exists;
+/* A CA's bundle of a whole operating system has a quarter of it. */
+#define FILE_MAX ((off_t)1 << 20)
+
+static const struct {
+    const char *variable, *expected;
+} kinds[TLS_FILE_COUNT] = {
+    [TLS_FILE_AUTHORITY] = {"lonnetCertificateAuthority",
+                            "a CA's certificate in PEM that OpenSSL accepts"},
+    [TLS_FILE_CERTIFICATE] = {"lonnetCertificate", "a certificate in PEM that OpenSSL accepts"},
+    [TLS_FILE_KEY] = {"lonnetPrivateKey",
+                      "that certificate's private key in PEM, without a password"},
+    [TLS_FILE_REVOCATIONS] = {"tls_revocations", "a list of revoked certificates in PEM"},
 };
-enum { FILE_AUTHORITY, FILE_CERTIFICATE, FILE_KEY, FILE_COUNT };
 
 /* What is being loaded. */
 struct loading {
     struct tls_context *context;
-    struct file files[FILE_COUNT];
     struct complaints *complaints;
-    unsigned before; /* complaints */
+    bool exists[TLS_FILE_COUNT];
 };
 
 /* OpenSSL's word for what has just failed there; its queue of errors is empty afterwards. The first
@@ -60,41 +69,129 @@ static const char *first_error(void)
     return text != NULL ? text : "no reason given";
 }
 
-static bool find_files(struct loading *loading, const struct loncapa *loncapa)
+static bool refuse(const struct loading *loading, enum tls_file which, const char *why)
 {
-    for (int i = 0; i < FILE_COUNT; i++) {
-        struct file *file = &loading->files[i];
-        if (file->name == NULL)
+    complain(loading->complaints, loading->context->files.path[which], 0, "%s: expected %s: %s",
+             kinds[which].variable, kinds[which].expected, why);
+    return false;
+}
+
+static bool out_of_memory(const struct loading *loading)
+{
+    complain(loading->complaints, "ssl", 0, "out of memory");
+    return false;
+}
+
+int tls_files_find(struct tls_files *files, const struct loncapa *loncapa,
+                   const struct settings *settings)
+{
+    const char *const names[TLS_FILE_COUNT] = {
+        [TLS_FILE_AUTHORITY] = loncapa->authority,
+        [TLS_FILE_CERTIFICATE] = loncapa->certificate,
+        [TLS_FILE_KEY] = loncapa->private_key,
+        [TLS_FILE_REVOCATIONS] = settings->tls_revocations,
+    };
+    *files = (struct tls_files){.path = {NULL}};
+    for (int i = 0; i < TLS_FILE_COUNT; i++) {
+        if (names[i] == NULL || names[i][0] == '\0')
             continue;
-        int r = file->name[0] == '/'
-                    ? asprintf(&file->path, "%s", file->name)
-                    : asprintf(&file->path, "%s/%s", loncapa->cert_dir, file->name);
+        int r = names[i][0] == '/'
+                    ? asprintf(&files->path[i], "%s", names[i])
+                    : asprintf(&files->path[i], "%s/%s", loncapa->cert_dir, names[i]);
         if (r < 0) {
-            file->path = NULL;
-            complain(loading->complaints, file->variable, 0, "out of memory");
-            return false;
+            files->path[i] = NULL;
+            tls_files_free(files);
+            return -ENOMEM;
         }
-        /* One that cannot be looked at is there: loading it tells why it cannot be. */
-        file->exists = access(file->path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
     }
-    return true;
+    return 0;
+}
+
+void tls_files_free(struct tls_files *files)
+{
+    for (int i = 0; i < TLS_FILE_COUNT; i++)
+        free(files->path[i]);
+    *files = (struct tls_files){.path = {NULL}};
+}
+
+/* Whether any of those for ssl is there. One that cannot be looked at is: loading it tells why. */
+static bool any_exists(struct loading *loading)
+{
+    bool any = false;
+    for (int i = 0; i < TLS_FILE_REVOCATIONS; i++) {
+        const char *path = loading->context->files.path[i];
+        loading->exists[i] =
+            path != NULL && (access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR));
+        any = any || loading->exists[i];
+    }
+    return any;
 }
 
 /* Some of the three alone are a mistake that would turn ssl off without a word. */
 static bool all_exist(const struct loading *loading)
 {
     bool all = true;
-    for (int i = 0; i < FILE_COUNT; i++) {
-        const struct file *file = &loading->files[i];
-        if (file->path == NULL)
-            complain(loading->complaints, file->variable, 0,
+    for (int i = 0; i < TLS_FILE_REVOCATIONS; i++) {
+        const char *path = loading->context->files.path[i];
+        if (path == NULL)
+            complain(loading->complaints, kinds[i].variable, 0,
                      "not set, though other files for ssl exist");
-        else if (!file->exists)
-            complain(loading->complaints, file->path, 0,
-                     "%s: does not exist, though other files for ssl do", file->variable);
-        all = all && file->exists;
+        else if (!loading->exists[i])
+            complain(loading->complaints, path, 0,
+                     "%s: does not exist, though other files for ssl do", kinds[i].variable);
+        all = all && loading->exists[i];
     }
     return all;
+}
+
+/* The bytes of a file, for free() after they are wiped; NULL, with errno, when they cannot be had.
+ * Nothing that is no file is opened for long: reading from a FIFO would wait for its writer. */
+static char *read_bytes(const char *path, size_t *length, const char **why)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        *why = strerror(errno);
+    else if (!S_ISREG(status.st_mode))
+        *why = S_ISDIR(status.st_mode) ? "it is a folder" : "it is no file";
+    else if (status.st_size == 0)
+        *why = "it is empty";
+    else if (status.st_size > FILE_MAX)
+        *why = "it is longer than 1 MiB";
+    else
+        *why = NULL;
+    char *bytes = *why == NULL ? malloc((size_t)status.st_size) : NULL;
+    ssize_t n = bytes != NULL ? read(fd, bytes, (size_t)status.st_size) : -1;
+    if (*why == NULL && n < 0)
+        *why = strerror(errno);
+    if (fd >= 0)
+        close(fd);
+    if (n < 0) {
+        free(bytes);
+        return NULL;
+    }
+    *length = (size_t)n;
+    return bytes;
+}
+
+/* Has `take` read the file, which says why it fails through OpenSSL's errors. */
+static bool load(const struct loading *loading, enum tls_file which,
+                 bool (*take)(const struct loading *loading, BIO *bytes))
+{
+    const char *why;
+    size_t length;
+    char *bytes = read_bytes(loading->context->files.path[which], &length, &why);
+    if (bytes == NULL)
+        return refuse(loading, which, why);
+    BIO *bio = BIO_new_mem_buf(bytes, (int)length);
+    bool taken = bio != NULL && take(loading, bio);
+    if (!taken)
+        refuse(loading, which, first_error());
+    BIO_free(bio);
+    explicit_bzero(bytes, length); /* it may have been the key */
+    free(bytes);
+    ERR_clear_error();
+    return taken;
 }
 
 /* A file whose key is enciphered would have OpenSSL ask for a password at the terminal. */
@@ -107,114 +204,178 @@ static int no_password(char *text, int size, int writing, void *argument)
     return -1;
 }
 
-static bool load(const struct loading *loading, int which, int result, const char *expected)
+/* Whether a loop over the file's parts came to its end, where OpenSSL finds no other part. */
+static bool is_at_end(void)
 {
-    const struct file *file = &loading->files[which];
-    if (result == 1)
-        return true;
-    complain(loading->complaints, file->path, 0, "%s: expected %s: %s", file->variable, expected,
-             first_error());
-    return false;
+    unsigned long code = ERR_peek_last_error();
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+
+static bool take_authorities(const struct loading *loading, BIO *bytes)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(loading->context->ssl);
+    STACK_OF(X509_INFO) *parts = PEM_X509_INFO_read_bio(bytes, NULL, no_password, NULL);
+    int certificates = 0;
+    bool good = parts != NULL;
+    for (int i = 0; good && i < sk_X509_INFO_num(parts); i++) {
+        const X509_INFO *part = sk_X509_INFO_value(parts, i);
+        if (part->x509 != NULL)
+            good = X509_STORE_add_cert(store, part->x509) == 1 && ++certificates > 0;
+        if (good && part->crl != NULL)
+            good = X509_STORE_add_crl(store, part->crl) == 1;
+    }
+    sk_X509_INFO_pop_free(parts, X509_INFO_free);
+    if (good && certificates == 0)
+        ERR_raise(ERR_LIB_PEM, PEM_R_NO_START_LINE);
+    return good && certificates > 0;
+}
+
+/* This server's certificate, and behind it those that lead to the CA. */
+static bool take_certificate(const struct loading *loading, BIO *bytes)
+{
+    SSL_CTX *ssl = loading->context->ssl;
+    X509 *certificate = PEM_read_bio_X509_AUX(bytes, NULL, no_password, NULL);
+    bool good = certificate != NULL && SSL_CTX_use_certificate(ssl, certificate) == 1;
+    X509_free(certificate);
+    while (good && (certificate = PEM_read_bio_X509(bytes, NULL, no_password, NULL)) != NULL)
+        if (SSL_CTX_add0_chain_cert(ssl, certificate) != 1) {
+            X509_free(certificate);
+            good = false;
+        }
+    return good && is_at_end();
+}
+
+static bool take_key(const struct loading *loading, BIO *bytes)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bytes, NULL, no_password, NULL);
+    bool good = key != NULL && SSL_CTX_use_PrivateKey(loading->context->ssl, key) == 1;
+    EVP_PKEY_free(key);
+    return good;
+}
+
+static bool take_revocations(const struct loading *loading, BIO *bytes)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(loading->context->ssl);
+    X509_CRL *list;
+    int lists = 0;
+    bool good = true;
+    while (good && (list = PEM_read_bio_X509_CRL(bytes, NULL, no_password, NULL)) != NULL) {
+        good = X509_STORE_add_crl(store, list) == 1;
+        X509_CRL_free(list);
+        lists++;
+    }
+    if (!good || lists == 0 || !is_at_end())
+        return false;
+    return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1;
 }
 
 static bool load_files(const struct loading *loading)
 {
-    SSL_CTX *ssl = loading->context->ssl;
-    const struct file *files = loading->files;
-    SSL_CTX_set_default_passwd_cb(ssl, no_password);
-    bool good =
-        load(loading, FILE_AUTHORITY, SSL_CTX_load_verify_file(ssl, files[FILE_AUTHORITY].path),
-             "a CA's certificate in PEM that OpenSSL accepts");
-    if (!load(loading, FILE_CERTIFICATE,
-              SSL_CTX_use_certificate_chain_file(ssl, files[FILE_CERTIFICATE].path),
-              "a certificate in PEM that OpenSSL accepts") ||
-        !load(loading, FILE_KEY,
-              SSL_CTX_use_PrivateKey_file(ssl, files[FILE_KEY].path, SSL_FILETYPE_PEM),
-              "that certificate's private key in PEM, without a password"))
+    bool good = load(loading, TLS_FILE_AUTHORITY, take_authorities);
+    /* A certificate that cannot be read cannot fit its key either. */
+    if (!load(loading, TLS_FILE_CERTIFICATE, take_certificate) ||
+        !load(loading, TLS_FILE_KEY, take_key))
         return false;
-    return good;
+    return good && (loading->context->files.path[TLS_FILE_REVOCATIONS] == NULL ||
+                    load(loading, TLS_FILE_REVOCATIONS, take_revocations));
 }
 
-static time_t expiry_of(const X509 *certificate)
+/* --- Dates ------------------------------------------------------------------------------------ */
+
+/* Without a date there is no end, which is a hundred thousand years away. */
+static time_t seconds_of(const ASN1_TIME *time)
 {
     struct tm when;
-    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &when) == 1 ? timegm(&when) : 0;
+    return time != NULL && ASN1_TIME_to_tm(time, &when) == 1 ? timegm(&when) : (time_t)1 << 42;
 }
 
-/* The first to expire counts. */
-static bool take_expiry(const struct loading *loading, int which, const X509 *certificate)
+static bool note_validity(const struct loading *loading, enum validity_role role,
+                          enum tls_file which, const ASN1_TIME *from, const ASN1_TIME *until,
+                          const X509_NAME *subject)
 {
     struct tls_context *context = loading->context;
-    const struct file *file = &loading->files[which];
-    time_t expires = expiry_of(certificate);
-    if (expires <= time(NULL)) {
-        char date[32];
-        struct tm when;
-        gmtime_r(&expires, &when);
-        strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &when);
-        complain(loading->complaints, file->path, 0,
-                 "%s: expected a certificate that is valid, but it expired at %s", file->variable,
-                 date);
-        return false;
-    }
-    if (context->expires_path != NULL && context->expires <= expires)
-        return true;
-    char *path = strdup(file->path);
-    if (path == NULL) {
-        complain(loading->complaints, file->path, 0, "out of memory");
-        return false;
-    }
-    free(context->expires_path);
-    context->expires_path = path;
-    context->expires = expires;
+    struct validity *grown =
+        reallocarray(context->validity, context->validity_count + 1, sizeof(*context->validity));
+    if (grown == NULL)
+        return out_of_memory(loading);
+    context->validity = grown;
+    struct validity *one = &grown[context->validity_count++];
+    *one = (struct validity){.role = role,
+                             .from = seconds_of(from),
+                             .until = seconds_of(until),
+                             .path = context->files.path[which],
+                             .variable = kinds[which].variable};
+    if (X509_NAME_get_text_by_NID(subject, NID_commonName, one->subject, sizeof(one->subject)) < 0)
+        X509_NAME_oneline(subject, one->subject, sizeof(one->subject));
     return true;
 }
 
 /* OpenSSL looks into a certificate once, and where it gets no memory for that the certificate is
  * invalid for good, or without its key: so it looks now, and not in a handshake. */
-static bool check(const struct loading *loading, int which, X509 *certificate)
+static bool note_certificate(const struct loading *loading, enum validity_role role,
+                             enum tls_file which, X509 *certificate)
 {
-    const struct file *file = &loading->files[which];
     if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) == 0 &&
         X509_get0_pubkey(certificate) != NULL)
-        return take_expiry(loading, which, certificate);
-    complain(loading->complaints, file->path, 0,
-             "%s: expected a certificate that OpenSSL understands: %s", file->variable,
+        return note_validity(loading, role, which, X509_get0_notBefore(certificate),
+                             X509_get0_notAfter(certificate), X509_get_subject_name(certificate));
+    complain(loading->complaints, loading->context->files.path[which], 0,
+             "%s: expected a certificate that OpenSSL understands: %s", kinds[which].variable,
              first_error());
     return false;
 }
 
-static bool check_certificates(const struct loading *loading)
+/* What the CA's file and the lists brought. */
+static bool note_trust(const struct loading *loading)
 {
-    const SSL_CTX *ssl = loading->context->ssl;
-    bool good = check(loading, FILE_CERTIFICATE, SSL_CTX_get0_certificate(ssl));
-    STACK_OF(X509_OBJECT) *authorities = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
-    for (int i = 0; i < sk_X509_OBJECT_num(authorities); i++) {
-        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(authorities, i));
+    bool lists = loading->context->files.path[TLS_FILE_REVOCATIONS] != NULL;
+    STACK_OF(X509_OBJECT) *trusted =
+        X509_STORE_get0_objects(SSL_CTX_get_cert_store(loading->context->ssl));
+    bool good = true;
+    for (int i = 0; good && i < sk_X509_OBJECT_num(trusted); i++) {
+        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
+        X509_CRL *list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(trusted, i));
         if (authority != NULL)
-            good = check(loading, FILE_AUTHORITY, authority) && good;
+            good = note_certificate(loading, VALIDITY_AUTHORITY, TLS_FILE_AUTHORITY, authority);
+        else if (list != NULL && lists) /* those in the CA's file alone are not asked */
+            good = note_validity(loading, VALIDITY_REVOCATIONS, TLS_FILE_REVOCATIONS,
+                                 X509_CRL_get0_lastUpdate(list), X509_CRL_get0_nextUpdate(list),
+                                 X509_CRL_get_issuer(list));
     }
     return good;
 }
 
-/* A list of another CA, or one that has expired, fails each handshake, and says so there. */
-static bool load_revocations(const struct loading *loading, const char *path)
+static bool note_own(const struct loading *loading)
 {
-    if (path[0] == '\0')
-        return true;
-    X509_STORE *store = SSL_CTX_get_cert_store(loading->context->ssl);
-    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-    if (lookup == NULL || X509_load_crl_file(lookup, path, X509_FILETYPE_PEM) <= 0) {
-        complain(loading->complaints, path, 0,
-                 "tls_revocations: expected a list of revoked certificates in PEM: %s",
-                 first_error());
+    SSL_CTX *ssl = loading->context->ssl;
+    STACK_OF(X509) *chain = NULL;
+    bool good = note_certificate(loading, VALIDITY_OWN, TLS_FILE_CERTIFICATE,
+                                 SSL_CTX_get0_certificate(ssl));
+    SSL_CTX_get0_chain_certs(ssl, &chain);
+    for (int i = 0; good && i < sk_X509_num(chain); i++)
+        good = note_certificate(loading, VALIDITY_CHAIN, TLS_FILE_CERTIFICATE,
+                                sk_X509_value(chain, i));
+    return good;
+}
+
+static bool check_dates(const struct loading *loading)
+{
+    struct validity_verdict verdict;
+    if (!note_own(loading) || !note_trust(loading))
         return false;
-    }
-    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-    return true;
+    tls_context_judge(loading->context, time(NULL), 0, &verdict);
+    if (!verdict.usable)
+        complain(loading->complaints, verdict.path, 0, "%s", verdict.problem);
+    return verdict.usable;
 }
 
 /* --- The context ------------------------------------------------------------------------------ */
+
+static void say_nothing(void *argument, const char *text)
+{
+    (void)argument;
+    (void)text;
+}
 
 static bool set_rules(const struct loading *loading, const struct settings *settings)
 {
@@ -226,6 +387,7 @@ static bool set_rules(const struct loading *loading, const struct settings *sett
     };
     SSL_CTX *ssl = loading->context->ssl;
     bool old = settings->tls_min_version < TLS_VERSION_1_2;
+    loading->context->verify_name = settings->tls_verify_name;
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_quiet_shutdown(ssl, 1);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* each lond is a new process */
@@ -251,43 +413,43 @@ static bool begin_random(const struct loading *loading)
 
 static bool build(struct loading *loading, const struct settings *settings)
 {
-    struct tls_context *context = calloc(1, sizeof(*context));
-    loading->context = context;
-    if (context != NULL)
-        context->ssl = SSL_CTX_new(TLS_client_method());
-    if (context == NULL || context->ssl == NULL) {
-        complain(loading->complaints, "ssl", 0, "out of memory");
-        return false;
-    }
-    context->verify_name = settings->tls_verify_name;
+    struct tls_context *context = loading->context;
+    context->ssl = SSL_CTX_new(TLS_client_method());
+    if (context->ssl == NULL)
+        return out_of_memory(loading);
     return begin_random(loading) && set_rules(loading, settings) && load_files(loading) &&
-           check_certificates(loading) && load_revocations(loading, settings->tls_revocations);
+           check_dates(loading);
 }
 
-int tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
-                     const struct settings *settings, struct complaints *complaints)
+enum tls_outcome tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
+                                  const struct settings *settings, struct complaints *complaints)
 {
-    struct loading loading = {
-        .files = {[FILE_AUTHORITY] = {"lonnetCertificateAuthority", loncapa->authority, NULL,
-                                      false},
-                  [FILE_CERTIFICATE] = {"lonnetCertificate", loncapa->certificate, NULL, false},
-                  [FILE_KEY] = {"lonnetPrivateKey", loncapa->private_key, NULL, false}},
-        .complaints = complaints,
-    };
-    bool good = find_files(&loading, loncapa);
-    bool any = false;
-    for (int i = 0; i < FILE_COUNT; i++)
-        any = any || loading.files[i].exists;
-    if (good && any)
-        good = all_exist(&loading) && build(&loading, settings);
-    for (int i = 0; i < FILE_COUNT; i++)
-        free(loading.files[i].path);
-    if (!good) {
+    struct loading loading = {.context = calloc(1, sizeof(struct tls_context)),
+                              .complaints = complaints};
+    *context = NULL;
+    if (loading.context == NULL || tls_files_find(&loading.context->files, loncapa, settings) < 0) {
         tls_context_free(loading.context);
-        loading.context = NULL;
+        out_of_memory(&loading);
+        return TLS_UNUSABLE;
     }
-    *context = loading.context;
-    return good ? 0 : -1;
+    bool wanted = any_exists(&loading);
+    if (wanted && all_exist(&loading) && build(&loading, settings)) {
+        *context = loading.context;
+        return TLS_USABLE;
+    }
+    tls_context_free(loading.context);
+    return wanted ? TLS_UNUSABLE : TLS_OFF;
+}
+
+bool tls_context_follow(struct tls_context *context, const struct settings *settings)
+{
+    struct complaints unheard = {.say = say_nothing};
+    const struct loading loading = {.context = context, .complaints = &unheard};
+    const char *list = context->files.path[TLS_FILE_REVOCATIONS];
+    if (settings->tls_revocations[0] != '\0' &&
+        (list == NULL || strcmp(list, settings->tls_revocations) != 0))
+        return false;
+    return set_rules(&loading, settings);
 }
 
 void tls_context_free(struct tls_context *context)
@@ -295,14 +457,15 @@ void tls_context_free(struct tls_context *context)
     if (context == NULL)
         return;
     SSL_CTX_free(context->ssl);
-    free(context->expires_path);
+    tls_files_free(&context->files);
+    free(context->validity);
     free(context);
 }
 
-time_t tls_context_expires(const struct tls_context *context, const char **path)
+void tls_context_judge(const struct tls_context *context, time_t now, time_t warning,
+                       struct validity_verdict *verdict)
 {
-    *path = context->expires_path;
-    return context->expires;
+    validity_judge(context->validity, context->validity_count, now, warning, verdict);
 }
 
 /* --- One connection --------------------------------------------------------------------------- */
@@ -338,19 +501,51 @@ static enum tls_progress fail(struct tls *tls, const char *text)
     return TLS_FAILED;
 }
 
+/* Alerts that a peer sends where it does not like the certificate it was shown. */
+static bool is_about_certificate(unsigned long code)
+{
+    static const int alerts[] = {
+        SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,      SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
+        SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED,  SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
+        SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN,  SSL_R_TLSV1_ALERT_UNKNOWN_CA,
+        SSL_R_TLSV1_ALERT_ACCESS_DENIED,        SSL_R_TLSV1_BAD_CERTIFICATE_STATUS_RESPONSE,
+        SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED};
+    for (size_t i = 0; i < sizeof(alerts) / sizeof(*alerts); i++)
+        if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == alerts[i])
+            return true;
+    return false;
+}
+
+/*
+ * TLS 1.3's client has finished before lond has looked at its certificate. So whatever ends the
+ * connection there, before a byte of the key, is lond's verdict on it.
+ */
+static bool awaits_verdict(const struct tls *tls)
+{
+    return tls->connected && tls->length == 0 && SSL_version(tls->ssl) == TLS1_3_VERSION;
+}
+
+static enum tls_progress reject(struct tls *tls, const char *text)
+{
+    snprintf(tls->failure, sizeof(tls->failure), "lond does not accept our certificate (%s)", text);
+    return TLS_FAILED;
+}
+
 /* What OpenSSL's `result`, which is no success, means. */
 static enum tls_progress judge(struct tls *tls, int result)
 {
     int error = errno;
+    enum tls_progress (*say)(struct tls * tls, const char *text) =
+        awaits_verdict(tls) || is_about_certificate(ERR_peek_error()) ? reject : fail;
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return TLS_WANTS_READ;
     case SSL_ERROR_WANT_WRITE:
         return TLS_WANTS_WRITE;
     case SSL_ERROR_ZERO_RETURN:
-        return fail(tls, "close_notify instead of a key");
+        return say(tls, "close_notify instead of a key");
     case SSL_ERROR_SYSCALL:
-        return fail(tls, error != 0 ? strerror(error) : "the connection was closed");
+        return say(tls, error != 0 ? strerror(error) : "the connection was closed");
     default:
         break;
     }
@@ -360,7 +555,7 @@ static enum tls_progress judge(struct tls *tls, int result)
                  X509_verify_cert_error_string(verified));
         return TLS_FAILED;
     }
-    return fail(tls, first_error());
+    return say(tls, first_error());
 }
 
 /* Byte by byte, since what is behind the line must not be taken with it. */

@@ -7,31 +7,66 @@
 #ifndef LONC_KEEPER_TLS_H
 #define LONC_KEEPER_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
 #include "common/complaint.h"
 #include "common/loncapa.h"
 #include "common/settings.h"
+#include "keeper/validity.h"
+
+/* The files that ssl needs; the last is a setting's, and need not be. */
+enum tls_file {
+    TLS_FILE_AUTHORITY,
+    TLS_FILE_CERTIFICATE,
+    TLS_FILE_KEY,
+    TLS_FILE_REVOCATIONS,
+    TLS_FILE_COUNT
+};
+
+struct tls_files {
+    char *path[TLS_FILE_COUNT]; /* absolute; NULL: not configured */
+};
+
+/* Where they are: relative names lie in lonCertificateDirectory. 0, or -ENOMEM; to be given to
+ * tls_files_free, which leaves none. */
+int tls_files_find(struct tls_files *files, const struct loncapa *loncapa,
+                   const struct settings *settings);
+void tls_files_free(struct tls_files *files);
 
 /* What this server shows, and whom it believes: certificate, key, CA and revocations. */
 struct tls_context;
 
+enum tls_outcome {
+    TLS_OFF,     /* none of the three is configured and exists, which is no mistake */
+    TLS_USABLE,  /* there is a context */
+    TLS_UNUSABLE /* ssl is wanted, and cannot be had; a complaint says why */
+};
+
 /*
- * Reads the files that loncapa.conf names (relative names lie in lonCertificateDirectory) into
- * *context, which the caller frees. It is NULL, and ssl is off, where none of the three is
- * configured and exists: LON-CAPA's installer names them on servers that have none. Where some
- * exist, all must, and be right: readable, a pair, and not expired. Returns 0, or -1 after
- * complaints, with *context NULL.
+ * Reads the files into *context, which the caller frees; it is NULL unless they are usable. ssl is
+ * wanted where any of the three that loncapa.conf names exists: LON-CAPA's installer names them on
+ * servers that have none. Then all must exist and be right: readable, a pair, and with dates by
+ * which ssl can be used now.
  */
-int tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
-                     const struct settings *settings, struct complaints *complaints);
+enum tls_outcome tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
+                                  const struct settings *settings, struct complaints *complaints);
+
+/*
+ * Has a context obey settings other than those it was loaded with; connections under way do not
+ * notice. False where it would ask less of londs than they want: the list of revoked certificates
+ * is another.
+ */
+bool tls_context_follow(struct tls_context *context, const struct settings *settings);
 
 /* Connections under way keep what they need of it. NULL is allowed. */
 void tls_context_free(struct tls_context *context);
 
-/* When the first of its certificates expires, in seconds of the wall clock; its file in *path. */
-time_t tls_context_expires(const struct tls_context *context, const char **path);
+/* What its dates mean at `now`, with warnings `warning` seconds before one ends. The verdict's path
+ * is the context's. */
+void tls_context_judge(const struct tls_context *context, time_t now, time_t warning,
+                       struct validity_verdict *verdict);
 
 /* One connection's TLS. */
 struct tls;

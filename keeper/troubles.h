@@ -23,8 +23,8 @@ enum trouble {
     TROUBLE_WATCH,         /* the kernel has no inotify instance or watch left */
     TROUBLE_LOG_FILE,      /* log_file cannot be written */
     TROUBLE_PID_FILE,      /* lonc.pid cannot be written */
-    TROUBLE_TLS,           /* ssl is configured and cannot be used */
-    TROUBLE_CERTIFICATE,   /* a certificate expires soon, or vouches for nothing */
+    TROUBLE_TLS,           /* files for ssl exist, and ssl cannot be used */
+    TROUBLE_CERTIFICATE,   /* ssl works, but a file of it is of no use, or expires soon */
     TROUBLE_SOCKETS,       /* a socket's path is gone, or is somebody else's */
     TROUBLE_QUEUE_LIMIT,   /* queue_total is met */
     TROUBLE_MEMORY,        /* buffers_limit is met */

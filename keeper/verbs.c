@@ -140,12 +140,13 @@ static json_t *verb_connections(struct question *question)
 
 /* --- Changing --------------------------------------------------------------------------------- */
 
-static void on_reloaded(struct reload_waiter *waiter, json_t *errors)
+static void on_reloaded(struct reload_waiter *waiter, json_t *errors, json_t *warnings)
 {
     struct question *question = CONTAINER_OF(waiter, struct question, reloading);
-    question->answer(
-        question, json_pack("{s:b, s:I, s:o}", "ok", json_array_size(errors) == 0, "hosts",
-                            (json_int_t)question->verbs->service->hosts->count, "errors", errors));
+    question->answer(question,
+                     json_pack("{s:b, s:I, s:o, s:o}", "ok", json_array_size(errors) == 0, "hosts",
+                               (json_int_t)question->verbs->service->hosts->count, "errors", errors,
+                               "warnings", warnings));
 }
 
 static json_t *verb_reload(struct question *question)

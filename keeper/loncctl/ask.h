@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum loncctl_exit { LONCCTL_DONE = 0, LONCCTL_NO = 1, LONCCTL_USAGE = 2, LONCCTL_UNREACHABLE = 3 };
+enum loncctl_exit {
+    LONCCTL_DONE = 0,
+    LONCCTL_NO = 1,
+    LONCCTL_USAGE = 2,
+    LONCCTL_UNREACHABLE = 3,
+    LONCCTL_WARNED = 4 /* done, and something wants looking at */
+};
 
 /* Says "loncctl: WHAT: WHY" on standard error and ends. */
 _Noreturn void fail(enum loncctl_exit code, const char *what, const char *why);

@@ -69,29 +69,38 @@ static bool is_refusal(const json_t *value)
     return json_is_false(json_object_get(value, "ok"));
 }
 
-static void print_errors(const json_t *refusal)
+/* The lines of an array of the answer, behind `prefix`. */
+static void print_lines(const json_t *answer, const char *key, const char *prefix)
 {
-    const json_t *error;
+    const json_t *line;
     size_t i;
-    json_array_foreach(json_object_get(refusal, "errors"), i, error)
+    json_array_foreach(json_object_get(answer, key), i, line)
     {
-        const char *text = json_string_value(error);
-        char *clean = display_clean(text != NULL ? text : "", json_string_length(error));
-        fprintf(stderr, "%s\n", clean);
+        const char *text = json_string_value(line);
+        char *clean = display_clean(text != NULL ? text : "", json_string_length(line));
+        fprintf(stderr, "%s%s\n", prefix, clean);
         free(clean);
     }
+}
+
+static void print_errors(const json_t *refusal)
+{
+    print_lines(refusal, "errors", "");
 }
 
 static enum loncctl_exit show(const struct verb *verb, const json_t *value, bool as_json)
 {
     bool refused = is_refusal(value);
+    bool warned = json_array_size(json_object_get(value, "warnings")) > 0;
     if (as_json)
         print_json(value, JSON_INDENT(2));
     else if (refused)
         print_errors(value);
     else if (verb->view != NULL)
         verb->view(value);
-    return refused ? LONCCTL_NO : LONCCTL_DONE;
+    if (!as_json)
+        print_lines(value, "warnings", "warning: ");
+    return refused ? LONCCTL_NO : warned ? LONCCTL_WARNED : LONCCTL_DONE;
 }
 
 /* --- A stream --------------------------------------------------------------------------------- */

@@ -186,8 +186,9 @@ static const struct verb verbs[] = {
         .arguments = "",
         .changes = true,
         .help = "read settings and tables again, all or nothing",
-        .more = "What is wrong in a file is said and changes nothing. To have the hosts' sockets\n"
-                "follow as well: systemctl reload lonc-keeper.\n",
+        .more = "What is wrong in a file is said and changes nothing. Files for ssl that are of\n"
+                "no use hold up nothing: what is wrong with them is a warning, and the exit code\n"
+                "is 4. To have the hosts' sockets follow as well: systemctl reload lonc-keeper.\n",
     },
     {
         .name = "log level",

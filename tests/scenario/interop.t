@@ -313,7 +313,7 @@ sub refusal {
     my ($what, $said, %with) = @_;
     my $world = Lonc->new(settings => {retry_delay => '20ms'},
         variables => {ssl_variables($with{ours} // 'annarborl1'), %{$with{variables} || {}}});
-    my $lond = perl_lond($world, 'msul1', options => [$with{theirs} ? ssl_options($with{theirs}) : ()]);
+    my $lond = perl_lond($world, 'msul1', options => [$with{theirs} ? ssl_options($with{theirs}) : (), $with{tls} ? ('--tls', $with{tls}) : ()]);
     $world->keeper;
     $world->activate('msul1');
     is $world->ask('msul1', 'ping'), 'con_lost', "$what: con_lost";
@@ -324,7 +324,9 @@ sub refusal {
 
 refusal('it cannot ssl, and loncAllowInsecure is 0', qr/speaks insecure only/, variables => {loncAllowInsecure => 0});
 refusal('its certificate is of another authority', qr/certificate verify failed/, theirs => 'stranger');
-# Its alert may be lost when it closes, since not all that it was sent has been read.
-refusal('ours is of another authority', qr/TLS failed: \w/, theirs => 'msul1', ours => 'stranger');
+# Its alert may be lost when it closes, since not all that it was sent has been read. By 1.3 that tells as much.
+refusal('ours is of another authority, by TLS 1.2', qr/TLS failed: \w.*reason=tls/, theirs => 'msul1', ours => 'stranger', tls => 'TLSv1_2');
+refusal('ours is of another authority, by TLS 1.3', qr/TLS failed: lond does not accept our certificate \(.*reason=tls/,
+    theirs => 'msul1', ours => 'stranger', tls => 'TLSv1_3');
 
 done_testing;

@@ -17,10 +17,12 @@ use POSIX qw(strftime);
 
 my $count = 0;
 
+# `begins` and `days` as of issue(); `renews`, another of these: with its name and its key, as a CA's
+# certificate is renewed.
 sub new {
-    my ($class) = @_;
+    my ($class, %with) = @_;
     my $dir = tempdir('lonc-ca-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-    my $self = bless {dir => $dir, count => 0, name => 'LON-CAPA test CA ' . ++$count}, $class;
+    my $self = bless {dir => $dir, count => 0, name => $with{renews} ? $with{renews}{name} : 'LON-CAPA test CA ' . ++$count}, $class;
     write_file("$dir/index", '');
     write_file("$dir/crlnumber", "01\n");
     write_file("$dir/conf", <<"END");
@@ -47,10 +49,16 @@ basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
 END
-    $self->openssl('req', '-x509', '-days', 3650, '-extensions', 'authority', '-subj', "/CN=$self->{name}",
-        new_key("$dir/ca.key"), '-out', $self->file);
+    write_file("$dir/ca.key", read_file("$with{renews}{dir}/ca.key")) if $with{renews};
+    $self->openssl('req', '-new', '-subj', "/CN=$self->{name}", '-out', "$dir/ca.req",
+        $with{renews} ? ('-key', "$dir/ca.key") : new_key("$dir/ca.key"));
+    $self->openssl('ca', '-config', "$dir/conf", '-batch', '-notext', '-selfsign', '-in', "$dir/ca.req", '-out', $self->file,
+        '-extensions', 'authority', '-startdate', day($with{begins} // -400), '-enddate', day($with{days} // 3650));
     return $self;
 }
+
+# So many days from now, as openssl has it.
+sub day { return strftime('%Y%m%d%H%M%SZ', gmtime(time + 86400 * $_[0])) }
 
 sub write_file {
     my ($path, $text) = @_;
@@ -88,12 +96,11 @@ sub file { return "$_[0]{dir}/ca.pem" }
 sub issue {
     my ($self, $name, %with) = @_;
     my $path = "$self->{dir}/" . ++$self->{count};
-    my $day = sub { strftime('%Y%m%d%H%M%SZ', gmtime(time + 86400 * $_[0])) };
     my %issued = (name => $name, certificate => "$path.pem", key => "$path.key", both => "$path.both");
     $self->openssl('req', '-new', '-subj', "/CN=$name", new_key($issued{key}, $with{key}), '-out', "$path.req");
     write_file("$path.extensions", "subjectAltName = DNS:$name\n");
     $self->openssl('ca', '-config', "$self->{dir}/conf", '-batch', '-notext', '-in', "$path.req", '-out', $issued{certificate},
-        '-extfile', "$path.extensions", '-startdate', $day->($with{begins} // -400), '-enddate', $day->($with{days} // 365));
+        '-extfile', "$path.extensions", '-startdate', day($with{begins} // -400), '-enddate', day($with{days} // 365));
     write_file($issued{both}, read_file($issued{certificate}) . read_file($issued{key}));
     return \%issued;
 }
