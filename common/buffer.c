@@ -186,6 +186,8 @@ ssize_t buffer_send(struct buffer *buffer, int fd)
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
+    if (n == 0 && buffer_length(buffer) > 0)
+        return -EPIPE; /* nothing taken, and no reason: the peer is hanging up */
     buffer_consume(buffer, (size_t)n);
     return n;
 }

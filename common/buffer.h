@@ -57,7 +57,7 @@ ssize_t buffer_receive(struct buffer *buffer, int fd, bool *more);
 
 /*
  * One send(MSG_DONTWAIT) of what the buffer holds; takes away what the kernel took. Returns the
- * number of bytes taken or a negative errno.
+ * number of bytes taken or a negative errno: -EPIPE too where it took none and gave no reason.
  */
 ssize_t buffer_send(struct buffer *buffer, int fd);
 

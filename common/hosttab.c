@@ -103,12 +103,23 @@ static bool grow_index(struct hosttab *table, struct hosttab_index *index)
     return true;
 }
 
+static const struct hosttab_entry *find(const struct hosttab *table,
+                                        const struct hosttab_index *index, const char *text)
+{
+    if (index->size == 0)
+        return NULL;
+    uint32_t place = *find_slot(table, index, text);
+    return place != 0 ? &table->entries[place - 1] : NULL;
+}
+
+const struct hosttab_entry *hosttab_find_id(const struct hosttab *table, const char *id)
+{
+    return find(table, &table->ids, id);
+}
+
 const struct hosttab_entry *hosttab_find_name(const struct hosttab *table, const char *name)
 {
-    if (table->names.size == 0)
-        return NULL;
-    uint32_t place = *find_slot(table, &table->names, name);
-    return place != 0 ? &table->entries[place - 1] : NULL;
+    return find(table, &table->names, name);
 }
 
 /* --- Lines ------------------------------------------------------------------------------------ */
@@ -155,12 +166,26 @@ static bool check_name(const struct hosttab_reading *reading, struct hosttab_ent
     return false;
 }
 
+/* The IPv4 address at the beginning of the text; whatever follows it is a remark. */
+static bool read_address(const char *text, struct in_addr *address)
+{
+    char digits[INET_ADDRSTRLEN];
+    size_t length = strspn(text, "0123456789.");
+    while (length > 0 && text[length - 1] == '.') /* "10.0.0.1." ends in a remark, too */
+        length--;
+    if (length >= sizeof(digits))
+        return false;
+    memcpy(digits, text, length);
+    digits[length] = '\0';
+    return inet_pton(AF_INET, digits, address) == 1;
+}
+
 /* Tells the two shapes of a line apart, and gives the address of the older one. */
 static bool check_fifth(const struct hosttab_reading *reading, struct hosttab_entry *entry,
                         const char *text)
 {
     struct in_addr address;
-    if (inet_pton(AF_INET, text, &address) == 1) {
+    if (read_address(text, &address)) {
         entry->has_address = true;
         entry->address = address;
         return true;

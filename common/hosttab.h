@@ -7,8 +7,9 @@
  *
  * `#` starts a comment, a line that starts with `^` names the cluster's DNS servers and is no host,
  * blank lines mean nothing, and so do blanks and a CR around a field. A shape is told by each
- * line's fifth field: an IPv4 address; or `http`, `https` or nothing. Fields after it do not
- * matter. This reads and checks; it resolves no names.
+ * line's fifth field: an IPv4 address, behind which any remark may stand, since lond ignores it; or
+ * `http`, `https` or nothing. Fields after it do not matter. This reads and checks; it resolves no
+ * names.
  */
 #ifndef LONC_COMMON_HOSTTAB_H
 #define LONC_COMMON_HOSTTAB_H
@@ -67,6 +68,9 @@ struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
                                      struct complaints *complaints);
 bool hosttab_some(struct hosttab_reading *reading);
 int hosttab_close(struct hosttab_reading *reading);
+
+/* The entry of this lonHostID, or NULL. */
+const struct hosttab_entry *hosttab_find_id(const struct hosttab *table, const char *id);
 
 /* The first entry with this DNS name, whose case does not matter; or NULL. */
 const struct hosttab_entry *hosttab_find_name(const struct hosttab *table, const char *name);

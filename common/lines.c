@@ -17,6 +17,9 @@
 
 #define BLANKS " \t\r\v\f"
 
+/* What some editors write before the first line of a text in UTF-8; it is no part of it. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 struct lines {
     const char *path;
     struct complaints *complaints;
@@ -142,7 +145,10 @@ bool lines_some(struct lines *reader, unsigned most,
     for (unsigned n = 0; n < most && (more = next_line(reader)); n++) {
         if (!line_is_sound(reader))
             continue;
-        char *text = lines_strip(reader->text);
+        char *text = reader->text;
+        if (reader->number == 1 && strncmp(text, BYTE_ORDER_MARK, 3) == 0)
+            text += 3;
+        text = lines_strip(text);
         if (*text != '\0')
             each(argument, reader->number, text);
     }

@@ -19,8 +19,9 @@
 
 /*
  * Calls `each` for every line of `path` that is not blank, without its LF or CR LF and without the
- * blanks around it; numbers count from 1, and the text is the callee's to change until it returns.
- * A line that is too long or holds a NUL byte is complained about and left out.
+ * blanks around it, and the first without a byte order mark; numbers count from 1, and the text is
+ * the callee's to change until it returns. A line that is too long or holds a NUL byte is
+ * complained about and left out.
  *
  * Returns 0 when the file was read to its end, and also when it does not exist and is `optional`;
  * -1, after a complaint, when it could not be read, was written meanwhile, is larger than

@@ -213,7 +213,7 @@ static void answer(struct client *client, const char *bytes, size_t length, stru
         n = send(client->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     /* Without memory in the kernel it is tried once more, when the loop comes round. */
-    if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM))
         end(client);
     else if (n == (ssize_t)length)
         answered(client);

@@ -76,7 +76,7 @@ void credentials_free(struct credentials *credentials)
 enum handshake_mode credentials_mode(const struct credentials *credentials,
                                      const struct handshake_identity *identity)
 {
-    if (credentials->local && strcmp(identity->remote_id, identity->own_id) == 0)
+    if (credentials->local && identity->here)
         return HANDSHAKE_LOCAL;
     if (credentials->tls != NULL)
         return HANDSHAKE_SSL;

@@ -72,21 +72,32 @@ static size_t say_init(const struct handshake *handshake, char *line)
     }
 }
 
-/* A challenge, whatever was asked for, says that this lond speaks insecure only. */
+/* Whether all bytes of the line are from `first` to `last`, as ASCII orders them. */
+static bool is_all(const char *line, size_t length, char first, char last)
+{
+    for (size_t i = 0; i < length; i++)
+        if (line[i] < first || line[i] > last)
+            return false;
+    return true;
+}
+
+/*
+ * Of londs it is only known that they have their challenge echoed, not what it looks like: in
+ * answer to a plain `init`, any line is one. Where another mode was asked for, digits alone say
+ * that this lond speaks insecure only.
+ */
 static enum handshake_error hear_challenge(struct handshake *handshake, const char *line,
                                            size_t length)
 {
-    if (length == 0)
+    bool any = handshake->mode == HANDSHAKE_INSECURE && handshake->identity->allow_insecure;
+    if (length == 0 || !(any || is_all(line, length, '0', '9')))
         return HANDSHAKE_UNEXPECTED;
-    for (size_t i = 0; i < length; i++)
-        if (line[i] < '0' || line[i] > '9')
-            return HANDSHAKE_UNEXPECTED;
 
     if (!handshake->identity->allow_insecure)
         return HANDSHAKE_INSECURE_ONLY;
     handshake->mode = HANDSHAKE_INSECURE;
     memcpy(handshake->challenge, line, length);
-    handshake->challenge[length] = '\0';
+    handshake->challenge_length = length;
     return HANDSHAKE_OK;
 }
 
@@ -106,21 +117,27 @@ static enum handshake_error hear_init_answer(struct handshake *handshake, const 
 
 static size_t say_challenge(const struct handshake *handshake, char *line)
 {
-    return compose(line, "%s", handshake->challenge);
+    memcpy(line, handshake->challenge, handshake->challenge_length);
+    return handshake->challenge_length;
 }
 
+/*
+ * The text is for people to read, so whatever it says will do, and a long one is cut. The prefix
+ * may be missing, but bytes that are no text at all are from no lond. Nothing compares versions; if
+ * something ever does, the first two numbers count, as integers: there are branches (1.394.2.1).
+ */
 static enum handshake_error hear_version(struct handshake *handshake, const char *line,
                                          size_t length)
 {
     static const char prefix[] = "version:";
-    size_t start = strlen(prefix);
-    size_t kept;
+    size_t start = sizeof(prefix) - 1;
 
-    if (length < start || memcmp(line, prefix, start) != 0)
-        return HANDSHAKE_UNEXPECTED;
-
-    /* The text is for people to read, so whatever it says will do, and a long one is cut. */
-    kept = length - start;
+    if (length < start || memcmp(line, prefix, start) != 0) {
+        if (length == 0 || !is_all(line, length, ' ', '~'))
+            return HANDSHAKE_UNEXPECTED;
+        start = 0;
+    }
+    size_t kept = length - start;
     if (kept >= sizeof(handshake->peer_version))
         kept = sizeof(handshake->peer_version) - 1;
     memcpy(handshake->peer_version, line + start, kept);

@@ -65,6 +65,7 @@ struct handshake_identity {
     const char *remote_name;  /* its DNS name, which a certificate may have to have */
     const char *lonc_version; /* lonVersion, or NULL */
     bool allow_insecure;      /* loncAllowInsecure */
+    bool here;                /* it is an id of this very server, for which there is local mode */
 };
 
 struct handshake {
@@ -72,9 +73,10 @@ struct handshake {
     enum handshake_mode mode; /* as begun, or insecure once lond said that it knows nothing else */
     const char *key_file;     /* local: its path */
     enum lond_state state;
-    enum lond_state next;                   /* where the line being judged leads */
-    char challenge[HANDSHAKE_LINE_MAX + 1]; /* NUL-terminated */
-    char peer_version[64];                  /* NUL-terminated text behind `version:`, cut to fit */
+    enum lond_state next;               /* where the line being judged leads */
+    char challenge[HANDSHAKE_LINE_MAX]; /* bytes, echoed as they came */
+    size_t challenge_length;
+    char peer_version[64];        /* NUL-terminated text behind any `version:`, cut to fit */
     uint8_t key[CIPHER_KEY_SIZE]; /* valid once LOND_IDLE; whoever takes it wipes it here */
 };
 

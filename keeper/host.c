@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/log.h"
 #include "keeper/credentials.h"
@@ -555,8 +556,8 @@ static void note_peer(struct host *host, const struct lond *lond)
     host->mode = lond->mode;
     host->peer = lond->address;
     log_write(LOG_INFO, &(struct log_about){.host = host->id}, "connected to lond %s at %s, %s%s%s",
-              host->version, address_text(&host->peer, text), handshake_mode_word(lond->mode),
-              lond->tls_version != NULL ? " by " : "",
+              host_lond_version(host), address_text(&host->peer, text),
+              handshake_mode_word(lond->mode), lond->tls_version != NULL ? " by " : "",
               lond->tls_version != NULL ? lond->tls_version : "");
 }
 
@@ -684,6 +685,16 @@ void host_submit(struct host *host, struct transaction *transaction)
     }
 }
 
+bool host_has_connected(const struct host *host)
+{
+    return host->peer.any.sa_family != AF_UNSPEC;
+}
+
+const char *host_lond_version(const struct host *host)
+{
+    return host->version[0] != '\0' ? host->version : "of unknown version";
+}
+
 void host_pause(struct host *host)
 {
     host->paused = true;
@@ -791,13 +802,19 @@ static void recycle(struct host *host)
     health_init(&host->health);
     host->probing = false;
     host->version[0] = '\0';
+    host->peer = (union address){0};
 }
 
-/* Local mode wants 127.0.0.1, whatever others call this server. */
-static bool is_here(const struct host *host)
+/*
+ * Whether this is an id of this very server, which may have several under its DNS name. Local mode
+ * wants 127.0.0.1, whatever others call this server.
+ */
+static bool is_here(const struct host *host, const struct hosttab_entry *entry)
 {
     const struct service *service = host->service;
-    return service->credentials->local && strcmp(host->id, service->config->loncapa.host_id) == 0;
+    const struct hosttab_entry *own =
+        hosttab_find_id(&service->config->table, service->config->loncapa.host_id);
+    return service->credentials->local && own != NULL && strcasecmp(entry->name, own->name) == 0;
 }
 
 bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)
@@ -808,9 +825,10 @@ bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)
 /* Takes over name and address. False without memory, with nothing changed; else *changed says. */
 static bool configure_address(struct host *host, const struct hosttab_entry *entry, bool *changed)
 {
-    bool resolved = !is_here(host) && host_may_resolve(entry, host->service->settings.resolve);
+    bool here = is_here(host, entry);
+    bool resolved = !here && host_may_resolve(entry, host->service->settings.resolve);
     struct in_addr listed = entry->address;
-    if (is_here(host))
+    if (here)
         listed.s_addr = htonl(INADDR_LOOPBACK);
     union address address = {0};
     if (!resolved)
@@ -834,7 +852,8 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
     changed |= host->port != loncapa->lond_port ||
                !same_text(host->identity.own_id, loncapa->host_id) ||
                !same_text(host->identity.lonc_version, loncapa->version) ||
-               host->identity.allow_insecure != loncapa->allow_insecure;
+               host->identity.allow_insecure != loncapa->allow_insecure ||
+               host->identity.here != is_here(host, entry);
     if (changed && host->listed)
         recycle(host);
     host->port = loncapa->lond_port;
@@ -845,6 +864,7 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
         .remote_name = host->name,
         .lonc_version = loncapa->version,
         .allow_insecure = loncapa->allow_insecure,
+        .here = is_here(host, entry),
     };
     host->listed = true;
     pump(host);

@@ -51,8 +51,8 @@ struct host {
     union address address;   /* from the table */
     uint16_t port;
     struct handshake_identity identity;
-    char version[32];         /* of its lond; empty until the first handshake */
-    union address peer;       /* the address of that lond */
+    char version[32];         /* of its lond, which may tell none; empty at first */
+    union address peer;       /* the address of that lond; of no family at first */
     enum handshake_mode mode; /* of its newest connection */
     char *detail;             /* of the last failed attempt, beside health's reason; or NULL */
 
@@ -134,6 +134,10 @@ void host_forgive(struct host *host);
  * An administrator's: requests wait in the queue, for as long as one may, and nothing is sent. It
  * lasts until host_resume or the keeper's end; a dead host still answers con_lost at once.
  */
+/* Whether a handshake has succeeded since its address became this one; and with which lond. */
+bool host_has_connected(const struct host *host);
+const char *host_lond_version(const struct host *host);
+
 void host_pause(struct host *host);
 void host_resume(struct host *host);
 

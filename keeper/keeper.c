@@ -127,8 +127,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         reload_ask(keeper->reload, NULL);
         break;
     case SIGUSR1:
+        write_status_file(keeper); /* first, or it would have nobody dead */
         hosts_forgive(&keeper->hosts);
-        write_status_file(keeper);
         break;
     case SIGQUIT:
         leave(keeper);

@@ -114,6 +114,8 @@ static int flush(struct lond *lond)
             return -errno;
         if (n < 0)
             break;
+        if (n == 0)
+            return -EPIPE; /* nothing taken, and no reason: the peer is hanging up */
         lond->sent_any = true;
         lond->rest += n;
         lond->rest_length -= (size_t)n;

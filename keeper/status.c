@@ -167,7 +167,7 @@ static void tell_deferred(struct tell *tell, const struct status *status, const 
 void status_tell_host(const struct status *status, const struct host *host, struct tell *tell)
 {
     uint64_t now = host->service->loop.now;
-    bool known = host->version[0] != '\0';
+    bool known = host_has_connected(host);
     tell_open(tell, NULL, '{');
     tell_text(tell, "id", host->id);
     tell_text(tell, "name", host->name);
@@ -176,7 +176,7 @@ void status_tell_host(const struct status *status, const struct host *host, stru
     tell_addresses(tell, host);
     tell_pool(tell, host->pool_count);
     tell_text(tell, "mode", known ? handshake_mode_word(host->mode) : NULL);
-    tell_text(tell, "lond", known ? host->version : NULL);
+    tell_text(tell, "lond", host->version[0] != '\0' ? host->version : NULL);
     tell_con_lost(tell, host->answers);
     tell_count(tell, "queued", host->queued);
     if (host->queued > 0)
@@ -366,16 +366,17 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     for (unsigned list = 0; list < POOL_LISTS; list++)
         connections += host->pool_count[list];
     fprintf(file, "%ld\t%s\t%s: ", (long)getpid(), host->id, date);
+    /* Of the old daemon's three texts for it, the one that its administrators saw. */
     if (host->health.state == HEALTH_DEAD)
-        fprintf(file, "%s >> DEAD <<\t", host->id);
+        fprintf(file, "%s >>> DEAD !!!! <<<\t", host->id);
     else
         fprintf(file, "%s Connection count: %u Retries remaining: %u\t", host->id, connections,
                 retries_remaining(host));
     /* In the place of the old daemon's last log line: the last thing there was to say. */
     if (host->health.state != HEALTH_HEALTHY)
         fprintf(file, "%s\n", reason_text(host->health.reason));
-    else if (host->version[0] != '\0')
-        fprintf(file, "connected to lond %s at %s, %s\n", host->version,
+    else if (host_has_connected(host))
+        fprintf(file, "connected to lond %s at %s, %s\n", host_lond_version(host),
                 address_text(&host->peer, peer), handshake_mode_word(host->mode));
     else
         fputs("no connection yet\n", file);

@@ -68,8 +68,8 @@ static int send_all(int fd, const char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
-        if (n < 0)
-            return -errno;
+        if (n <= 0)
+            return n < 0 ? -errno : -EPIPE;
         bytes += n;
         length -= (size_t)n;
     }

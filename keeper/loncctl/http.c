@@ -40,7 +40,7 @@ static bool send_all(const struct http_request *request, const char *bytes, size
         if (!await(request, POLLOUT))
             return false;
         ssize_t sent = send(CONNECTION, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0)
+        if (sent <= 0)
             return false;
         bytes += sent;
         length -= (size_t)sent;

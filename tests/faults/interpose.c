@@ -3,7 +3,9 @@
  * Makes one call of one library function fail in the program it is preloaded into (LD_PRELOAD):
  * the FAULT_AT-th call of FAULT_CALL since main began, with the errno FAULT_ERROR, or, where that
  * is `short`, with fewer bytes than were asked for. Calls that libraries make count as well as the
- * program's own. tests/faults/Faults.pm runs it; what fails where is its matter.
+ * program's own. tests/faults/Faults.pm runs it; what fails where is its matter. Where FAULT_ERROR
+ * is `nothing`, the FAULT_AT-th send on a socket of FAULT_FAMILY and all after it take no byte and
+ * set no errno.
  *
  * FAULT_FILE is shared with who runs the program: how many calls there were, and whether one
  * failed, can be read in it however the program ends. With FAULT_CENSUS set none fails, and each
@@ -82,6 +84,7 @@ static atomic_bool counting; /* from main's beginning to its end */
 static enum call chosen = CALL_COUNT;
 static unsigned chosen_at;
 static int chosen_error; /* 0: short */
+static int nothing;      /* the family from whose sockets nothing is taken; or 0 */
 static bool census;
 static char trace_path[4096];     /* kept: a program may change its environment */
 static _Thread_local bool inside; /* what the interposer itself calls does not count */
@@ -194,6 +197,21 @@ static bool strikes(enum call call, int fd)
     return now;
 }
 
+/* Whether this socket takes none of the bytes there are. */
+static bool takes_nothing(int fd, size_t length)
+{
+    int family = 0;
+    socklen_t size = sizeof(family);
+    if (nothing == 0 || !counting || inside || length == 0)
+        return false;
+    (void)syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+    if (family != nothing || ++counts[CALL_send] < chosen_at)
+        return false;
+    faults->struck = 1;
+    errno = 0;
+    return true;
+}
+
 /* For calls that take or give bytes: a short one goes on with one byte. */
 static bool fails(enum call call, int fd, size_t *length)
 {
@@ -233,6 +251,8 @@ static void choose(const char *file)
         abort(); /* a name that is never called would prove nothing */
     chosen_at = at != NULL ? (unsigned)atoi(at) : 0;
     chosen_error = error != NULL && strcmp(error, "short") != 0 ? atoi(error) : 0;
+    if (error != NULL && strcmp(error, "nothing") == 0)
+        nothing = atoi(getenv("FAULT_FAMILY"));
 }
 
 static int counted_main(int argc, char **argv, char **environment)
@@ -316,6 +336,10 @@ static enum call kind_of_read(int fd)
 
 ssize_t send(int fd, const void *bytes, size_t length, int flags)
 {
+    if (takes_nothing(fd, length))
+        return 0;
+    if (nothing != 0)
+        return REAL(send)(fd, bytes, length, flags);
     return fails(CALL_send, fd, &length) ? -1 : REAL(send)(fd, bytes, length, flags);
 }
 

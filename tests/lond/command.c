@@ -170,11 +170,28 @@ static bool is_counted(size_t command)
     return lond.count_texts || !commands[command].plain;
 }
 
+/* Whether lond refuses this command now; uses up one of its refusals. */
+static bool is_refused(const char *text, size_t length)
+{
+    size_t size = strlen(lond.refused);
+
+    if (size == 0 || lond.refusals == 0 || length < size || memcmp(text, lond.refused, size) != 0 ||
+        (length > size && text[size] != ':'))
+        return false;
+    lond.refusals--;
+    counts[COUNT_REFUSED]++;
+    return true;
+}
+
 /* Executes and counts; `whole` is the line as it came (deciphered). */
 static void execute(struct request *request, const char *whole, size_t whole_length)
 {
     size_t i = find(request->text, request->length);
 
+    if (is_refused(request->text, request->length)) {
+        answer_text(request->connection, MANNER_PLAIN, "refused");
+        return;
+    }
     commands[i].executed++;
     counts_log(whole, whole_length);
     if (is_counted(i))

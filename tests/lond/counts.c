@@ -49,6 +49,7 @@ static const char *const names[] = {
     [COUNT_ENCIPHERED] = "enciphered",
     [COUNT_MALFORMED] = "malformed",
     [COUNT_UNKNOWN] = "unknown",
+    [COUNT_REFUSED] = "refused",
     [COUNT_OVERLAPPING] = "overlapping",
     [COUNT_FAULTS] = "faults",
     [COUNT_CLOSED_BY_PEER] = "closed_by_peer",

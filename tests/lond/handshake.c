@@ -75,6 +75,9 @@ static bool take_init(struct connection *connection, const char *line, size_t le
             right = take_local(connection, line, length, answer);
         } else if (connection->mode == MODE_SSL) {
             snprintf(answer, ANSWER_MAX, "ok:ssl");
+        } else if (lond.challenge[0] != '\0') {
+            snprintf(connection->challenge, sizeof(connection->challenge), "%s", lond.challenge);
+            snprintf(answer, ANSWER_MAX, "%s", connection->challenge);
         } else {
             snprintf(connection->challenge, sizeof(connection->challenge), "%u%05u",
                      1 + (unsigned)rand() % 99999, (unsigned)rand() % 100000);
@@ -101,7 +104,9 @@ static bool take_version(struct connection *connection, const char *line, size_t
     bool right = is(line, length, "version");
 
     (void)connection;
-    if (right)
+    if (right && lond.version_answer[0] != '\0')
+        snprintf(answer, ANSWER_MAX, "%s", lond.version_answer);
+    else if (right)
         snprintf(answer, ANSWER_MAX, "version:$Revision: %s $", lond.version);
     else
         snprintf(answer, ANSWER_MAX, "error:version expected");

@@ -72,6 +72,10 @@ struct settings {
     const char *peer;
     char build_key[256]; /* empty: another one for each connection */
     char version[64];
+    char version_answer[256]; /* empty: made of `version` */
+    char challenge[256];      /* empty: digits, others for each connection */
+    char refused[64];         /* the requests with this command are answered `refused`; or empty */
+    uint64_t refusals;        /* so many of them */
     const char *counts_file, *control, *ready_file;
     int ready_fd;
     unsigned lifetime; /* seconds */
@@ -153,6 +157,7 @@ enum count {
     COUNT_ENCIPHERED,
     COUNT_MALFORMED,
     COUNT_UNKNOWN,
+    COUNT_REFUSED,
     COUNT_OVERLAPPING,
     COUNT_FAULTS,
     COUNT_CLOSED_BY_PEER,
@@ -214,7 +219,7 @@ struct connection {
     enum mode mode;
     struct ssl_st *tls;    /* while all that passes goes through TLS */
     enum manner tls_fault; /* of TLS's own handshake */
-    char challenge[24], id[256], build[256];
+    char challenge[256], id[256], build[256];
     char key[33];                      /* the session's, in modes that hand one over as it is */
     struct gcry_cipher_handle *cipher; /* made when first needed */
 };

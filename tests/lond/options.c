@@ -43,6 +43,10 @@ static const char manual[] =
     "1.0-1.3\n"
     "  --build-key TEXT        the answer to `ekey`; default: another for each connection\n"
     "  --lond-version 1.NNN    default 1.421\n"
+    "  --version-answer TEXT   the whole answer to `version`; none: made of --lond-version\n"
+    "  --challenge TEXT        the answer to `init`; default: digits, others for each connection\n"
+    "  --refuse COMMAND        requests with this command (up to a colon) are answered `refused`\n"
+    "                          instead; COMMAND,times=N: N of them; none: no more\n"
     "  --control PATH          the control socket, see below\n"
     "  --counts FILE           where the counters go on SIGUSR1 and at the end (JSON)\n"
     "  --executions FILE       appends the beginning of each request as it is executed, a line\n"
@@ -122,8 +126,9 @@ static const char manual[] =
     "  addresses       ADDRESS:PORT of each --listen, blanks between\n"
     "  tls-failure     why TLS's handshake failed the last time\n"
     "  tls-client      the common name in the last verified client certificate\n"
-    "  set NAME VALUE  delay, drip, max-connections, lond-version, build-key, count-texts (0, 1),\n"
-    "                  auth, ca, certificate, tls; the files are read again with each\n"
+    "  set NAME VALUE  delay, drip, max-connections, lond-version, version-answer, challenge,\n"
+    "                  build-key, refuse, count-texts (0, 1), auth, ca, certificate, tls; the\n"
+    "                  files are read again with each\n"
     "  reset           all counters to zero\n"
     "Errors are lines that start `error:`.\n";
 
@@ -157,6 +162,9 @@ static const struct option options[] = {
     {"tls", required_argument, NULL, OPTION_SETTING},
     {"build-key", required_argument, NULL, OPTION_SETTING},
     {"lond-version", required_argument, NULL, OPTION_SETTING},
+    {"version-answer", required_argument, NULL, OPTION_SETTING},
+    {"challenge", required_argument, NULL, OPTION_SETTING},
+    {"refuse", required_argument, NULL, OPTION_SETTING},
     {"control", required_argument, NULL, OPTION_CONTROL},
     {"counts", required_argument, NULL, OPTION_COUNTS},
     {"count-texts", no_argument, NULL, OPTION_COUNT_TEXTS},
@@ -202,6 +210,30 @@ static bool set_modes(const char *value)
     return true;
 }
 
+/* `COMMAND` or `COMMAND,times=N`; `none`. */
+static bool set_refused(const char *value)
+{
+    static const char times[] = ",times=";
+    const char *comma = strstr(value, times);
+    size_t length = comma != NULL ? (size_t)(comma - value) : strlen(value);
+    uint64_t number = UINT64_MAX;
+
+    if (length == 0 || length >= sizeof(lond.refused))
+        return false;
+    if (comma != NULL &&
+        !parse_number(comma + strlen(times), strlen(comma + strlen(times)), UINT32_MAX, &number))
+        return false;
+    snprintf(lond.refused, sizeof(lond.refused), "%.*s", (int)length, value);
+    lond.refusals = strcmp(value, "none") == 0 ? 0 : number;
+    return true;
+}
+
+/* `none` is an empty text. */
+static bool set_optional(char *to, size_t size, const char *value)
+{
+    return set_text(to, size, strcmp(value, "none") == 0 ? "" : value);
+}
+
 bool options_set(const char *name, const char *value)
 {
     uint64_t number = 0;
@@ -216,8 +248,13 @@ bool options_set(const char *name, const char *value)
     if (strcmp(name, "ca") == 0)
         return set_text(lond.authority, sizeof(lond.authority), value);
     if (strcmp(name, "certificate") == 0)
-        return set_text(lond.certificate, sizeof(lond.certificate),
-                        strcmp(value, "none") == 0 ? "" : value);
+        return set_optional(lond.certificate, sizeof(lond.certificate), value);
+    if (strcmp(name, "version-answer") == 0)
+        return set_optional(lond.version_answer, sizeof(lond.version_answer), value);
+    if (strcmp(name, "challenge") == 0)
+        return set_optional(lond.challenge, sizeof(lond.challenge), value);
+    if (strcmp(name, "refuse") == 0)
+        return set_refused(value);
     if (strcmp(name, "tls") == 0)
         return tls_parse_versions(value, &lond.tls_least, &lond.tls_most);
     if (strcmp(name, "delay") == 0 && numeric)

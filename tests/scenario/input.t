@@ -114,6 +114,13 @@ refuses('bytes that would write to a terminal', 'keeper.conf', "$right{'keeper.c
     [5, 'name: "log_level\?\[31m": expected the name of a setting']);
 refuses('no keeper.conf', 'keeper.conf', undef, [0, 'cannot be read: No such file or directory']);
 
+# An editor's byte order mark is no part of a file's first line.
+for my $file (sort keys %right) {
+    accepts("$file with a byte order mark", $file, "\xef\xbb\xbf$right{$file}", 2);
+}
+accepts('loncapa.conf whose first line, behind a byte order mark, alone names this server', 'loncapa.conf',
+    "\xef\xbb\xbfPerlSetVar lonHostID annarborl1\n" . ($right{'loncapa.conf'} =~ s/^PerlSetVar lonHostID .*\n//mr), 2);
+
 # --- loncapa.conf ---------------------------------------------------------------------------------
 
 accepts('Apache directives, comments, placeholders, quotes', 'loncapa.conf', <<"CONF" . $right{'loncapa.conf'}, 2);

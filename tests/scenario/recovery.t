@@ -254,7 +254,7 @@ sub late {
 {
     my @hosts = qw(refused timedout unreachable handshake authentication noaddress);
     my $world = Lonc->new(settings => {%by_signal, connect_timeout => '200ms', resolve_servers => '127.0.0.1:1'}, hosts => \@hosts);
-    my %lond = (handshake => $world->lond('handshake', '--fault', 'garbage@Initialized'),
+    my %lond = (handshake => $world->lond('handshake', '--fault', 'garbage@ChallengeReplied'),
         authentication => $world->lond('authentication', '--fault', 'refuse@Initialized'));
     my $full = IO::Socket::INET->new(LocalAddr => $world->{address}{timedout}, LocalPort => 5663, Listen => 1) or die "listen: $!";
     listen $full, 0; # one connection fits; it never answers those behind

@@ -218,7 +218,9 @@ Test(handshake, repeats_a_challenge_that_fills_the_line)
 
 Test(handshake, keeps_whatever_a_peer_says_of_its_version)
 {
-    static const char *const versions[] = {"", "2.11.4", "$Revision: 1.999 $ (local)", "ok"};
+    static const char *const versions[] = {
+        "",   "2.11.4", "$Revision: 1.999 $ (local)", "$Revision: 1.394.2.1 $", "1.410.2.2",
+        "ok", "none"};
     struct handshake handshake;
 
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
@@ -256,7 +258,7 @@ Test(handshake, leaves_nothing_of_the_last_connection_when_it_begins_again)
     handshake_begin(&handshake, &identity, HANDSHAKE_INSECURE, NULL);
     cr_assert_eq(handshake.state, LOND_CONNECTED);
     cr_assert_arr_eq(handshake.key, nothing, CIPHER_KEY_SIZE);
-    cr_assert_str_empty(handshake.challenge);
+    cr_assert_eq(handshake.challenge_length, 0);
     cr_assert_str_empty(handshake.peer_version);
 }
 
@@ -419,21 +421,67 @@ Test(handshake, is_refused_by_exactly_that_word_only)
     static const char *const lines[] = {"refuse", "refused ", "refused:", "Refused", "REFUSED"};
     struct handshake handshake;
 
-    reach(&handshake, LOND_INITIALIZED);
+    reach(&handshake, LOND_CHALLENGE_REPLIED);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         expect_failure(&handshake, lines[i], HANDSHAKE_UNEXPECTED);
 }
 
-Test(handshake, takes_no_challenge_but_digits)
+/* What a challenge looks like is not known: to a plain `init`, any line but two is one. */
+static const char *const challenges[] = {"12a4", "a",    "12 34", " 12",     "12 ",     "-12",
+                                         "12\r", "/",    ":",     "ok",      "ok:ssl",  "refuse",
+                                         "0x1f", "\xff", "%s%n",  "Refused", "refused "};
+#define CHALLENGES (sizeof(challenges) / sizeof(challenges[0]))
+
+Test(handshake, echoes_any_challenge_in_plain_insecure_mode)
 {
-    static const char *const lines[] = {"12a4", "a", "12 34", " 12", "12 ",   "-12",
-                                        "12\r", "/", ":",     "ok",  "ok:ssl"};
+    char expected[64];
+    struct handshake handshake;
+
+    for (size_t i = 0; i < CHALLENGES; i++) {
+        reach(&handshake, LOND_INITIALIZED);
+        expect_taken(&handshake, challenges[i], LOND_CHALLENGE_RECEIVED);
+        snprintf(expected, sizeof(expected), "%s\n", challenges[i]);
+        expect_output(&handshake, expected, LOND_CHALLENGE_REPLIED);
+    }
+}
+
+Test(handshake, echoes_a_challenge_with_a_nul_byte_to_its_end)
+{
+    char line[HANDSHAKE_LINE_MAX + 1];
     struct handshake handshake;
 
     reach(&handshake, LOND_INITIALIZED);
-    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        expect_failure(&handshake, lines[i], HANDSHAKE_UNEXPECTED);
-    expect_failure_of(&handshake, "12\0", 3, HANDSHAKE_UNEXPECTED);
+    cr_assert_eq(handshake_input(&handshake,
+                                 "1\0"
+                                 "2",
+                                 3),
+                 HANDSHAKE_OK);
+    cr_assert_eq(handshake_output(&handshake, line), 4);
+    cr_assert_arr_eq(line,
+                     "1\0"
+                     "2\n",
+                     4);
+}
+
+Test(handshake, takes_no_challenge_but_digits_where_it_asked_for_another_mode)
+{
+    struct handshake_identity strict = identity;
+    struct handshake handshake;
+    char line[HANDSHAKE_LINE_MAX + 1];
+
+    strict.allow_insecure = false;
+    for (size_t i = 0; i < CHALLENGES; i++) {
+        for (size_t mode = 0; mode < 2; mode++) {
+            if (strcmp(challenges[i], "ok:ssl") == 0)
+                continue;
+            handshake_begin(&handshake, &identity, with_key[mode], KEY_FILE);
+            cr_assert_gt(handshake_output(&handshake, line), 0);
+            expect_failure(&handshake, challenges[i], HANDSHAKE_UNEXPECTED);
+        }
+        handshake_begin(&handshake, &strict, HANDSHAKE_INSECURE, NULL);
+        cr_assert_gt(handshake_output(&handshake, line), 0);
+        expect_failure(&handshake, challenges[i], HANDSHAKE_UNEXPECTED);
+    }
 }
 
 Test(handshake, takes_no_ok_but_the_very_word)
@@ -451,16 +499,29 @@ Test(handshake, takes_no_ok_but_the_very_word)
     }
 }
 
-Test(handshake, takes_no_version_without_its_prefix)
+Test(handshake, takes_a_version_without_its_prefix_or_without_any_number)
 {
     static const char *const lines[] = {
-        "version", "version 1.325", "Version:1", "$Revision: 1.325 $",
-        "v",       "unknown_cmd",   " version:1"};
+        "version",     "version 1.325", "Version:1", "$Revision: 1.325 $", "v",
+        "unknown_cmd", " version:1",    "1.394.2.1", "$Revision$",         "ok"};
+    struct handshake handshake;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        reach(&handshake, LOND_READING_VERSION_STRING);
+        expect_taken(&handshake, lines[i], LOND_SET_HOST);
+        cr_assert_str_eq(handshake.peer_version, lines[i]);
+    }
+}
+
+Test(handshake, takes_no_version_that_is_no_text)
+{
+    static const char *const lines[] = {"\xff", "1.325\r", "\x15\x03\x03", "1\t2", "\x7f"};
     struct handshake handshake;
 
     reach(&handshake, LOND_READING_VERSION_STRING);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         expect_failure(&handshake, lines[i], HANDSHAKE_UNEXPECTED);
+    expect_failure_of(&handshake, "1.325\0", 6, HANDSHAKE_UNEXPECTED);
     cr_assert_str_empty(handshake.peer_version);
 }
 

@@ -127,6 +127,15 @@ Test(hosttab, several_ids_may_share_a_DNS_name)
     cr_expect_eq(table.count, 2);
 }
 
+Test(hosttab, an_entry_is_found_by_its_very_id)
+{
+    cr_expect_null(hosttab_find_id(&table, "a"));
+    expect_good("a:d:library:x.edu\nA:d:library:x.edu\n");
+    cr_expect_eq(hosttab_find_id(&table, "a"), &table.entries[0]);
+    cr_expect_eq(hosttab_find_id(&table, "A"), &table.entries[1]);
+    cr_expect_null(hosttab_find_id(&table, "x.edu"));
+}
+
 Test(hosttab, entries_keep_the_order_and_the_line_of_the_file)
 {
     expect_good("\nz:d:library:z.edu\n# a comment\na:d:library:a.edu\n");
@@ -135,6 +144,20 @@ Test(hosttab, entries_keep_the_order_and_the_line_of_the_file)
     cr_expect_eq(table.entries[0].line, 2);
     cr_expect_str_eq(table.entries[1].id, "a");
     cr_expect_eq(table.entries[1].line, 4);
+}
+
+Test(hosttab, whatever_follows_the_address_is_a_remark)
+{
+    static const char *const remarks[] = {
+        "",   " ", "\t", "\r", " \r",           "# old", " # old", " main server", ".",
+        "..", ";", ",x", "x",  " (since 2003)", "/24",   " http",  "-1",           "\xc2\xa0"};
+    char text[128];
+    for (size_t i = 0; i < sizeof(remarks) / sizeof(remarks[0]); i++) {
+        snprintf(text, sizeof(text), "a:msu:library:a.msu.edu:10.0.0.1%s\n", remarks[i]);
+        expect_good(text);
+        expect_entry(0, "a", "a.msu.edu", "10.0.0.1");
+        hosttab_free(&table);
+    }
 }
 
 /* --- Lines that are no hosts, and blanks ------------------------------------------------------ */

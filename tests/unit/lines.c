@@ -90,3 +90,30 @@ Test(lines, one_that_is_replaced_meanwhile_is_read_as_it_was)
     cr_assert_eq(read_rest(reader), 0);
     cr_assert_eq(seen, 3);
 }
+
+static void keep_line(void *argument, unsigned number, char *text)
+{
+    char *kept = argument;
+    sprintf(kept + strlen(kept), "%u:%s|", number, text);
+}
+
+Test(lines, a_byte_order_mark_is_no_part_of_the_first_line)
+{
+    static const struct {
+        const char *text, *lines;
+    } files[] = {
+        {"\xef\xbb\xbfone\ntwo\n", "1:one|2:two|"},
+        {"\xef\xbb\xbf  one", "1:one|"},
+        {"\xef\xbb\xbf\r\ntwo\n", "2:two|"},
+        {"\xef\xbb\xbf", ""},
+        {"\xef\xbbone\n", "1:\xef\xbbone|"},
+        {"one\n\xef\xbb\xbftwo\n", "1:one|2:\xef\xbb\xbftwo|"},
+        {"\xef\xbb\xbf\xef\xbb\xbfone\n", "1:\xef\xbb\xbfone|"},
+    };
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char kept[128] = "";
+        write_file("table", files[i].text);
+        cr_assert_eq(lines_read("table", false, &complaints, keep_line, kept), 0);
+        cr_assert_str_eq(kept, files[i].lines);
+    }
+}

@@ -98,6 +98,12 @@ Test(loncapa, blanks_tabs_and_CR_separate_and_do_not_matter)
     cr_expect_str_eq(conf.host_id, "msul1");
 }
 
+Test(loncapa, the_first_line_counts_behind_a_byte_order_mark_too)
+{
+    expect_good("\xef\xbb\xbfPerlSetVar lonHostID msul1\n");
+    cr_expect_str_eq(conf.host_id, "msul1");
+}
+
 Test(loncapa, the_last_of_several_lines_wins)
 {
     expect_good(ID "PerlSetVar lonSockDir /first\nPerlSetVar lonSockDir /second\n");
