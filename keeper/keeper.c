@@ -335,6 +335,7 @@ static void finish(struct keeper *keeper)
     credentials_free(keeper->service.credentials);
     resolver_free(keeper->service.resolver);
     buffer_free(&keeper->service.reply);
+    lonclog_close();
     loop_close(&keeper->service.loop);
     config_free(keeper->service.config);
 }

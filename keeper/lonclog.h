@@ -6,7 +6,16 @@
 #ifndef LONC_KEEPER_LONCLOG_H
 #define LONC_KEEPER_LONCLOG_H
 
-/* From now on each message of the log is appended to `path`, which must stay; "" ends that. */
-void lonclog_open(const char *path);
+#include "keeper/service.h"
+
+/*
+ * From now on each message of the log is appended to `path`, which must stay; "" ends that. While
+ * it cannot be written, that is a trouble, and tried again each trouble_retry and with each
+ * message.
+ */
+void lonclog_open(struct service *service, const char *path);
+
+/* Before the loop is closed and the path is gone. */
+void lonclog_close(void);
 
 #endif

@@ -16,13 +16,16 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "keeper/pathwatch.h"
 #include "keeper/presence.h"
 
 struct presence {
     struct service *service;
     const struct status *status;
-    char *pid_path; /* NULL: none is written */
-    DIR *sweeping;  /* lonSockDir, while locks are looked for */
+    char *pid_path;            /* NULL: none is written */
+    struct path_watch *folder; /* where that is */
+    sd_event_source *retry;    /* it could not be written */
+    DIR *sweeping;             /* lonSockDir, while locks are looked for */
 };
 
 /* Files of lonSockDir looked at in one turn of the loop: there are two for each host. */
@@ -53,27 +56,85 @@ static void on_changed_for_a_while(struct deadline *deadline)
 
 /* --- lonc.pid --------------------------------------------------------------------------------- */
 
-static void write_pid(struct presence *presence)
+/* 0 or a negative errno. A symbolic link is an administrator's, and followed; a FIFO would wait. */
+static int write_pid(const char *path)
 {
-    int fd = open(presence->pid_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
-        say_failed("write", presence->pid_path, errno);
-    if (fd >= 0)
-        close(fd);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -errno;
+    int r = dprintf(fd, "%ld\n", (long)getpid()) < 0 ? -errno : 0;
+    close(fd);
+    return r;
 }
 
 /* Another keeper may have written its own since. */
-static void remove_pid(struct presence *presence)
+static bool is_ours(const char *path)
 {
     char text[32] = "";
-    if (presence->pid_path == NULL)
-        return;
-    int fd = open(presence->pid_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-    if (n > 0 && strtol(text, NULL, 10) == (long)getpid())
-        unlink(presence->pid_path);
     if (fd >= 0)
         close(fd);
+    return n > 0 && strtol(text, NULL, 10) == (long)getpid();
+}
+
+static void keep_pid(struct presence *presence);
+
+static int on_retry(sd_event_source *source, uint64_t when, void *argument)
+{
+    struct presence *presence = argument;
+    (void)source;
+    (void)when;
+    presence->service->loop.now = loop_clock();
+    keep_pid(presence);
+    return 0;
+}
+
+/* Writes it, and tries again while that fails. */
+static void keep_pid(struct presence *presence)
+{
+    struct service *service = presence->service;
+    int r = write_pid(presence->pid_path);
+    if (r == 0) {
+        trouble_end(service, TROUBLE_PID_FILE);
+        return;
+    }
+    trouble_begin(service, TROUBLE_PID_FILE, "%s: cannot be written: %s", presence->pid_path,
+                  strerror(-r));
+    (void)loop_alarm(&service->loop, &presence->retry, CLOCK_MONOTONIC,
+                     loop_clock() + service->settings.trouble_retry, on_retry, presence);
+}
+
+/* Its folder is watched, which may be rotated; not what is in it, where others write all day. */
+static void watch_folder(struct presence *presence)
+{
+    char *folder = strndup(presence->pid_path,
+                           (size_t)(strrchr(presence->pid_path, '/') - presence->pid_path));
+    if (folder != NULL && presence->folder != NULL)
+        (void)path_watch_set(presence->folder, folder);
+    free(folder);
+}
+
+static void on_folder_changed(void *argument)
+{
+    struct presence *presence = argument;
+    if (presence->pid_path == NULL)
+        return;
+    watch_folder(presence);
+    if (access(presence->pid_path, F_OK) < 0 ||
+        trouble_is_present(presence->service, TROUBLE_PID_FILE))
+        keep_pid(presence);
+}
+
+/* What a link leads to goes; the link is an administrator's. */
+static void remove_pid(struct presence *presence)
+{
+    if (presence->pid_path == NULL)
+        return;
+    char *file = is_ours(presence->pid_path) ? realpath(presence->pid_path, NULL) : NULL;
+    if (file != NULL)
+        unlink(file);
+    free(file);
     free(presence->pid_path);
     presence->pid_path = NULL;
 }
@@ -130,7 +191,8 @@ void presence_configured(struct presence *presence)
         remove_pid(presence);
     free(presence->pid_path);
     presence->pid_path = path;
-    write_pid(presence);
+    watch_folder(presence);
+    keep_pid(presence);
 }
 
 void presence_ready(struct presence *presence)
@@ -170,6 +232,7 @@ struct presence *presence_new(struct service *service, const struct status *stat
         return NULL;
     presence->service = service;
     presence->status = status;
+    presence->folder = path_watch_new(&service->loop, on_folder_changed, presence);
     service->presence = presence;
     deadline_queue_add(&service->loop, &service->changing, &interval, on_changed_for_a_while);
     return presence;
@@ -180,6 +243,8 @@ void presence_free(struct presence *presence)
     if (presence == NULL)
         return;
     remove_pid(presence);
+    path_watch_free(presence->folder);
+    sd_event_source_disable_unref(presence->retry);
     if (presence->sweeping != NULL)
         closedir(presence->sweeping);
     presence->service->presence = NULL;

@@ -17,7 +17,8 @@ struct presence *presence_new(struct service *service, const struct status *stat
 /* Removes lonc.pid if it is ours; NULL is allowed. */
 void presence_free(struct presence *presence);
 
-/* A configuration is in force: lonc.pid is where it says. */
+/* A configuration is in force: lonc.pid is where it says, from now on whatever becomes of its
+ * folder; while it cannot be written, that is a trouble and tried again each trouble_retry. */
 void presence_configured(struct presence *presence);
 
 /* And then: old locks beside its sockets go, some in each call, as long as it says that there may

@@ -129,7 +129,7 @@ static enum progress switch_over(struct reload *reload)
     buffers_set_limit(config->settings.buffers_limit);
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
-    lonclog_open(config->settings.log_file);
+    lonclog_open(service, config->settings.log_file);
     resolver_reload(service->resolver);
     if (config->valid)
         apply_credentials(reload);
