@@ -377,6 +377,7 @@ static void say_nothing(void *argument, const char *text)
     (void)text;
 }
 
+/* What settings ask of a lond; connections under way have rules of their own. */
 static bool set_rules(const struct loading *loading, const struct settings *settings)
 {
     static const int versions[] = {
@@ -388,9 +389,6 @@ static bool set_rules(const struct loading *loading, const struct settings *sett
     SSL_CTX *ssl = loading->context->ssl;
     bool old = settings->tls_min_version < TLS_VERSION_1_2;
     loading->context->verify_name = settings->tls_verify_name;
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_quiet_shutdown(ssl, 1);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* each lond is a new process */
     /* Above level 0 there is no version before 1.2, whatever the minimum says. */
     SSL_CTX_set_security_level(ssl, old ? 0 : (int)settings->tls_security_level);
     if (SSL_CTX_set_min_proto_version(ssl, versions[settings->tls_min_version]) == 1)
@@ -417,6 +415,9 @@ static bool build(struct loading *loading, const struct settings *settings)
     context->ssl = SSL_CTX_new(TLS_client_method());
     if (context->ssl == NULL)
         return out_of_memory(loading);
+    SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_quiet_shutdown(context->ssl, 1);
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* londs are new processes */
     return begin_random(loading) && set_rules(loading, settings) && load_files(loading) &&
            check_dates(loading);
 }

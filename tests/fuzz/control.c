@@ -55,7 +55,7 @@ static void start(void)
                              .deferred = world.deferred,
                              .clients = world.clients,
                              .config_path = "/etc/lonc/keeper.conf"};
-    reload = reload_new(&world.service, world.deferred, NULL, "/dev/null/keeper.conf");
+    reload = reload_new(&world.service, world.deferred, NULL, NULL, "/dev/null/keeper.conf");
     CHECK(reload != NULL);
     const struct verbs verbs = {.service = &world.service,
                                 .status = &status,
