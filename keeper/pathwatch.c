@@ -30,7 +30,8 @@ struct path_watch {
 /* Where a walk stands. */
 struct walk {
     char folder[PATH_MAX]; /* without symbolic links; "" is the root */
-    char rest[PATH_MAX];   /* what is still to be walked */
+    char path[PATH_MAX];   /* what is walked, */
+    size_t at;             /* from here on still */
     unsigned links;
 };
 
@@ -85,13 +86,13 @@ static int watch_folder(struct path_watch *watch, const char *folder, const char
 /* Takes the next component off what is to be walked. False at the end. */
 static bool next_component(struct walk *walk, char name[NAME_MAX + 1])
 {
-    size_t skipped = strspn(walk->rest, "/");
-    size_t length = strcspn(walk->rest + skipped, "/");
+    walk->at += strspn(walk->path + walk->at, "/");
+    size_t length = strcspn(walk->path + walk->at, "/");
     if (length == 0 || length > NAME_MAX)
         return false;
-    memcpy(name, walk->rest + skipped, length);
+    memcpy(name, walk->path + walk->at, length);
     name[length] = '\0';
-    memmove(walk->rest, walk->rest + skipped + length, strlen(walk->rest + skipped + length) + 1);
+    walk->at += length;
     return true;
 }
 
@@ -99,16 +100,15 @@ static bool next_component(struct walk *walk, char name[NAME_MAX + 1])
 static bool follow_link(struct walk *walk, const char *link)
 {
     char target[PATH_MAX], rest[PATH_MAX];
+    strcpy(rest, walk->path + walk->at);
     ssize_t length = readlink(link, target, sizeof(target) - 1);
     if (length <= 0 || ++walk->links > PATH_WATCH_LINKS)
         return false;
     target[length] = '\0';
-    if ((size_t)length + 1 + strlen(walk->rest) >= sizeof(rest))
+    if ((size_t)length + 1 + strlen(rest) >= sizeof(walk->path))
         return false;
-    strcpy(rest, target);
-    strcat(rest, "/");
-    strcat(rest, walk->rest);
-    strcpy(walk->rest, rest);
+    stpcpy(stpcpy(stpcpy(walk->path, target), "/"), rest);
+    walk->at = 0;
     if (target[0] == '/')
         walk->folder[0] = '\0';
     return true;
@@ -147,9 +147,9 @@ int path_watch_set(struct path_watch *watch, const char *path)
     struct walk walk = {.folder = ""};
     char name[NAME_MAX + 1];
     forget_folders(watch);
-    if (strlen(path) >= sizeof(walk.rest))
+    if (strlen(path) >= sizeof(walk.path))
         return -ENAMETOOLONG;
-    strcpy(walk.rest, path);
+    strcpy(walk.path, path);
     while (next_component(&walk, name)) {
         if (strcmp(name, ".") == 0)
             continue;
