@@ -8,10 +8,10 @@
  * has come is remembered in `readable`, and read when it is wanted.
  *
  * What a request on a connection of its own costs in system calls: getsockname (only the kernel
- * says whose it is), recv and send to lond, recv and send back; epoll_ctl, to see the client leave,
+ * says whose it is), recv, a look at lond's socket and send to it, recv and send back; epoll_ctl, to see the client leave,
  * and again before close, since the shim may still hold the same socket and its events would find
  * nobody; close. And shared with others of its batch: recvmsg and the acknowledgement for the
- * message that brought it, epoll_wait for a turn. On a kept connection four are left, and the
+ * message that brought it, epoll_wait for a turn. On a kept connection five are left, and the
  * turn's.
  */
 #include <errno.h>

@@ -216,14 +216,23 @@ void host_close_connections(struct host *host)
         lond->closing = true;
 }
 
+/* The connection used last, of those that have kept silent since; the others are closed. */
+static struct lond *first_idle(struct host *host)
+{
+    struct lond *lond;
+    while ((lond = LIST_FIRST(&host->pool[POOL_IDLE])) != NULL && lond_has_stirred(lond))
+        pool_close(lond);
+    return lond;
+}
+
 /*
- * Gives the request to an idle connection, the one used last. One that turns out to be gone is
- * closed and the next is tried. False when there is none left.
+ * Gives the request to an idle connection. One that turns out to be gone is closed and the next is
+ * tried. False when there is none left.
  */
 static bool send_on_idle(struct host *host, struct transaction *transaction)
 {
     struct lond *lond;
-    while ((lond = LIST_FIRST(&host->pool[POOL_IDLE])) != NULL) {
+    while ((lond = first_idle(host)) != NULL) {
         int r = lond_send(lond, transaction);
         if (r == 0) {
             transaction->state = TRANSACTION_ACTIVE;
@@ -260,7 +269,7 @@ static void serve_queue(struct host *host)
 static void serve_background(struct host *host)
 {
     if (host->background == NULL || host->background_active || host->service->stopping ||
-        host->paused || !TAILQ_EMPTY(&host->queue) || LIST_EMPTY(&host->pool[POOL_IDLE]))
+        host->paused || !TAILQ_EMPTY(&host->queue) || first_idle(host) == NULL)
         return;
     struct transaction *transaction = host->background->next(host->background);
     if (transaction == NULL) {

@@ -157,6 +157,12 @@ static int encipher(struct lond *lond, const struct request *request, const char
     return 0;
 }
 
+bool lond_has_stirred(const struct lond *lond)
+{
+    char byte;
+    return recv(lond->watch.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 || errno != EAGAIN;
+}
+
 int lond_send(struct lond *lond, struct transaction *transaction)
 {
     const char *bytes = transaction->request;

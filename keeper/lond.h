@@ -82,6 +82,13 @@ struct lond *lond_open(struct service *service, const struct addresses *addresse
                        const struct handshake_identity *identity);
 
 /*
+ * Whether an idle peer has said something, or closed, which the loop may not have told yet: what a
+ * client asks can have come after the loop last looked. Its line would be taken for the next reply,
+ * for the protocol cannot tell; asked right before each request, nothing that is there is missed.
+ */
+bool lond_has_stirred(const struct lond *lond);
+
+/*
  * Sends a transaction's request on an idle connection. 0: it is under way. -ENOBUFS or -ENOMEM:
  * there is no room to encipher it; the connection is idle still. Any other negative errno: the peer
  * is gone and the kernel took no byte, so that the request may be sent elsewhere; free it with

@@ -5,7 +5,7 @@
  * is `short`, with fewer bytes than were asked for. Calls that libraries make count as well as the
  * program's own. tests/faults/Faults.pm runs it; what fails where is its matter. Where FAULT_ERROR
  * is `nothing`, the FAULT_AT-th send on a socket of FAULT_FAMILY and all after it take no byte and
- * set no errno.
+ * set no errno; where it is `slow`, each recv that has taken bytes from one sleeps for FAULT_AT ms.
  *
  * FAULT_FILE is shared with who runs the program: how many calls there were, and whether one
  * failed, can be read in it however the program ends. With FAULT_CENSUS set none fails, and each
@@ -84,7 +84,8 @@ static atomic_bool counting; /* from main's beginning to its end */
 static enum call chosen = CALL_COUNT;
 static unsigned chosen_at;
 static int chosen_error; /* 0: short */
-static int nothing;      /* the family from whose sockets nothing is taken; or 0 */
+static int nothing;      /* the family to whose sockets nothing can be sent; or 0 */
+static int slow;         /* the family from whose sockets it takes long to receive; or 0 */
 static bool census;
 static char trace_path[4096];     /* kept: a program may change its environment */
 static _Thread_local bool inside; /* what the interposer itself calls does not count */
@@ -197,19 +198,31 @@ static bool strikes(enum call call, int fd)
     return now;
 }
 
-/* Whether this socket takes none of the bytes there are. */
-static bool takes_nothing(int fd, size_t length)
+static bool is_of_family(int fd, int wanted)
 {
     int family = 0;
     socklen_t size = sizeof(family);
-    if (nothing == 0 || !counting || inside || length == 0)
+    if (wanted == 0 || !counting || inside)
         return false;
     (void)syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
-    if (family != nothing || ++counts[CALL_send] < chosen_at)
+    return family == wanted;
+}
+
+/* Whether this socket takes none of the bytes there are. */
+static bool takes_nothing(int fd, size_t length)
+{
+    if (length == 0 || !is_of_family(fd, nothing) || ++counts[CALL_send] < chosen_at)
         return false;
     faults->struck = 1;
     errno = 0;
     return true;
+}
+
+static ssize_t received(int fd, ssize_t n)
+{
+    if (n > 0 && is_of_family(fd, slow))
+        usleep(chosen_at * 1000);
+    return n;
 }
 
 /* For calls that take or give bytes: a short one goes on with one byte. */
@@ -253,6 +266,8 @@ static void choose(const char *file)
     chosen_error = error != NULL && strcmp(error, "short") != 0 ? atoi(error) : 0;
     if (error != NULL && strcmp(error, "nothing") == 0)
         nothing = atoi(getenv("FAULT_FAMILY"));
+    if (error != NULL && strcmp(error, "slow") == 0)
+        slow = atoi(getenv("FAULT_FAMILY"));
 }
 
 static int counted_main(int argc, char **argv, char **environment)
@@ -345,6 +360,8 @@ ssize_t send(int fd, const void *bytes, size_t length, int flags)
 
 ssize_t recv(int fd, void *bytes, size_t length, int flags)
 {
+    if (slow != 0)
+        return received(fd, REAL(recv)(fd, bytes, length, flags));
     return fails(CALL_recv, fd, &length) ? -1 : REAL(recv)(fd, bytes, length, flags);
 }
 
@@ -358,6 +375,8 @@ ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
 
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
 {
+    if (slow != 0)
+        return received(fd, REAL(__recv_chk)(fd, bytes, length, size, flags));
     return fails(CALL_recv, fd, &length) ? -1 : REAL(__recv_chk)(fd, bytes, length, size, flags);
 }
 

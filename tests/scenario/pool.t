@@ -128,6 +128,61 @@ use Lonc;
     is $lond->executed('count:queued'), 1, '... but on another, once';
 }
 
+# --- A line that nobody asked for -----------------------------------------------------------------
+
+# One that comes while the next request is on its way is taken for its reply: the protocol cannot tell. One that
+# is there before the request is sent is not, however late the keeper has looked: here it sleeps behind each
+# receipt, from lond (2) or from a client (1), while the line comes.
+SKIP: {
+    skip 'a sanitizer comes first', 6 if $ENV{LONC_SANITIZED};
+    for my $family (2, 1) {
+        my $world = Lonc->new(settings => {connections_per_host => 1});
+        my $lond = $world->lond('msul1', '--count-texts');
+        $world->keeper(wrapper => ['env', 'LD_PRELOAD=' . Lonc::program('interpose.so'), 'FAULT_FILE=' . $world->path('faults'), 'FAULT_CALL=recv',
+            'FAULT_AT=100', 'FAULT_ERROR=slow', "FAULT_FAMILY=$family"]);
+        $world->activate('msul1');
+        my ($kept, $other) = map { $world->client('msul1') } 1 .. 2;
+        $kept->ask('ping');
+        $other->ask('ping');
+        my ($unasked, @answers) = (0);
+        for my $i (1 .. 8) {
+            if ($family == 2) {
+                # The connection has been busy, and the next request waits for it.
+                $kept->send("echo:first $i\n");
+                $other->send("echo:second $i\n");
+                Lonc::within($Lonc::PATIENCE, sub { $lond->executed("echo:first $i") });
+            } else {
+                # It is idle, and the next request has been read.
+                $kept->send("echo:first $i\n");
+                select undef, undef, undef, 0.05;
+            }
+            $unasked += $lond->control('tell-idle poison');
+            $other->send("echo:second $i\n") if $family == 1;
+            push @answers, $kept->line, $other->line;
+        }
+        my $how = $family == 2 ? 'a connection that was busy until now' : 'an idle connection, behind the back of a keeper that has read the request,';
+        is_deeply \@answers, [map { ("first $_", "second $_") } 1 .. 8], "a line that $how says before the next request is sent is nobody's reply";
+        cmp_ok $unasked, '>=', 7, '... as often as it comes';
+        cmp_ok $lond->counts->{accepted}, '>=', 7, '... and costs its connection';
+    }
+}
+
+# The same without sleeping, in a crowd, many times.
+{
+    my ($world, $lond) = Lonc->up(settings => {connections_per_host => 2}, lond => ['--count-texts']);
+    my @kept = map { $world->client('msul1') } 1 .. 4;
+    my (%wrong, $unasked);
+    for my $i (1 .. 200) {
+        $kept[$_]->send("echo:$i of $_\n") for 0 .. 2;
+        $kept[$_]->line eq "$i of $_" or $wrong{$i}++ for 0 .. 2; # the connections have just been busy
+        $unasked += $lond->control('tell-idle poison');
+        my $answer = $kept[3]->ask("echo:$i");
+        $answer eq $i or $wrong{$answer}++;
+    }
+    is_deeply \%wrong, {}, 'a line that nobody asked for is nobody\'s reply, 200 times';
+    cmp_ok $unasked, '>=', 200, '... each time on every connection';
+}
+
 # --- Never another's reply ------------------------------------------------------------------------
 
 {
