@@ -228,6 +228,10 @@ const struct setting settings_table[] = {
     ROW(TIME, client_idle_timeout, "300s", 10 * MS, 24 * HOUR,
         .meaning = "How long a client may be silent between requests, since it takes up a "
                    "descriptor."),
+    ROW(TIME, client_idle_scarce, "30s", 10 * MS, 24 * HOUR,
+        .meaning =
+            "The same while descriptors are short, if it is less: those who have been silent "
+            "the longest make room for others, but nobody who has only paused."),
     ROW(TIME, control_timeout, "10s", 10 * MS, HOUR,
         .meaning = "How long a client of the control socket may leave its request unfinished, or "
                    "take no byte of its answer: it is a person or a script on this machine."),

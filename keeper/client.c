@@ -676,6 +676,15 @@ json_t *clients_json(const struct clients *clients)
     return json_pack("{s:I, s:o}", "total", (json_int_t)clients->count, "clients", list);
 }
 
+void clients_scarce(struct clients *clients, bool scarce)
+{
+    struct service *service = clients->service;
+    const struct settings *settings = &service->settings;
+    bool sooner = scarce && settings->client_idle_scarce < settings->client_idle_timeout;
+    service->silent.span = sooner ? &settings->client_idle_scarce : &settings->client_idle_timeout;
+    loop_spans_changed(&service->loop);
+}
+
 static void on_drained(struct deadline *deadline)
 {
     struct client *client = CONTAINER_OF(deadline, struct client, deadline);

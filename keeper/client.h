@@ -30,6 +30,12 @@ void client_start(struct clients *clients, int fd);
 #define CLIENTS_SHOWN 1000
 json_t *clients_json(const struct clients *clients);
 
+/*
+ * Descriptors are short, or are so no longer. While they are, a client may be silent for
+ * `client_idle_scarce` and no longer; the one that has been so the longest goes first.
+ */
+void clients_scarce(struct clients *clients, bool scarce);
+
 size_t clients_count(const struct clients *clients);
 
 /*

@@ -114,7 +114,7 @@ static void show_limits(struct control *control)
     for (int place = 0; place < PLACE_GONE; place++) {
         if (!control->limits[place].reached)
             continue;
-        strlcat(detail, *detail == '\0' ? "limit reached: " : ", ", sizeof(detail));
+        strlcat(detail, *detail == '\0' ? "limits that are met: " : ", ", sizeof(detail));
         strlcat(detail, places[place].name, sizeof(detail));
     }
     if (*detail != '\0')

@@ -43,7 +43,8 @@ struct intake {
     struct service *service;
     struct clients *clients;
     struct listener listener;
-    bool stopped;                 /* nobody is accepted any more */
+    bool stopped; /* nobody is accepted any more */
+    bool deaf;    /* there is no room for a message either; only while the service is starved */
     TAILQ_HEAD(, source) sources; /* by `since` */
     size_t count;
     struct limit limit;      /* channel_connections */
@@ -132,7 +133,7 @@ static bool has_place(const struct intake *intake)
 
 static void update_listener(struct intake *intake)
 {
-    bool wanted = !intake->stopped && has_descriptors_for_source(intake);
+    bool wanted = !intake->stopped && !intake->service->starved;
     listener_want(&intake->listener, wanted && has_place(intake));
     if (wanted && !has_place(intake) && intake->crowded.queue == NULL)
         deadline_start(&intake->crowds, &intake->crowded);
@@ -182,23 +183,32 @@ static void close_source(struct source *source)
     free_source(source);
 }
 
-/*
- * No message is taken before descriptors come free, and no end of a channel is told again and
- * again; but a shim that leaves is seen, since it gives one back.
- */
-static void starve(struct intake *intake)
+/* Somebody finds no descriptor: nobody is accepted before some come free, and what is idle is given
+ * up for it. */
+static void run_short(struct intake *intake)
 {
     struct service *service = intake->service;
-    struct source *source;
     service->starved = true;
     limit_reached(service, &service->descriptor_limit, NULL);
     update_listener(intake);
-    TAILQ_FOREACH (source, &intake->sources, link)
-        loop_change(&service->loop, &source->watch, EPOLLRDHUP | EPOLLET);
+    clients_scarce(intake->clients, true);
     hosts_close_idle(service->hosts);
 }
 
-/* Messages are taken again. */
+/*
+ * No message is taken either, and no end of a channel is told again and again; but a shim that
+ * leaves is seen, since it gives one back.
+ */
+static void starve(struct intake *intake)
+{
+    struct source *source;
+    intake->deaf = true;
+    TAILQ_FOREACH (source, &intake->sources, link)
+        loop_change(&intake->service->loop, &source->watch, EPOLLRDHUP | EPOLLET);
+    run_short(intake);
+}
+
+/* Shims are accepted and messages taken again. */
 static void feed(struct intake *intake)
 {
     struct service *service = intake->service;
@@ -207,6 +217,10 @@ static void feed(struct intake *intake)
         return;
     service->starved = false;
     limit_left(service, &service->descriptor_limit, NULL);
+    clients_scarce(intake->clients, false);
+    if (!intake->deaf)
+        return;
+    intake->deaf = false;
     TAILQ_FOREACH (source, &intake->sources, link) {
         source->since = service->loop.now; /* nobody was heard meanwhile */
         loop_change(&service->loop, &source->watch, EPOLLIN);
@@ -225,7 +239,7 @@ static void on_descriptor_freed(struct service *service)
 static void on_source_ready(struct watch *watch, uint32_t events)
 {
     struct source *source = CONTAINER_OF(watch, struct source, watch);
-    if (source->intake->service->starved) {
+    if (source->intake->deaf) {
         /* Nobody is there to be acknowledged: what it sent is its own to answer, or lost with it.
          */
         if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -288,6 +302,10 @@ static void on_listener_ready(struct listener *listener)
 {
     struct intake *intake = CONTAINER_OF(listener, struct intake, listener);
     int fd = 0;
+    if (!has_descriptors_for_source(intake)) {
+        run_short(intake);
+        return;
+    }
     for (int i = 0;
          i < ACCEPTS_PER_TURN && fd >= 0 && has_descriptors_for_source(intake) && has_place(intake);
          i++) {

@@ -51,7 +51,7 @@ void limit_reached(struct service *service, struct limit *limit, const char *hos
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_LIMIT_REACHED, .host = host},
               "limit reached: %s", limit->name);
     if (limit->trouble != TROUBLE_NONE)
-        trouble_begin(service, limit->trouble, "limit reached: %s", limit->name);
+        trouble_begin(service, limit->trouble, "the limit of %s is met", limit->name);
 }
 
 void limit_left(struct service *service, struct limit *limit, const char *host)

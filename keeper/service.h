@@ -56,7 +56,7 @@ struct service {
 
     size_t descriptors; /* open now, those of libraries included */
     size_t descriptors_max;
-    bool starved; /* there are too few: nothing is taken, and nothing kept idle */
+    bool starved; /* there are too few: nobody is accepted, and nothing kept idle */
     void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
     struct intake *intake;
     struct resolver *resolver;

@@ -28,6 +28,7 @@
 #include "common/channel.h"
 #include "common/log.h"
 #include "shim/farewell.h"
+#include "shim/parking.h"
 #include "shim/shim.h"
 
 /*
@@ -71,6 +72,7 @@ struct shim {
     /* ring[head .. sent) wait for an acknowledgement, ring[sent .. tail) for being sent. */
     struct batch ring[RING_SIZE];
     unsigned head, sent, tail;
+    struct parking parking;
 
     bool said; /* that there is no keeper; once until there is one again */
     enum shim_exit outcome;
@@ -124,7 +126,7 @@ static struct batch *batch_at(struct shim *shim, unsigned index)
 /* 0 or a negative errno: to watch one more needs memory. */
 static int watch(struct shim *shim, int operation, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.fd = fd};
+    struct epoll_event event = {.events = events, .data.u64 = (unsigned)fd};
     return epoll_ctl(shim->epoll, operation, fd, &event) < 0 ? -errno : 0;
 }
 
@@ -144,6 +146,16 @@ static void say_no_keeper(struct shim *shim, const char *why)
               shim->error != 0 ? strerror(-shim->error) : "");
 }
 
+/* Who has asked nothing need not be answered, while there is a keeper that may take him later. */
+static void park_silent(struct shim *shim, struct batch *batch)
+{
+    unsigned count = batch->count;
+    batch->count = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!parking_add(&shim->parking, shim->epoll, batch->fds[i]))
+            batch->fds[batch->count++] = batch->fds[i];
+}
+
 /*
  * A client that is writing still has a little time from when its batch was due: batches that fell
  * due while an earlier one was waited for have no more of it, so the dawdlers of many do not add
@@ -153,10 +165,14 @@ static void give_up_oldest(struct shim *shim, uint64_t patience)
 {
     struct batch *batch = batch_at(shim, shim->head);
     bool unreachable = shim->channel < 0 && shim->error != 0 && shim->error != -EAGAIN;
+    shim->head++;
+    if (!unreachable && !told_to_leave)
+        park_silent(shim, batch);
+    if (batch->count == 0)
+        return;
     shim->outcome = unreachable ? SHIM_UNREACHABLE : SHIM_UNANSWERED;
     say_no_keeper(shim, unreachable ? "unreachable" : "unanswered");
     farewell_answer(batch->fds, batch->count, batch->since + patience);
-    shim->head++;
 }
 
 /* --- The channel ------------------------------------------------------------------------------ */
@@ -313,6 +329,16 @@ static struct batch *open_batch(struct shim *shim)
     return batch;
 }
 
+/* Somebody has joined the open batch, which had so many before. */
+static void joined(struct shim *shim, struct batch *batch, unsigned before)
+{
+    shim->last_client = shim_now();
+    if (before == 0) {
+        batch->since = shim->last_client;
+        shim->tail++;
+    }
+}
+
 static void accept_batch(struct shim *shim, int listener)
 {
     struct batch *batch = open_batch(shim);
@@ -330,13 +356,27 @@ static void accept_batch(struct shim *shim, int listener)
                 (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
     if (full) /* The listener stays readable: wait for a descriptor instead of asking again. */
         poll(NULL, 0, RETRY_INTERVAL / 1000);
-    if (batch->count == before)
+    if (batch->count > before)
+        joined(shim, batch, before);
+}
+
+/* Who was parked is offered again, as if he had just come. */
+static void offer(struct shim *shim, int fd)
+{
+    struct batch *batch = open_batch(shim);
+    if (batch == NULL) {
+        farewell_answer(&fd, 1, shim_now());
         return;
-    shim->last_client = shim_now();
-    if (before == 0) {
-        batch->since = shim->last_client;
-        shim->tail++;
     }
+    batch->fds[batch->count++] = fd;
+    joined(shim, batch, batch->count - 1);
+}
+
+static void on_parked(struct shim *shim, uint64_t event)
+{
+    int fd = parking_take(&shim->parking, shim->epoll, event);
+    if (fd >= 0)
+        offer(shim, fd);
 }
 
 /* --- The engine ------------------------------------------------------------------------------- */
@@ -352,12 +392,15 @@ static uint64_t patience(const struct shim *shim)
 
 static int next_wait(struct shim *shim)
 {
-    if (shim->head == shim->tail)
-        return shim_milliseconds_until(shim->last_client + shim->options.linger);
-    uint64_t when = batch_at(shim, shim->head)->since + patience(shim);
+    uint64_t parked = parking_expire(&shim->parking, shim->epoll);
+    uint64_t when = parked;
+    if (shim->head != shim->tail)
+        when = batch_at(shim, shim->head)->since + patience(shim);
+    else if (parked == UINT64_MAX)
+        when = shim->last_client + shim->options.linger;
     if (has_due_batch(shim) && !shim->broken && shim->retry_at < when)
         when = shim->retry_at;
-    return shim_milliseconds_until(when);
+    return shim_milliseconds_until(parked < when ? parked : when);
 }
 
 /* One turn: wait for something, do it. */
@@ -367,16 +410,25 @@ static void turn(struct shim *shim)
     const sigset_t *signals = shim->listener_count > 0 ? &shim->signals : NULL;
     int n = epoll_pwait(shim->epoll, events, CHANNEL_BATCH, next_wait(shim), signals);
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd != shim->channel)
+        if (events[i].data.u64 >= PARKING_EVENT)
+            on_parked(shim, events[i].data.u64);
+        else if (events[i].data.fd != shim->channel)
             accept_batch(shim, events[i].data.fd);
         else
             channel_readable(shim);
     }
+    for (int fd; told_to_leave && (fd = parking_take_any(&shim->parking, shim->epoll)) >= 0;)
+        offer(shim, fd);
     hand_over(shim);
     uint64_t limit = patience(shim);
     if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= shim_now())
         time_out(shim, limit);
     update_accepting(shim);
+}
+
+static bool has_clients(const struct shim *shim)
+{
+    return shim->head != shim->tail || shim->parking.head != shim->parking.tail;
 }
 
 static enum shim_exit serve_connection(struct shim *shim, int fd)
@@ -388,7 +440,7 @@ static enum shim_exit serve_connection(struct shim *shim, int fd)
     shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = shim_now()};
     shim->tail = 1;
     hand_over(shim);
-    while (shim->head != shim->tail)
+    while (has_clients(shim))
         turn(shim);
     return shim->outcome;
 }
@@ -421,7 +473,7 @@ static bool somebody_waits(const struct shim *shim)
  */
 static bool may_leave(const struct shim *shim)
 {
-    if (shim->head != shim->tail)
+    if (has_clients(shim))
         return false;
     return told_to_leave ? !somebody_waits(shim)
                          : shim_now() >= shim->last_client + shim->options.linger;

@@ -77,7 +77,7 @@ sub become { my ($uid) = @_; $( = $) = "$uid $uid"; $> = $< = $uid; $> == $uid o
     is_deeply trouble($world), ['control-limit'], '... the limit is a trouble';
     is $keeper->tells('status')->{control_refused}, 3, '... and they are counted';
     like +(loncctl($world, 'status'))[0], qr/^  control +3 turned away/m, '... which loncctl status shows';
-    is $keeper->said(qr/keeper: limit reached: followers of events/), 1, '... the log has said it once';
+    is $keeper->said(qr/limit reached: followers of events/), 1, '... the log has said it once';
     all_are_served($world, 'more than sixteen follow the events');
     for my $follower (@following) {
         my $line;
@@ -243,7 +243,7 @@ SKIP: {
     cmp_ok $longest, '<', 5, '... before the shim would have given up';
     is $kept->ask('ping'), 'pong:msul1', '... as is a client of before';
     is_deeply trouble($world), ['channel-limit'], '... it is a trouble';
-    is $world->{keeper}->said(qr/keeper: limit reached: connections of shims/), 1, '... which the log has said once';
+    is $world->{keeper}->said(qr/limit reached: connections of shims/), 1, '... which the log has said once';
     close $_ for @idle;
     ok Lonc::within($Lonc::PATIENCE, sub { !@{trouble($world)} }), '... until they have left';
     is $world->ask('msul1', 'ping'), 'pong:msul1', '... and it goes on';
@@ -256,6 +256,77 @@ SKIP: {
     my @crowd = ((map { asked($world, 'events') } 1 .. 60), map { control($world) } 1 .. 60);
     all_are_served($world, '64 descriptors, and a hundred and twenty on the control socket');
     cmp_ok $world->{keeper}->tells('status')->{descriptors}, '<', 48, '... who get their share and no more';
+}
+
+# --- Clients who ask nothing ----------------------------------------------------------------------
+
+# More than there are descriptors for: those who find no room wait with their shims, and hear nothing before they ask.
+for my $mode ('shared', 'accept') {
+    my $world = Lonc->new(settings => {log_level => 'info', client_idle_scarce => '1h'});
+    my $lond = $world->lond('msul1');
+    my $keeper = $world->keeper(descriptors => 64);
+    $world->activate('msul1', mode => $mode, options => ['--ack-timeout', 1]);
+    my $start = time;
+    my @idle = map { $world->client('msul1') } 1 .. 300;
+    Lonc::within($Lonc::PATIENCE, sub { $keeper->said(qr/limit reached: open descriptors/) }) or die 'descriptors are not short';
+    my ($first) = $world->asking('msul1', 'echo:no room');
+    is $first->line(10), 'con_lost', "$mode, 300 clients who ask nothing, 64 descriptors: one who asks and finds no room is told so";
+    my $heard = 0;
+    Lonc::within(3, sub { $heard = grep { !$_->hears_nothing } @idle }); # three times as long as a shim waits for an answer
+    is $heard, 0, '... but none of those who have asked nothing is told anything, or closed';
+    my @answers = map { $_->ask('echo:now') } @idle[0, 299];
+    is_deeply \@answers, ['now', 'con_lost'], '... who is taken is answered when he asks, who waits is told that there is no room';
+    my $taken = $keeper->tells('status')->{clients};
+    cmp_ok $taken, '>=', 15, "... of whom $taken are taken";
+    $_->close for @idle[0 .. $taken - 1];
+    is $idle[150]->ask('echo:then'), 'then', '... they have left: one who has waited is answered when he asks';
+    is $world->ask('msul1', 'echo:new'), 'new', '... and so is somebody new';
+    $_->close for @idle;
+}
+
+# Told to leave, a shim does not forget those who wait with it.
+{
+    my $world = Lonc->new(settings => {log_level => 'info'});
+    my $lond = $world->lond('msul1');
+    my $channel = $world->channel_listener; # where nobody is yet
+    my $listener = $world->host_listener('msul1');
+    my $shim = $world->shim(socket => $listener, options => ['--ack-timeout', 0.3, '--linger', 0.5]);
+    my @idle = map { $world->client('msul1') } 1 .. 40;
+    select undef, undef, undef, 1; # longer than it waits for an answer, and for a client
+    is scalar(grep { !$_->hears_nothing } @idle), 0, 'a keeper that takes nobody: those who ask nothing are kept';
+    $idle[7]->close;
+    $idle[8]->send("echo:half");
+    my ($got, $rest) = ($idle[9]->ask('echo:whole'), undef);
+    is $got, 'con_lost', '... who asks gets con_lost';
+    my $keeper = $world->keeper(channel => $channel);
+    is $idle[10]->ask('echo:taken'), 'taken', '... or the reply, once there is a keeper';
+    $idle[11]->close;
+    $shim->signal('TERM');
+    is $shim->wait_exit, 0, '... and a shim that is told to leave leaves';
+    is_deeply [map { $_->ask('echo:left') } @idle[12 .. 39]], [('left') x 28], '... when it has handed them over';
+}
+
+# Who has been silent the longest makes room, and nobody who has only paused.
+{
+    my ($world, $lond) = Lonc->up(settings => {log_level => 'info', client_idle_scarce => '2s'}, keeper => {descriptors => 64});
+    my $keeper = $world->{keeper};
+    my @old = map { $world->client('msul1') } 1 .. 16;
+    $old[$_]->ask('ping') for 8 .. 15; # between requests, or before the first: it is the time that counts
+    my $began = time;
+    Lonc::within(1.5, sub { 0 });
+    my @young = map { $world->client('msul1') } 1 .. 4;
+    is $_->ask('echo:young'), 'young', '(a young one)' for @young[0, 1];
+    ok Lonc::within(1, sub { time - $began > 2.1 }), '(the time has passed)';
+    is scalar(grep { !$_->hears_nothing } @old), 0, 'while there are descriptors, a client may be silent';
+    my @late = $world->asking('msul1', map {"echo:late $_"} 1 .. 12);
+    is_deeply [map { $_->line(20) } @late], [map {"late $_"} 1 .. 12], 'they are short: those who ask are answered';
+    my @closed = grep { !$old[$_]->hears_nothing } 0 .. 15;
+    ok @closed >= 1 && @closed < 16, '... for those who have been silent the longest have made room: ' . @closed . ' of 16';
+    is_deeply \@closed, [0 .. $#closed], '... in that order';
+    is scalar(grep { !$_->hears_nothing } @young), 0, '... but nobody who has only paused';
+    is $old[$_]->line, undef, '... their streams have ended, without a word' for $closed[0];
+    $_->close for @late, @young;
+    ok Lonc::within($Lonc::PATIENCE, sub { !@{trouble($world)} }), '... and then it is over';
 }
 
 done_testing;

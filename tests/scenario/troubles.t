@@ -144,7 +144,7 @@ SKIP: {
     my ($lowest) = grep { !-e "/proc/$keeper->{pid}/fd/$_" } 3 .. 1000;
     system 'prlimit', "--pid=$keeper->{pid}", "--nofile=$lowest:" and die 'prlimit';
     $client->send("echo:waits\n");
-    $keeper->await(qr/descriptors: limit reached/);
+    $keeper->await(qr/descriptors: the limit of open descriptors is met/);
     $asking[0]->send("status\n");
     is_deeply [map { $_->{trouble} } @{decode_json($asking[0]->line)->{troubles}}], ['descriptors'], 'the kernel has no descriptor for a connection to lond: a trouble';
     system 'prlimit', "--pid=$keeper->{pid}", '--nofile=1024:' and die 'prlimit';
