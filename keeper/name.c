@@ -44,16 +44,30 @@ static void add_family(struct addresses *to, const struct addresses *from, enum 
 }
 
 /*
- * The family's addresses give way to those found, and IPv4 stands first again: an address that was
- * preferred has to prove itself once more.
+ * The family's addresses give way to those found, and the others stay. IPv4 stands first, but for
+ * the address that answered last: a silent one before it would cost every connection its time-out.
  */
 static void replace(struct name_record *record, enum name_family replaced,
                     const struct addresses *found, unsigned most)
 {
-    struct addresses old = record->addresses;
+    const struct addresses old = record->addresses;
+    const struct addresses *sources[NAME_FAMILIES];
+    const union address *preferred = &record->preferred;
     record->addresses.count = 0;
+    for (enum name_family family = 0; family < NAME_FAMILIES; family++) {
+        sources[family] = family == replaced ? found : &old;
+        if (families[family] == preferred->any.sa_family &&
+            addresses_contain(sources[family], preferred))
+            addresses_add(&record->addresses, preferred, most);
+    }
     for (enum name_family family = 0; family < NAME_FAMILIES; family++)
-        add_family(&record->addresses, family == replaced ? found : &old, family, most);
+        add_family(&record->addresses, sources[family], family, most);
+}
+
+void name_prefer(struct name_record *record, const union address *address)
+{
+    record->preferred = *address;
+    addresses_prefer(&record->addresses, address);
 }
 
 bool name_take(struct name_record *record, const struct name_rules *rules, enum name_family family,

@@ -10,8 +10,8 @@
  *     absent      the name has none of this family: what was known of it goes
  *     unanswered  the resolver is down, or failed: the last good addresses of the family stay
  *
- * IPv4 comes first, and once it is found nobody waits for IPv6: the londs of the real network
- * listen on IPv4 (PROTOCOL.md section 7).
+ * The address that answered last comes first, then IPv4 does, and once it is found nobody waits for
+ * IPv6: the londs of the real network listen on IPv4 (PROTOCOL.md section 7).
  */
 #ifndef LONC_KEEPER_NAME_H
 #define LONC_KEEPER_NAME_H
@@ -38,7 +38,8 @@ struct name_rules {
 };
 
 struct name_record {
-    struct addresses addresses; /* the last good ones */
+    struct addresses addresses; /* the last good ones, in the order in which they are tried */
+    union address preferred;    /* the one that answered last; of no family: none has */
     enum name_answer answer[NAME_FAMILIES];
     uint64_t fresh_until; /* until then nobody asks again */
 };
@@ -62,6 +63,12 @@ bool name_take(struct name_record *record, const struct name_rules *rules, enum 
 
 /* All answers have come, and none of them has an address; last good ones may be known still. */
 bool name_has_failed(const struct name_record *record);
+
+/*
+ * This address has answered: it is tried first from now on, in whatever order later answers have
+ * it, until another answers. One that those have no more is remembered, should it come back.
+ */
+void name_prefer(struct name_record *record, const union address *address);
 
 /* It is asked again at the next connection, whatever is known. */
 void name_expire(struct name_record *record);

@@ -571,7 +571,7 @@ const struct addresses *resolver_addresses(const struct name_user *user)
 
 void resolver_prefer(struct name_user *user, const union address *address)
 {
-    addresses_prefer(&user->name->record.addresses, address);
+    name_prefer(&user->name->record, address);
 }
 
 void resolver_retry(struct name_user *user)

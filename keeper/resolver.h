@@ -64,7 +64,7 @@ const struct addresses *resolver_ask(struct name_user *user);
 /* What is known, fresh or not. */
 const struct addresses *resolver_addresses(const struct name_user *user);
 
-/* Connecting to this one succeeded, so it comes first until the name is asked again. */
+/* Connecting to this one succeeded, so it is tried first, after later answers too. */
 void resolver_prefer(struct name_user *user, const union address *address);
 
 /* A host in trouble is to be tried now: what is known may be the trouble, and is asked anew. */

@@ -227,11 +227,11 @@ sub latency {
 
 # A listener whose queue is full answers nobody.
 sub full_listener {
-    my ($address) = @_;
-    my $full = IO::Socket::INET->new(LocalAddr => $address, LocalPort => 5663, Listen => 1) or die "listen: $!";
+    my ($address, $port) = (@_, 5663);
+    my $full = IO::Socket::INET->new(LocalAddr => $address, LocalPort => $port, Listen => 1) or die "listen: $!";
     listen $full, 0;
     my @crowd = map { IO::Socket::INET->new(Proto => 'tcp', Blocking => 0) } 1 .. 3;
-    connect $_, Socket::pack_sockaddr_in(5663, Socket::inet_aton($address)) for @crowd;
+    connect $_, Socket::pack_sockaddr_in($port, Socket::inet_aton($address)) for @crowd;
     return ($full, @crowd);
 }
 
@@ -245,6 +245,75 @@ sub full_listener {
     cmp_ok $first, '>=', 0.4, '... not before';
     my @later = map { my $start = time; disconnect($world); $world->ask('msul1', 'ping'); time - $start } 1 .. 5;
     cmp_ok((sort { $a <=> $b } @later)[0], '<', 0.4, '... and from then on the one that answered is tried first');
+}
+
+# ... also when DNS has answered anew, in whatever order and with whatever else. What a silent address costs is
+# connect_timeout, which is long here.
+{
+    my ($world, $dns, $lond) = world(settings => {%still, connect_timeout => '1500ms'});
+    my ($silent, $other, $good) = (elsewhere($world), elsewhere($world, 1), $world->{address}{msul1});
+    my @full = map { full_listener($_) } $silent, $other;
+    $dns->says(name('msul1') => {A => [$silent, $good]});
+    is $world->ask('msul1', 'ping'), 'pong:msul1', '(the address that answers is the second)';
+    my $asked = 1;
+    for my $answer ([$silent, $good], [$good, $silent], [$silent, $other, $good], [$other, $good, $silent], [$silent, $good]) {
+        $dns->says(name('msul1') => {A => $answer});
+        reload($world); # what is known is asked anew
+        my $start = time;
+        disconnect($world);
+        is $world->ask('msul1', 'ping'), 'pong:msul1', 'DNS answers anew: ' . join ' ', map { $_ eq $good ? 'good' : 'silent' } @$answer;
+        cmp_ok time - $start, '<', 1.4, '... and the address that answered is tried first';
+        $asked++;
+    }
+    is $dns->asked(name('msul1'), 'A'), $asked, '(DNS was asked each time)';
+
+    # It moves; the new one is tried in its turn, and then it is the first.
+    my $second = lond_at($world, 'msul1', elsewhere($world, 2));
+    $dns->says(name('msul1') => {A => [$silent, elsewhere($world, 2)]});
+    reload($world);
+    disconnect($world);
+    my $start = time;
+    is $world->ask('msul1', 'ping'), 'pong:msul1', 'the address that answered is gone: the others are tried in their order';
+    cmp_ok time - $start, '>=', 1.4, '... each in its time';
+    reload($world);
+    disconnect($world);
+    $start = time;
+    is $world->ask('msul1', 'ping'), 'pong:msul1', '... and who answered then is the first from now on';
+    cmp_ok time - $start, '<', 1.4, '... without waiting';
+}
+
+# The same with /etc/hosts, and IPv6 in it.
+SKIP: {
+    skip 'only root has an /etc/hosts of its own', 4 if $> != 0;
+    skip 'this machine has no IPv6', 4 unless IO::Socket::IP->new(LocalHost => '::1', Listen => 1);
+    my $port = 20000 + $$ % 20000; # ::1 is one for all tests
+    my $world = Lonc->new(by_name => 1, settings => {%still, connect_timeout => '1500ms', resolve_servers => '127.0.0.1:1'}, variables => {londPort => $port});
+    my @full = full_listener(elsewhere($world), $port);
+    my $hosts = sub { $world->write_file('hosts', join '', map {"$_ " . name('msul1') . "\n"} @_) };
+    $hosts->(elsewhere($world), '::1');
+    my $lond = $world->lond('msul1', '--listen', "[::1]:$port");
+    $world->keeper(wrapper => ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', $world->path('hosts')]);
+    $world->activate('msul1');
+    is $world->ask('msul1', 'ping'), 'pong:msul1', '/etc/hosts has a silent IPv4 address and an IPv6 address that answers';
+    $hosts->('::1', elsewhere($world), '192.0.2.1');
+    reload($world);
+    my $start = time;
+    disconnect($world);
+    is $world->ask('msul1', 'ping'), 'pong:msul1', '... and is changed';
+    cmp_ok time - $start, '<', 1.4, '... and the address that answered is tried first, though IPv4 goes before IPv6';
+    is_deeply $world->{keeper}->tells('hosts msul1')->{hosts}[0]{addresses}, ['::1', elsewhere($world), '192.0.2.1'], '... as status says';
+}
+
+# The same where its age has it asked anew, by itself.
+{
+    my ($world, $dns, $lond) = world(settings => {%still, connect_timeout => '1500ms', resolve_cache => '1s'});
+    my @full = full_listener(elsewhere($world));
+    $dns->says(name('msul1') => {A => [elsewhere($world), $world->{address}{msul1}]});
+    $world->ask('msul1', 'ping');
+    my $before = $dns->asked(name('msul1'), 'A');
+    my @took;
+    Lonc::within($Lonc::PATIENCE, sub { my $start = time; disconnect($world); $world->ask('msul1', 'ping'); push @took, time - $start; $dns->asked(name('msul1'), 'A') >= $before + 2 });
+    cmp_ok((sort { $b <=> $a } @took)[0], '<', 1.4, 'what is known grows old and is asked again: nobody waits for the silent address');
 }
 
 {

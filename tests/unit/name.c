@@ -229,19 +229,69 @@ Test(name, no_more_addresses_are_kept_than_the_rules_allow_and_IPv4_goes_first)
     rules.most = 8;
 }
 
-Test(name, the_preferred_address_stands_first_until_the_next_answer)
+static void prefer(const char *text)
 {
-    union address second = address("10.0.0.2"), six = address("2001:db8::1"),
-                  stranger = address("10.0.0.9");
+    union address preferred = address(text);
+    name_prefer(&record, &preferred);
+}
+
+Test(name, the_preferred_address_stands_first)
+{
     learn("10.0.0.1 10.0.0.2", "2001:db8::1", START);
-    addresses_prefer(&record.addresses, &second);
+    prefer("10.0.0.2");
     expect_known("10.0.0.2 10.0.0.1 2001:db8::1");
-    addresses_prefer(&record.addresses, &six);
+    prefer("2001:db8::1");
     expect_known("2001:db8::1 10.0.0.2 10.0.0.1");
-    addresses_prefer(&record.addresses, &stranger);
+    prefer("10.0.0.9");
     expect_known("2001:db8::1 10.0.0.2 10.0.0.1");
+}
+
+Test(name, the_preferred_address_stands_first_after_each_new_answer_in_any_order)
+{
+    learn("10.0.0.1 10.0.0.2 10.0.0.3", "2001:db8::1", START);
+    prefer("10.0.0.2");
+    learn("10.0.0.1 10.0.0.2 10.0.0.3", "2001:db8::1", START);
+    expect_known("10.0.0.2 10.0.0.1 10.0.0.3 2001:db8::1");
+    learn("10.0.0.3 10.0.0.1 10.0.0.2", "2001:db8::1", START);
+    expect_known("10.0.0.2 10.0.0.3 10.0.0.1 2001:db8::1");
+    prefer("10.0.0.1");
+    learn("10.0.0.3 10.0.0.2 10.0.0.1", "", START);
+    expect_known("10.0.0.1 10.0.0.3 10.0.0.2");
+}
+
+Test(name, the_preferred_address_may_be_of_the_other_family)
+{
+    learn("10.0.0.1", "2001:db8::1 2001:db8::2", START);
+    prefer("2001:db8::2");
+    name_ask(&record);
+    cr_assert(take(NAME_IPV4, NAME_FOUND, "10.0.0.2 10.0.0.1", START));
+    expect_known("2001:db8::2 10.0.0.2 10.0.0.1 2001:db8::1");
+    cr_assert(take(NAME_IPV6, NAME_FOUND, "2001:db8::1 2001:db8::2", START));
+    expect_known("2001:db8::2 10.0.0.2 10.0.0.1 2001:db8::1");
+    learn_nothing(START);
+    expect_known("2001:db8::2 10.0.0.2 10.0.0.1 2001:db8::1");
+}
+
+Test(name, a_preferred_address_that_is_gone_is_gone_and_is_first_again_when_it_comes_back)
+{
+    learn("10.0.0.1 10.0.0.2", "", START);
+    prefer("10.0.0.2");
+    learn("10.0.0.1", "", START);
+    expect_known("10.0.0.1");
+    learn("", "", START);
+    expect_known("");
     learn("10.0.0.1 10.0.0.2", "2001:db8::1", START);
-    expect_known("10.0.0.1 10.0.0.2 2001:db8::1");
+    expect_known("10.0.0.2 10.0.0.1 2001:db8::1");
+}
+
+Test(name, the_preferred_address_is_among_those_that_are_kept)
+{
+    rules.most = 2;
+    learn("10.0.0.1 10.0.0.2", "", START);
+    prefer("10.0.0.1");
+    learn("10.0.0.3 10.0.0.2 10.0.0.1", "2001:db8::1", START);
+    expect_known("10.0.0.1 10.0.0.3");
+    rules.most = 8;
 }
 
 /* --- Addresses -------------------------------------------------------------------------------- */
