@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One HTTP request on descriptor 0, a connected socket as systemd (Accept=yes) or an inetd gives
- * it, and one answer on it. It serves a single resource and closes: no server, no keep-alive, no
+ * One HTTP request on descriptor 0, a connected socket as an inetd gives it, or httpd.h, and one
+ * answer on it. It serves a single resource and closes: no server, no keep-alive, no
  * body.
  */
 #ifndef LONC_LONCCTL_HTTP_H

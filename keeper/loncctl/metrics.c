@@ -19,6 +19,7 @@
 #include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/display.h"
 #include "keeper/loncctl/http.h"
+#include "keeper/loncctl/httpd.h"
 #include "keeper/loncctl/metrics.h"
 #include "keeper/loncctl/textstream.h"
 
@@ -90,6 +91,10 @@ static const struct family host_families[] = {
     {"lonc_deferred_oldest_seconds", KIND_GAUGE, "deferred_oldest", NULL,
      "How long ago the first of them was deferred."},
 };
+
+/* Seconds without a request after which --http leaves its listening socket to systemd again; who
+ * asks each quarter of a minute does not start a process each time. */
+#define LINGER 60
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
@@ -388,6 +393,8 @@ static int serve(const char *socket)
     struct stat connection;
     if (fstat(0, &connection) < 0 || !S_ISSOCK(connection.st_mode))
         fail(LONCCTL_USAGE, "--http", "descriptor 0 is no socket; systemd or an inetd starts this");
+    if (httpd_is_listener() && !httpd_serve(LINGER))
+        return LONCCTL_DONE;
     if (!http_take(&request, "/metrics"))
         return LONCCTL_DONE;
     const char *accept = http_header(&request, "Accept");

@@ -84,8 +84,9 @@ static const struct verb verbs[] = {
         .arguments = "",
         .help = "the keeper's numbers, for Prometheus",
         .more = "OpenMetrics; with --text in Prometheus's older text format, which the text-file\n"
-                "collector of its node exporter reads. With --http, answers one HTTP request for\n"
-                "/metrics on standard input, a socket: lonc-metrics.socket starts it so.\n",
+                "collector of its node exporter reads. With --http, answers HTTP requests for\n"
+                "/metrics on standard input, a connection or a listening socket:\n"
+                "lonc-metrics.socket starts it so.\n",
         .run = loncctl_metrics,
     },
     {

@@ -10,6 +10,7 @@ use lib "$FindBin::Bin/lib";
 use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
+use Time::HiRes qw(time);
 use Canned;
 use Lonc;
 use StandInKeeper;
@@ -201,7 +202,7 @@ is join(' ', grep { /_total|_count|_bucket|_sum/ && $after->{$_} < $before->{$_}
 is strict_openmetrics(scalar metrics()), '', 'the strict parser takes what the keeper says';
 
 my ($ours, $theirs) = map {"$world->{net}.200:$_"} 9663, 9090;
-my $endpoint = $world->start('lonc-metrics.socket', ['systemd-socket-activate', '--accept', '--inetd', '--listen', $ours,
+my $endpoint = $world->start('lonc-metrics.socket', ['systemd-socket-activate', '--inetd', '--listen', $ours,
     $loncctl, '--socket', $control, 'metrics', '--http']);
 $endpoint->await(qr/Listening on/);
 $world->write_file('prometheus.yml', <<"END");
@@ -226,6 +227,31 @@ my $target = query('/api/v1/targets')->{data}{activeTargets}[0];
 is "$target->{health} $target->{lastError}", 'up ', '... and has nothing to complain about';
 my $metadata = query('/api/v1/metadata?metric=lonc_keeper_replies')->{data};
 is $metadata->{lonc_keeper_replies}[0]{type}, 'counter', '... and knows it for a counter, from OpenMetrics';
+
+# --- Those who say nothing ------------------------------------------------------------------------
+
+sub read_status { open my $file, '<', $_[0] or return undef; return scalar <$file> }
+
+# As over the listening socket: the first line of the answer, and the seconds that took.
+sub fetched {
+    my $start = time;
+    my $socket = IO::Socket::INET->new(PeerAddr => $ours, Timeout => 30) or return "no connection: $@";
+    print $socket "$get\r\n";
+    my $answer = do { local $/; <$socket> } // '';
+    return ($answer =~ /^lonc_up 1$/m ? 'up' : "answer: $answer", time - $start);
+}
+my @idle = map { IO::Socket::INET->new(PeerAddr => $ours, Timeout => 30) or die "connect: $!" } 1 .. 150;
+print $_ "GET /metrics HTTP/1.1\r\n" for @idle[50 .. 99]; # half a request
+print $_ "$get\r\n" for @idle[100 .. 149]; # whose answer is not read
+my ($got, $took) = fetched();
+is $got, 'up', 'a hundred and fifty who say nothing, or do not read: who asks is answered';
+cmp_ok $took, '<', 5, '... at once';
+is((fetched())[0], 'up', "... as is the next, number $_") for 1 .. 40;
+my @children = grep { (read_status($_) // '') =~ m{\(loncctl\) \w $endpoint->{pid} } } glob '/proc/[0-9]*/stat';
+ok @children > 0 && @children <= 33, '... and they have no more than their share: ' . @children . ' processes';
+close $_ for @idle;
+$endpoint->signal('TERM');
+is $endpoint->wait_exit, 0, 'told to leave, it leaves';
 
 # --- At last --------------------------------------------------------------------------------------
 
