@@ -70,7 +70,7 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/reason.c keeper/request.c keeper/spool.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/reason.c keeper/spoolname.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo -lbsd -lm
 

@@ -91,6 +91,9 @@ const struct setting settings_table[] = {
     ROW(TEXT, runtime_dir, "/run/lonc", 1, RUNTIME_DIR_MAX,
         .meaning = "Where the keeper's own sockets are; short enough for their paths to fit a "
                    "socket's address."),
+    ROW(TEXT, state_dir, "/var/lib/lonc", 1, 4000,
+        .meaning = "Where the keeper writes what must survive a restart of the machine: which "
+                   "deferred transactions are executed, but not yet recorded and removed."),
     ROW(TEXT, log_file, "", 0, 4000,
         .meaning = "A file that gets each message in the form of the old daemon's lonc.log, for "
                    "programs that parse it; empty, because the journal has them all."),
@@ -273,6 +276,16 @@ const struct setting settings_table[] = {
     ROW(TIME, deferred_retry, "60s", 10 * MS, 24 * HOUR,
         .meaning = "When a deferred file that could not be delivered, set aside or removed is "
                    "tried again, while those behind it go on."),
+    ROW(TIME, deferred_still, "30s", 10 * MS, 24 * HOUR,
+        .meaning = "How long a deferred file must not have changed of which the kernel does not "
+                   "tell whether somebody is still writing it: one that is not the keeper's "
+                   "user's, or on a file system without leases."),
+    ROW(TIME, deferred_write_timeout, "1h", 10 * MS, 24 * HOUR,
+        .meaning = "How long a deferred file may stay open for writing before it is set aside; it "
+                   "is left alone until then, and those behind it go on."),
+    ROW(TIME, deferred_poll, "60s", 10 * MS, 24 * HOUR,
+        .meaning = "How often the folder of deferred files is read where the kernel cannot tell of "
+                   "changes in it, for want of inotify instances or watches."),
     ROW(TIME, deferred_pace, "5ms", MS, HOUR,
         .meaning =
             "The pause after a deferred file while clients are being served, so that a drain "

@@ -38,6 +38,7 @@ enum resolve { RESOLVE_TABLE, RESOLVE_DNS };
 struct settings {
     char *loncapa_conf; /* "": where LON-CAPA keeps it */
     char *runtime_dir;
+    char *state_dir;
     char *log_file;              /* "": none */
     uint64_t log_target;         /* enum log_target */
     uint64_t log_level;          /* syslog's 0 to 7 */
@@ -101,6 +102,9 @@ struct settings {
     uint64_t deferred_hold;
     uint64_t deferred_empty_timeout;
     uint64_t deferred_retry;
+    uint64_t deferred_still;
+    uint64_t deferred_write_timeout;
+    uint64_t deferred_poll;
     uint64_t deferred_pace;
     uint64_t drain_timeout;
     uint64_t drain_line_timeout;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How deferred files become known: by inotify as they arrive, by reading the folder at the start
- * and again when there was more on disk than names could be kept of. What happens to a file then is
- * backlog.c's.
- *
- * A file's way: it arrives, waits out its first seconds, is admitted to its host's backlog, is
- * sent, and goes. Reading the folder takes a slice a turn of the loop, for it may hold a million
- * files.
+ * The folder of deferred files, and how files in it become known: by inotify as they arrive, by
+ * reading the folder at the start and again when there was more on disk than names could be kept
+ * of. The path counts, not the folder that was open (DESIGN.md rule 14): where it leads elsewhere,
+ * that is followed. What happens to a file then is delivery.c's; the model is in backlog.h.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,42 +20,46 @@
 #include "keeper/chore.h"
 #include "keeper/deferred.h"
 #include "keeper/hosts.h"
+#include "keeper/mounts.h"
+#include "keeper/pathwatch.h"
 #include "keeper/store.h"
 
 /* Entries of the folder looked at in one turn: some 50 microseconds. */
 #define SCAN_SLICE 128
 
-/*
- * What has happened in the folder is heard before a scan goes on, so that no new file is taken for
- * an old one; this many turns of the loop in a row, for events without end must not end the scan.
- */
-#define SCAN_PUT_OFF 64
-
-/*
- * At its end all that happened before is heard, an event a turn: so many are waiting at most
- * (fs.inotify.max_queued_events is 16,384; where there are more, the kernel says so instead).
- */
-#define SCAN_PUT_OFF_AT_END 16384
-
 /* Names that are no deferred files, or of unknown hosts, are logged; this many after each reload.
  */
 #define STRANGERS_SAID 20
 
+/*
+ * A keeper whose sandbox has lost sight of the folder is started anew this often at most, in
+ * microseconds; where that has not helped, after ten times as long.
+ */
+#define MISPLACED_SPAN UINT64_C(60000000)
+
 struct deferred {
     struct backlogs all;
-    sd_event_source *inotify, *parent;
+    sd_event_source *inotify;
+    struct path_watch *folder_watch, *log_watch;
     struct chore scanner;
-    unsigned put_off; /* turns in a row */
-    DIR *scan;        /* while all.scanning */
-    bool read_out;    /* it has no more names */
-    bool scan_again;  /* something was missed while one went on */
-    bool thinned; /* files have vanished since it began: a name that it reads may be one of them */
-    bool said;    /* that the folder cannot be watched */
+    DIR *scan;       /* while all.scanning */
+    bool scan_again; /* something was missed while one went on */
     char *strangers[STRANGERS_SAID];
     unsigned stranger_count;
-    struct deadline hold, rescan;
-    struct deadline_queue arriving, starting, rescanning;
+    struct deadline rescan, poll;
+    struct deadline_queue rescanning, polling;
+    uint64_t started;      /* loop.now */
+    bool shut_from_start;  /* the sandbox hid the folder when this keeper started */
+    void (*quiet)(void *); /* see deferred_drain; or NULL */
+    void *quiet_argument;
+    void (*misplaced)(void *); /* see deferred_on_misplaced; or NULL */
+    void *misplaced_argument;
 };
+
+static struct deferred *deferred_of_all(struct backlogs *all)
+{
+    return CONTAINER_OF(all, struct deferred, all);
+}
 
 /* --- Arrivals --------------------------------------------------------------------------------- */
 
@@ -100,119 +101,68 @@ static const char *deliverable(struct deferred *deferred, const char *name)
     return id;
 }
 
-static void stop_scan(struct deferred *deferred)
-{
-    closedir(deferred->scan);
-    deferred->scan = NULL;
-    deferred->all.scanning = false;
-    chore_stop(&deferred->scanner);
-}
+static void start_scan(struct deferred *deferred);
 
-/*
- * Files have arrived that are not known: too many, or the kernel could not say which. Until the
- * folder has been read anew any of them may stand before those that are known, and it is read when
- * the last of them is old enough.
- */
+/* The folder is to be read anew, since there are files in it of which nothing is known. */
 static void lose_track(struct deferred *deferred)
 {
-    static const struct spool_order anywhere;
-    struct backlog *backlog;
     deferred->all.removals = 0;
-    if (deferred->scan != NULL)
-        stop_scan(deferred);
-    deferred->all.lost_track = true;
-    RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host)
-        backlog_note_unknown(&backlog->unknown, &anywhere);
-    deadline_start(&deferred->rescanning, &deferred->rescan);
+    start_scan(deferred);
 }
 
-/* A file was made, written or moved here: its first seconds begin. */
+/* A file was made, written or moved here. */
 static void arrive(struct deferred *deferred, const char *name)
 {
-    struct file *file = backlog_find_file(&deferred->all, name);
-    if (file != NULL && (file->state == FILE_SENDING || file->delivered))
+    struct backlogs *all = &deferred->all;
+    struct spool_order order;
+    const char *id = deliverable(deferred, name);
+    struct backlog *backlog = id != NULL ? backlog_need(all, id) : NULL;
+    if (backlog == NULL)
         return;
-    if (file == NULL) {
-        const char *id = deliverable(deferred, name);
-        if (id == NULL)
-            return;
-        if (deferred->all.arrived >= deferred->all.service->settings.deferred_arrivals ||
-            (file = backlog_new_file(&deferred->all, name, id)) == NULL) {
-            lose_track(deferred);
-            return;
-        }
-    } else {
-        backlog_detach(file);
-    }
-    file->state = FILE_ARRIVED;
-    file->was_empty = false;
-    deferred->all.arrived++;
-    deadline_start(&deferred->arriving, &file->deadline);
+    spool_parse_name(name, &order);
+    /* Its age is looked at when its turn comes. */
+    if (shelf_has(&backlog->names, name, &order))
+        return;
+    struct file *file = NULL;
+    if (all->fresh < all->service->settings.deferred_arrivals)
+        file = file_new(backlog, name, id);
+    if (file != NULL)
+        file_enter(file, FILE_NEW);
+    else
+        backlog_put(backlog, name, &order);
+    backlog_pump(backlog);
 }
 
 /*
- * A file was removed or moved away. What the keeper removes it has forgotten already; of another
- * that is not known by name nothing says whose it was, so the files are counted again.
+ * A file was removed or moved away. What the keeper removes it has forgotten already; another that
+ * is no more than a name is counted again.
  */
 static void vanish(struct deferred *deferred, const char *name)
 {
     struct file *file = backlog_find_file(&deferred->all, name);
-    if (file != NULL) {
-        backlog_lose(file);
-    } else if (deferred->all.removals > 0) {
+    if (file != NULL)
+        file_vanished(file);
+    else if (deferred->all.removals > 0)
         deferred->all.removals--;
-    } else {
-        deferred->thinned = true;
-        if (deferred->rescan.queue == NULL)
-            deadline_start(&deferred->rescanning, &deferred->rescan);
-    }
-}
-
-/* It is one of its host's now, in its order. NULL where it is of no host, or there is no memory. */
-static struct backlog *settle(struct file *file)
-{
-    struct backlog *backlog = backlog_need(file->all, file->host);
-    backlog_detach(file);
-    if (backlog != NULL)
-        backlog_count(backlog, backlog->count + 1);
-    backlog_admit(file);
-    return backlog;
-}
-
-/*
- * A scan that is under way may meet it yet, and would take it for another once it is but a name. So
- * its end is awaited, by all: else one that the scan has met would go before an older one.
- */
-static void on_settled(struct deadline *deadline)
-{
-    struct file *file = CONTAINER_OF(deadline, struct file, deadline);
-    struct backlogs *all = file->all;
-    struct backlog *backlog = file->backlog;
-    if (backlog == NULL && all->scanning) {
-        file->state = FILE_SETTLED;
-        TAILQ_INSERT_TAIL(&all->settled, file, by_arrival);
-        return;
-    }
-    if (backlog != NULL) { /* it was known before it was written again */
-        backlog_detach(file);
-        backlog_make_ready(file);
-    } else {
-        backlog = settle(file);
-    }
-    if (backlog != NULL)
-        backlog_pump(backlog);
+    else if (deferred->rescan.queue == NULL)
+        deadline_start(&deferred->rescanning, &deferred->rescan);
 }
 
 static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *argument)
 {
     struct deferred *deferred = argument;
+    struct file *file;
     (void)source;
     deferred->all.service->loop.now = loop_clock();
-    if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED))
+    if (event->mask & IN_Q_OVERFLOW)
         lose_track(deferred);
-    else if (event->len > 0 && (event->mask & (IN_DELETE | IN_MOVED_FROM)))
+    else if (event->len == 0)
+        return 0;
+    else if (event->mask & (IN_DELETE | IN_MOVED_FROM))
         vanish(deferred, event->name);
-    else if (event->len > 0)
+    else if ((file = backlog_find_file(&deferred->all, event->name)) != NULL)
+        file_touched(file);
+    else if (!(event->mask & IN_ATTRIB))
         arrive(deferred, event->name);
     return 0;
 }
@@ -221,105 +171,68 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 
 static void scan_entry(struct deferred *deferred, const char *name)
 {
-    struct file *file = backlog_find_file(&deferred->all, name);
-    if (file != NULL) {
-        file->scan = deferred->all.scan;
-        if (file->backlog != NULL)
-            file->backlog->counted++;
-        return;
-    }
     struct spool_order order;
-    if (deferred->thinned && faccessat(deferred->all.folder, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-        errno == ENOENT)
+    if (backlog_find_file(&deferred->all, name) != NULL)
         return;
     const char *id = deliverable(deferred, name);
     struct backlog *backlog = id != NULL ? backlog_need(&deferred->all, id) : NULL;
     if (backlog == NULL)
         return;
-    backlog->counted++;
     spool_parse_name(name, &order);
-    if (backlog_is_behind(&backlog->found, &order))
+    backlog_put(backlog, name, &order);
+}
+
+static void stop_scan(struct deferred *deferred)
+{
+    if (deferred->scan == NULL)
         return;
-    if (!backlog_is_next(backlog, &order)) {
-        deferred->all.scan_found = true;
-        backlog_shelve(backlog, name, &order);
-        return;
-    }
-    file = backlog_new_file(&deferred->all, name, id);
-    if (file == NULL) {
-        backlog_note_unknown(&backlog->found, &order);
-        return;
-    }
-    file->scan = file->found = deferred->all.scan;
-    backlog_admit(file);
+    closedir(deferred->scan);
+    deferred->scan = NULL;
+    deferred->all.scanning = false;
+    chore_stop(&deferred->scanner);
 }
 
 static void end_scan(struct deferred *deferred)
 {
-    struct backlog *backlog, *next;
+    struct backlogs *all = &deferred->all;
+    struct backlog *backlog;
     struct file *file;
     stop_scan(deferred);
     if (deferred->scan_again)
         deadline_start(&deferred->rescanning, &deferred->rescan);
     deferred->scan_again = false;
-    deferred->all.lost_track = false;
-    RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
-        backlog_count(backlog, backlog->counted);
-        backlog->unknown = backlog->found;
-    }
-    while ((file = TAILQ_FIRST(&deferred->all.settled)) != NULL)
-        settle(file);
-    /* Any of these may begin the next scan. */
-    RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next)
-        backlog_pump(backlog);
+    while ((file = TAILQ_FIRST(&all->settled)) != NULL)
+        backlog_put_back(file);
+    RB_FOREACH (backlog, backlogs_by_host, &all->by_host)
+        backlog_recount(backlog);
+    backlogs_pump(all);
 }
 
-/*
- * A name that is found may be that of a file which is being written at this moment, and of which
- * nothing has been heard yet: none that this scan has found goes before its end.
- */
 static void scan_slice(struct chore *chore)
 {
     struct deferred *deferred = CONTAINER_OF(chore, struct deferred, scanner);
-    struct loop *loop = &deferred->all.service->loop;
-    unsigned turns = deferred->read_out ? SCAN_PUT_OFF_AT_END : SCAN_PUT_OFF;
-    if (loop->asking && deferred->put_off++ < turns)
-        return;
-    deferred->put_off = 0;
-    if (deferred->read_out) {
-        end_scan(deferred);
-        return;
-    }
     for (int i = 0; i < SCAN_SLICE; i++) {
         struct dirent *entry = readdir(deferred->scan);
         if (entry == NULL) {
-            deferred->read_out = true;
-            loop->asking = true;
+            end_scan(deferred);
             return;
         }
         scan_entry(deferred, entry->d_name);
     }
 }
 
-/* The scan finds these anew. */
-static void unshelve(struct backlog *backlog)
-{
-    struct spool_order first;
-    if (shelf_first(&backlog->shelf, &first) != NULL)
-        backlog_note_unknown(&backlog->unknown, &first);
-    shelf_clear(&backlog->shelf);
-}
-
-/*
- * Begins to read the folder. What is known and stands before all that is unknown may go meanwhile.
- * A scan that found nothing new is not begun again at once.
- */
+/* Begins to read the folder; one that is being read is read once more afterwards. */
 static void start_scan(struct deferred *deferred)
 {
+    struct backlogs *all = &deferred->all;
     struct backlog *backlog;
-    if (deferred->scan != NULL || deferred->all.folder < 0)
+    if (all->folder < 0)
         return;
-    int fd = openat(deferred->all.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (deferred->scan != NULL) {
+        deferred->scan_again = true;
+        return;
+    }
+    int fd = openat(all->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     deferred->scan = fd >= 0 ? fdopendir(fd) : NULL;
     if (deferred->scan == NULL) {
         if (fd >= 0)
@@ -327,26 +240,21 @@ static void start_scan(struct deferred *deferred)
         deadline_start(&deferred->rescanning, &deferred->rescan);
         return;
     }
-    deferred->thinned = false;
-    deferred->read_out = false;
-    deferred->all.scanning = true;
-    deferred->all.scan++;
-    deferred->all.scan_found = false;
-    RB_FOREACH (backlog, backlogs_by_host, &deferred->all.by_host) {
-        backlog->counted = 0;
-        backlog->found.any = false;
-        unshelve(backlog);
-    }
+    deadline_stop(&deferred->rescan);
+    all->scanning = true;
+    all->taken = 0;
+    RB_FOREACH (backlog, backlogs_by_host, &all->by_host)
+        backlog_clear(backlog);
     chore_start(&deferred->scanner);
 }
 
-/* A backlog runs low. After a scan that brought nothing new, the next one waits a little. */
+/* A backlog runs low. A scan that would find what the last one has found waits a little. */
 static void refill(struct backlogs *all)
 {
-    struct deferred *deferred = CONTAINER_OF(all, struct deferred, all);
-    if (deferred->scan != NULL || deferred->rescan.queue != NULL)
+    struct deferred *deferred = deferred_of_all(all);
+    if (deferred->rescan.queue != NULL)
         return;
-    if (all->scan_found)
+    if (all->taken > 0)
         start_scan(deferred);
     else
         deadline_start(&deferred->rescanning, &deferred->rescan);
@@ -354,105 +262,110 @@ static void refill(struct backlogs *all)
 
 /* --- The folder ------------------------------------------------------------------------------- */
 
+static void forget_files(struct deferred *deferred)
+{
+    struct file *file, *next_file;
+    struct backlog *backlog, *next_backlog;
+    RB_FOREACH_SAFE (file, files_by_name, &deferred->all.files, next_file)
+        file_forget(file);
+    RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next_backlog)
+        backlog_free(backlog);
+}
+
+/* No file is with its lond. */
 static void close_folder(struct deferred *deferred)
 {
+    stop_scan(deferred);
     deferred->inotify = sd_event_source_disable_unref(deferred->inotify);
-    deferred->parent = sd_event_source_disable_unref(deferred->parent);
-    if (deferred->scan != NULL)
-        stop_scan(deferred);
+    deferred->all.service->loop.asking = true;
+    deadline_stop(&deferred->poll);
+    deadline_stop(&deferred->rescan);
+    deadline_stop(&deferred->all.gate);
+    forget_files(deferred);
     if (deferred->all.folder >= 0)
         close(deferred->all.folder);
     deferred->all.folder = -1;
+    deferred->all.closed = false;
 }
 
-/*
- * In lonSockDir: the folder itself may be removed or replaced, which nothing in it tells, since it
- * lives on while it is open here.
- */
-static int on_moved(sd_event_source *source, const struct inotify_event *event, void *argument)
-{
-    struct deferred *deferred = argument;
-    (void)source;
-    deferred->all.service->loop.now = loop_clock();
-    if (event->len > 0 && strcmp(event->name, "delayed") == 0)
-        deadline_start(&deferred->rescanning, &deferred->rescan);
-    return 0;
-}
-
-/* Whether the path is another now; without memory there is none. */
-static bool replace_path(char **path, const char *folder, const char *name)
+/* The path, anew; without memory there is none. */
+static void replace_path(char **path, const char *folder, const char *name)
 {
     char *made;
     if (asprintf(&made, "%s/%s", folder, name) < 0)
         made = NULL;
-    bool changed = *path == NULL || made == NULL || strcmp(*path, made) != 0;
     free(*path);
     *path = made;
-    return changed;
 }
 
-/* Nothing is delivered that could not be logged. */
-static bool has_paths(const struct deferred *deferred)
-{
-    return deferred->all.folder_path != NULL && deferred->all.permlog_path != NULL;
-}
-
-/* Whether the folder is another now; also where a path could not be made. */
-static bool make_paths(struct deferred *deferred)
+static void make_paths(struct deferred *deferred)
 {
     const struct loncapa *loncapa = &deferred->all.service->config->loncapa;
-    bool moved = replace_path(&deferred->all.folder_path, loncapa->sock_dir, "delayed");
-    (void)replace_path(&deferred->all.permlog_path, loncapa->daemons, "logs/lonnet.perm.log");
-    return moved || !has_paths(deferred);
+    replace_path(&deferred->all.folder_path, loncapa->sock_dir, "delayed");
+    replace_path(&deferred->all.permlog_path, loncapa->daemons, "logs/lonnet.perm.log");
+}
+
+static int watch_path(struct deferred *deferred)
+{
+    return path_watch_set(deferred->folder_watch, deferred->all.folder_path);
+}
+
+static int watch_files(struct deferred *deferred)
+{
+    const uint32_t changes = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM |
+                             IN_ATTRIB | IN_ONLYDIR;
+    char path[64];
+    /* The folder that is open, whatever has become of its path. */
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", deferred->all.folder);
+    int r = sd_event_add_inotify(deferred->all.service->loop.event, &deferred->inotify, path,
+                                 changes, on_inotify, deferred);
+    deferred->all.service->loop.asking = true;
+    if (r >= 0)
+        sd_event_source_set_priority(deferred->inotify, SD_EVENT_PRIORITY_IMPORTANT);
+    return r;
+}
+
+/* Without inotify the folder is read every now and then instead. */
+static void watch(struct deferred *deferred)
+{
+    struct service *service = deferred->all.service;
+    int files = deferred->all.folder >= 0 ? watch_files(deferred) : 0;
+    int way = watch_path(deferred);
+    int r = files < 0 ? files : way;
+    if (r >= 0) {
+        trouble_end(service, TROUBLE_WATCH);
+        return;
+    }
+    trouble_begin(service, TROUBLE_WATCH, "cannot watch %s: %s", deferred->all.folder_path,
+                  strerror(-r));
+    deadline_start(&deferred->polling, &deferred->poll);
 }
 
 /* Opens, watches and scans the folder; tries again later where it cannot be. */
 static void open_folder(struct deferred *deferred)
 {
-    const uint32_t changes =
-        IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
-    const uint32_t moves = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
-    sd_event *event = deferred->all.service->loop.event;
-    if (!has_paths(deferred))
-        make_paths(deferred);
-    int r = deferred->all.folder =
-        has_paths(deferred) ? spool_open(deferred->all.folder_path) : -ENOMEM;
-    if (r >= 0)
-        r = sd_event_add_inotify(event, &deferred->inotify, deferred->all.folder_path, changes,
-                                 on_inotify, deferred);
-    if (r >= 0)
-        r = sd_event_add_inotify(event, &deferred->parent,
-                                 deferred->all.service->config->loncapa.sock_dir, moves, on_moved,
-                                 deferred);
+    struct backlogs *all = &deferred->all;
+    make_paths(deferred);
+    int r = all->folder_path != NULL && all->permlog_path != NULL ? spool_open(all->folder_path)
+                                                                  : -ENOMEM;
+    all->folder = r;
+    if (all->folder_path != NULL)
+        watch(deferred);
     if (r < 0) {
-        if (!deferred->said)
-            log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED},
-                      "cannot watch %s/delayed: %s; nothing deferred is delivered",
-                      deferred->all.service->config->loncapa.sock_dir, strerror(-r));
-        deferred->said = true;
-        close_folder(deferred);
+        trouble_begin(all->service, TROUBLE_FOLDER, "cannot open %s/delayed: %s",
+                      all->service->config->loncapa.sock_dir, strerror(-r));
         deadline_start(&deferred->rescanning, &deferred->rescan);
         return;
     }
-    deferred->said = false;
-    deferred->all.removals = 0;
-    sd_event_source_set_priority(deferred->inotify, SD_EVENT_PRIORITY_IMPORTANT);
-    spool_sweep(deferred->all.folder);
-    deferred->all.holding = true;
-    deadline_start(&deferred->starting, &deferred->hold);
+    trouble_end(all->service, TROUBLE_FOLDER);
+    all->removals = 0;
+    spool_sweep(all->folder);
+    delivery_check(all);
+    delivery_resume(all);
     start_scan(deferred);
 }
 
-static void on_hold_over(struct deadline *deadline)
-{
-    struct deferred *deferred = CONTAINER_OF(deadline, struct deferred, hold);
-    struct backlog *backlog, *next;
-    deferred->all.holding = false;
-    RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next)
-        backlog_pump(backlog);
-}
-
-/* The folder may have been replaced, which its descriptor would not show. */
+/* Whether the path leads to the folder that is open. */
 static bool is_same_folder(const struct deferred *deferred)
 {
     struct stat held, there;
@@ -461,18 +374,85 @@ static bool is_same_folder(const struct deferred *deferred)
            held.st_ino == there.st_ino;
 }
 
+/* Opens what the path leads to now; what is with its lond finishes first, in the folder it is of.
+ */
+static void reopen(struct deferred *deferred)
+{
+    deferred->all.switching = deferred->all.sending > 0;
+    if (deferred->all.switching)
+        return;
+    close_folder(deferred);
+    open_folder(deferred);
+}
+
+/* Something has happened on the path's way. */
+static void on_path_changed(void *argument)
+{
+    struct deferred *deferred = argument;
+    if (!is_same_folder(deferred)) {
+        reopen(deferred);
+        return;
+    }
+    deferred->all.switching = false;
+    if (watch_path(deferred) < 0)
+        deadline_start(&deferred->polling, &deferred->poll);
+    delivery_check(&deferred->all);
+}
+
+static void on_log_changed(void *argument)
+{
+    struct deferred *deferred = argument;
+    delivery_check(&deferred->all);
+}
+
+/*
+ * Nothing can be recorded or removed: whether that changes is heard of, too. In a sandbox whose
+ * folders were made anew it changes when the keeper is started again.
+ */
+static void on_shut(struct backlogs *all, const char *path, int error)
+{
+    struct deferred *deferred = deferred_of_all(all);
+    uint64_t up = all->service->loop.now - deferred->started;
+    if (path == all->permlog_path)
+        (void)path_watch_set(deferred->log_watch, path);
+    if (error != EROFS || !mounts_forbid_writing(path) || deferred->misplaced == NULL)
+        return;
+    if (up < MISPLACED_SPAN / 2)
+        deferred->shut_from_start = true;
+    if (up >= (deferred->shut_from_start ? 10 : 1) * MISPLACED_SPAN)
+        deferred->misplaced(deferred->misplaced_argument);
+}
+
+static void on_idle(struct backlogs *all)
+{
+    struct deferred *deferred = deferred_of_all(all);
+    if (deferred->quiet != NULL)
+        deferred->quiet(deferred->quiet_argument);
+    else if (all->switching)
+        reopen(deferred);
+}
+
 static void on_rescan(struct deadline *deadline)
 {
     struct deferred *deferred = CONTAINER_OF(deadline, struct deferred, rescan);
-    if (deferred->scan != NULL) {
-        deferred->scan_again = true;
-    } else if (is_same_folder(deferred)) {
+    if (is_same_folder(deferred))
         start_scan(deferred);
-    } else {
-        close_folder(deferred);
-        open_folder(deferred);
-    }
+    else
+        reopen(deferred);
 }
+
+static void on_poll(struct deadline *deadline)
+{
+    struct deferred *deferred = CONTAINER_OF(deadline, struct deferred, poll);
+    deferred->inotify = sd_event_source_disable_unref(deferred->inotify);
+    if (!is_same_folder(deferred)) {
+        reopen(deferred);
+        return;
+    }
+    watch(deferred);
+    start_scan(deferred);
+}
+
 /* --- Coming and going ------------------------------------------------------------------------- */
 
 struct deferred *deferred_new(struct service *service)
@@ -480,14 +460,19 @@ struct deferred *deferred_new(struct service *service)
     struct deferred *deferred = calloc(1, sizeof(*deferred));
     if (deferred == NULL)
         return NULL;
-    const struct settings *settings = &service->settings;
     struct loop *loop = &service->loop;
-    backlogs_setup(&deferred->all, service, refill);
-    deadline_queue_add(loop, &deferred->arriving, &settings->deferred_hold, on_settled);
-    deadline_queue_add(loop, &deferred->starting, &settings->deferred_hold, on_hold_over);
-    deadline_queue_add(loop, &deferred->rescanning, &settings->deferred_hold, on_rescan);
+    backlogs_setup(&deferred->all, service);
+    deferred->all.refill = refill;
+    deferred->all.idle = on_idle;
+    deferred->all.shut = on_shut;
+    deferred->started = loop->now;
+    deadline_queue_add(loop, &deferred->rescanning, &service->settings.deferred_hold, on_rescan);
+    deadline_queue_add(loop, &deferred->polling, &service->settings.deferred_poll, on_poll);
+    deferred->folder_watch = path_watch_new(loop, on_path_changed, deferred);
+    deferred->log_watch = path_watch_new(loop, on_log_changed, deferred);
     deferred->all.sync = sync_new(loop->event);
-    if (deferred->all.sync == NULL || chore_open(&deferred->scanner, loop, scan_slice) < 0) {
+    if (deferred->all.sync == NULL || deferred->folder_watch == NULL ||
+        deferred->log_watch == NULL || chore_open(&deferred->scanner, loop, scan_slice) < 0) {
         deferred_free(deferred);
         return NULL;
     }
@@ -499,32 +484,35 @@ static void forget_retired(struct deferred *deferred)
 {
     struct file *file, *next_file;
     RB_FOREACH_SAFE (file, files_by_name, &deferred->all.files, next_file)
-        if (file->state != FILE_SENDING && file->backlog != NULL && !file->backlog->host->listed)
-            backlog_forget(file);
+        if (file->state != FILE_SENDING && file->state != FILE_DELIVERED &&
+            !file->backlog->host->listed)
+            file_forget(file);
     struct backlog *backlog, *next;
     RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next) {
         if (backlog->host->listed)
             continue;
-        backlog->unknown.any = false;
-        shelf_clear(&backlog->shelf);
-        if (backlog->sending == NULL)
+        backlog_clear(backlog);
+        backlog_recount(backlog);
+        if (backlog->file_count == 0)
             backlog_free(backlog);
     }
 }
 
 void deferred_reload(struct deferred *deferred)
 {
-    bool moved = make_paths(deferred);
+    char *before = deferred->all.folder_path != NULL ? strdup(deferred->all.folder_path) : NULL;
+    make_paths(deferred);
+    bool moved = before == NULL || deferred->all.folder_path == NULL ||
+                 strcmp(before, deferred->all.folder_path) != 0;
+    free(before);
     forget_retired(deferred);
     forget_strangers(deferred);
-    if (moved || deferred->all.folder < 0) {
-        close_folder(deferred);
-        open_folder(deferred);
-    } else if (deferred->scan != NULL) {
-        deferred->scan_again = true;
-    } else {
-        start_scan(deferred);
+    if (moved || !is_same_folder(deferred)) {
+        reopen(deferred);
+        return;
     }
+    delivery_check(&deferred->all);
+    start_scan(deferred);
 }
 
 size_t deferred_count(const struct deferred *deferred)
@@ -532,26 +520,29 @@ size_t deferred_count(const struct deferred *deferred)
     return deferred->all.waiting;
 }
 
+void deferred_on_misplaced(struct deferred *deferred, void (*misplaced)(void *argument),
+                           void *argument)
+{
+    deferred->misplaced = misplaced;
+    deferred->misplaced_argument = argument;
+}
+
 void deferred_drain(struct deferred *deferred, void (*quiet)(void *argument), void *argument)
 {
-    deferred->all.quiet = quiet;
-    deferred->all.quiet_argument = argument;
+    deferred->quiet = quiet;
+    deferred->quiet_argument = argument;
     if (deferred->all.sending == 0)
         quiet(argument);
 }
 
 void deferred_free(struct deferred *deferred)
 {
-    struct file *file, *next_file;
-    struct backlog *backlog, *next_backlog;
     if (deferred == NULL)
         return;
     sync_free(deferred->all.sync); /* which ends all stores */
+    path_watch_free(deferred->folder_watch);
+    path_watch_free(deferred->log_watch);
     close_folder(deferred);
-    RB_FOREACH_SAFE (file, files_by_name, &deferred->all.files, next_file)
-        backlog_forget(file);
-    RB_FOREACH_SAFE (backlog, backlogs_by_host, &deferred->all.by_host, next_backlog)
-        backlog_free(backlog);
     chore_close(&deferred->scanner);
     forget_strangers(deferred);
     free(deferred->all.folder_path);
@@ -575,7 +566,7 @@ struct waiting_files deferred_of(const struct deferred *deferred, const struct h
     const struct backlog *backlog = backlog_find(&deferred->all, host);
     return (struct waiting_files){
         .count = backlog != NULL ? backlog->count : 0,
-        .exact = !deferred->all.scanning && !deferred->all.lost_track,
+        .exact = !deferred->all.scanning,
         .oldest = backlog != NULL ? backlog_oldest(backlog) : 0,
     };
 }

@@ -42,6 +42,14 @@ const char *deferred_folder(const struct deferred *deferred);
 void deferred_flush(struct deferred *deferred, const struct host *host);
 
 /*
+ * `misplaced` is called when the folder, or lonnet.perm.log's, has become read-only for this
+ * process alone (mounts.h), and only a keeper that is started anew would see it; rarely
+ * (MISPLACED_SPAN).
+ */
+void deferred_on_misplaced(struct deferred *deferred, void (*misplaced)(void *argument),
+                           void *argument);
+
+/*
  * The keeper stops: nothing more is sent, and `quiet` is called when no file is with its lond,
  * perhaps at once.
  */

@@ -107,6 +107,17 @@ static void drain(struct keeper *keeper)
     clients_drain(keeper->clients, drain_deferred, keeper);
 }
 
+/* Only a new start shows it the folders as they are now. */
+static void leave_to_return(void *argument)
+{
+    struct keeper *keeper = argument;
+    if (keeper->service.stopping)
+        return;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
+              "a folder that was made anew is read-only in this keeper's sandbox: starting again");
+    drain(keeper);
+}
+
 /* --- Signals ---------------------------------------------------------------------------------- */
 
 static void write_status_file(const struct keeper *keeper)
@@ -281,6 +292,8 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->deferred = deferred_new(service);
     if (keeper->deferred == NULL)
         return -ENOMEM;
+    if (getenv("NOTIFY_SOCKET") != NULL) /* whoever started it starts it again */
+        deferred_on_misplaced(keeper->deferred, leave_to_return, keeper);
     keeper->clients = clients_new(service, keeper->deferred);
     if (keeper->clients == NULL)
         return -ENOMEM;
@@ -345,6 +358,7 @@ int keeper_run(struct config *config, const char *config_path, const char *compl
     static struct keeper keeper;
     keeper.config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* a lease of spool.c was broken, which it sees by itself */
     int r = start(&keeper, config);
     if (r >= 0)
         r = reload_first(keeper.reload, config, complaint);

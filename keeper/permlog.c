@@ -4,18 +4,84 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/names.h"
 #include "keeper/permlog.h"
 #include "keeper/request.h"
 
+/* Administrators put it on another disk by a symbolic link; what is no file cannot be a log. */
+static int open_log(const char *path, int create)
+{
+    struct stat status;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | create, 0640);
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &status) < 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -EINVAL;
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
+}
+
+static int check_room(const struct statvfs *room)
+{
+    return room->f_bavail * room->f_frsize >= PERMLOG_LINE_MAX ? 0 : -ENOSPC;
+}
+
+/*
+ * The room for a line is reserved behind the end, where a file system can do that; one that cannot
+ * tells by its free blocks.
+ */
+static int reserve_line(int fd)
+{
+    struct stat status;
+    struct statvfs room;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, status.st_size, PERMLOG_LINE_MAX) == 0)
+        return 0;
+    if (errno != EOPNOTSUPP)
+        return -errno;
+    return fstatvfs(fd, &room) < 0 ? -errno : check_room(&room);
+}
+
+/* Whether a log that is not there yet could be made. */
+static int probe_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    struct statvfs room;
+    const char *slash = strrchr(path, '/');
+    int length =
+        snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash - path) : 0, path);
+    if (length <= 0 || (size_t)length >= sizeof(folder))
+        return -ENOENT;
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0 || statvfs(folder, &room) < 0)
+        return -errno;
+    return check_room(&room);
+}
+
+int permlog_probe(const char *path)
+{
+    int fd = open_log(path, 0);
+    if (fd == -ENOENT)
+        return probe_folder(path);
+    if (fd < 0)
+        return fd;
+    int r = reserve_line(fd);
+    close(fd);
+    return r;
+}
+
 int permlog_append(const char *path, enum permlog_kind kind, const char *host, const char *command,
                    size_t length, time_t now)
 {
-    char line[PERMLOG_COMMAND_MAX + NAME_MAX_LENGTH + 128], bytes[32] = "", date[64];
+    char line[PERMLOG_LINE_MAX], bytes[32] = "", date[64];
     struct request_shown shown =
         request_shown(command, length < PERMLOG_COMMAND_MAX ? length : PERMLOG_COMMAND_MAX);
     if (shown.secret) /* "encrypt:auth (37 bytes)" */
@@ -31,9 +97,9 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
     size_t total = (size_t)at + shown.length;
     total += (size_t)snprintf(line + total, sizeof(line) - total, "%s:%s\n", bytes, date);
 
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    int fd = open_log(path, O_CREAT);
     if (fd < 0)
-        return -errno;
+        return fd;
     ssize_t n = write(fd, line, total);
     int r = n < 0 ? -errno : (size_t)n < total ? -ENOSPC : 0;
     close(fd);

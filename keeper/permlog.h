@@ -10,10 +10,21 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "common/names.h"
+
 enum permlog_kind { PERMLOG_DEFERRED = 'D', PERMLOG_DELIVERED = 'S', PERMLOG_FAILED = 'F' };
 
 /* Commands are cut here: the line says which one it was, it is not a copy of it. */
 #define PERMLOG_COMMAND_MAX 4096
+
+/* A line's length at most. */
+#define PERMLOG_LINE_MAX (PERMLOG_COMMAND_MAX + NAME_MAX_LENGTH + 128)
+
+/*
+ * Whether a line could be appended now: the log can be opened, and there is room for one on its
+ * disk, which is reserved. 0 or a negative errno.
+ */
+int permlog_probe(const char *path);
 
 /*
  * Appends one line with one write. `path` is opened anew each time, since loncron rotates it.

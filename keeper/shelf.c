@@ -26,6 +26,7 @@ struct shelf_name {
 struct shelf_run {
     RB_ENTRY(shelf_run) by_first;
     struct spool_order first; /* of names[next] */
+    struct spool_order last;
     size_t size;
     uint32_t next, count;
     uint32_t offset[]; /* from the run's beginning */
@@ -85,7 +86,11 @@ static bool pack(struct shelf *shelf)
         return false;
     qsort_r(shelf->loose, shelf->loose_count, sizeof(*shelf->loose), compare_loose, shelf->text);
     *run = (struct shelf_run){
-        .first = shelf->loose[0].order, .size = size, .count = (uint32_t)shelf->loose_count};
+        .first = shelf->loose[0].order,
+        .last = shelf->loose[shelf->loose_count - 1].order,
+        .size = size,
+        .count = (uint32_t)shelf->loose_count,
+    };
     char *to = (char *)run + head;
     for (size_t i = 0; i < shelf->loose_count; i++) {
         const char *name = shelf->text + shelf->loose[i].at;
@@ -169,6 +174,49 @@ const char *shelf_first(const struct shelf *shelf, struct spool_order *order)
     return shelf->text + shelf->loose[shelf->first_loose].at;
 }
 
+static struct spool_order order_at(const struct shelf_run *run, uint32_t i)
+{
+    struct spool_order order;
+    spool_parse_name(name_in(run, i), &order);
+    return order;
+}
+
+static bool is_in_run(const struct shelf_run *run, const char *name,
+                      const struct spool_order *order)
+{
+    uint32_t low = run->next, high = run->count;
+    if (spool_compare(order, &run->first) < 0 || spool_compare(order, &run->last) > 0)
+        return false;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct spool_order there = order_at(run, middle);
+        int compared = compare_names(order, name, &there, name_in(run, middle));
+        if (compared == 0)
+            return true;
+        if (compared < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+bool shelf_has(const struct shelf *shelf, const char *name, const struct spool_order *order)
+{
+    struct shelf_run *run;
+    for (size_t i = 0; i < shelf->loose_count; i++)
+        if (spool_compare(&shelf->loose[i].order, order) == 0 &&
+            strcmp(shelf->text + shelf->loose[i].at, name) == 0)
+            return true;
+    RB_FOREACH (run, shelf_runs, &((struct shelf *)(uintptr_t)shelf)->runs) {
+        if (spool_compare(&run->first, order) > 0) /* and so are all that follow */
+            return false;
+        if (is_in_run(run, name, order))
+            return true;
+    }
+    return false;
+}
+
 static void free_run(struct shelf *shelf, struct shelf_run *run)
 {
     RB_REMOVE(shelf_runs, &shelf->runs, run);
@@ -208,13 +256,6 @@ void shelf_drop_first(struct shelf *shelf)
 }
 
 /* --- Fewer ------------------------------------------------------------------------------------ */
-
-static struct spool_order order_at(const struct shelf_run *run, uint32_t i)
-{
-    struct spool_order order;
-    spool_parse_name(name_in(run, i), &order);
-    return order;
-}
 
 static int compare_samples(const void *one, const void *other)
 {
@@ -260,6 +301,7 @@ static void cut_run(struct shelf *shelf, struct shelf_run *run, const struct spo
     size_t size = run->offset[low];
     RB_REMOVE(shelf_runs, &shelf->runs, run);
     run->count = low;
+    run->last = order_at(run, low - 1);
     struct shelf_run *smaller = realloc(run, size);
     if (smaller != NULL) {
         run = smaller;

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gcrypt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,60 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/names.h"
 #include "keeper/request.h"
 #include "keeper/spool.h"
-
-/* Files not yet whole; a folder of its own can be swept without reading a million names. */
-#define STORING "storing"
 
 /* Files of one name set aside before one is left where it is: more means something else is wrong.
  */
 #define NAMES_TRIED 100
-
-/* --- Names ------------------------------------------------------------------------------------ */
-
-int spool_compare(const struct spool_order *one, const struct spool_order *other)
-{
-    if (one->epoch != other->epoch)
-        return one->epoch < other->epoch ? -1 : 1;
-    if (one->count != other->count)
-        return one->count < other->count ? -1 : 1;
-    return 0;
-}
-
-static const char *parse_number(const char *text, uint64_t *number)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return NULL;
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    return errno == 0 && *end == '.' ? end + 1 : NULL;
-}
-
-const char *spool_parse_name(const char *name, struct spool_order *order)
-{
-    const char *rest = parse_number(name, &order->epoch);
-    if (rest == NULL || (rest = parse_number(rest, &order->count)) == NULL)
-        return NULL;
-    const char *dot = strrchr(rest, '.');
-    const char *host = dot != NULL ? dot + 1 : rest;
-    return name_is_valid(host) ? host : NULL;
-}
-
-const char *spool_longer_host(const char *name, const char *host)
-{
-    struct spool_order order;
-    const char *start = parse_number(name, &order.epoch);
-    start = start != NULL ? parse_number(start, &order.count) : NULL;
-    if (start == NULL || host - start < 2)
-        return NULL;
-    host -= 2; /* the last byte of the component on the left */
-    while (host > start && host[-1] != '.')
-        host--;
-    return name_is_valid(host) ? host : NULL;
-}
 
 int spool_open(const char *path)
 {
@@ -78,96 +31,276 @@ int spool_open(const char *path)
     return fd;
 }
 
-/* --- Reading ---------------------------------------------------------------------------------- */
+/* --- Looking and reading ---------------------------------------------------------------------- */
 
-static enum spool_result read_content(int fd, size_t size, uint64_t line_limit,
-                                      struct buffer *buffer, const char **why)
+static struct spool_identity identity_of(const struct stat *status)
 {
-    /* One more byte than there should be, to see a file that grows; one for the LF. */
-    if (buffer_reserve(buffer, size + 2) < 0)
-        return SPOOL_NOT_NOW;
-    size_t length = 0;
+    return (struct spool_identity){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .size = status->st_size,
+        .modified = status->st_mtim,
+        .changed = status->st_ctim,
+    };
+}
+
+static bool is_same_time(const struct timespec *one, const struct timespec *other)
+{
+    return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
+/* But for the time of change, which a rename sets as well. */
+static bool is_same_content(const struct spool_identity *one, const struct spool_identity *other)
+{
+    return one->device == other->device && one->inode == other->inode && one->size == other->size &&
+           is_same_time(&one->modified, &other->modified);
+}
+
+bool spool_is_same(const struct spool_identity *one, const struct spool_identity *other)
+{
+    return is_same_content(one, other) && is_same_time(&one->changed, &other->changed);
+}
+
+static enum spool_result corrupt(struct spool_found *found, const char *why)
+{
+    found->why = why;
+    return SPOOL_CORRUPT;
+}
+
+/* Only what a file is sets it aside: an error of open, read or stat is one of the moment. */
+static enum spool_result not_now(struct spool_found *found, int error)
+{
+    found->error = -error;
+    return error == ENOENT ? SPOOL_GONE : SPOOL_NOT_NOW;
+}
+
+static enum spool_result check_type(mode_t mode, struct spool_found *found)
+{
+    if (S_ISLNK(mode))
+        return corrupt(found, "is a symbolic link");
+    return S_ISREG(mode) ? SPOOL_READ : corrupt(found, "is no regular file");
+}
+
+enum spool_result spool_look(int folder, const char *name, struct spool_found *found)
+{
+    struct stat status;
+    *found = (struct spool_found){.error = 0};
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return not_now(found, errno);
+    found->is = identity_of(&status);
+    return check_type(status.st_mode, found);
+}
+
+/* Reads until the end, or one byte past `size`, to see a file that grows. */
+static int read_bytes(int fd, size_t size, struct buffer *buffer, size_t *length)
+{
     ssize_t n;
-    while (length <= size && (n = read(fd, buffer->data + buffer->end, size + 1 - length)) != 0) {
+    *length = 0;
+    while (*length <= size && (n = read(fd, buffer->data + buffer->end, size + 1 - *length)) != 0) {
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0) {
-            *why = "cannot be read";
-            return SPOOL_CORRUPT;
-        }
-        length += (size_t)n;
+        if (n < 0)
+            return -errno;
+        *length += (size_t)n;
         buffer->end += (size_t)n;
     }
+    return 0;
+}
+
+static enum spool_result read_content(int fd, uint64_t line_limit, struct buffer *buffer,
+                                      struct spool_found *found)
+{
+    size_t size = (size_t)found->is.size, length;
+    if ((uint64_t)size > line_limit)
+        return corrupt(found, "is over the line limit");
+    /* One byte to see that it grows, one for the LF. */
+    int r = buffer_reserve(buffer, size + 2);
+    if (r < 0)
+        return not_now(found, ENOMEM);
+    r = read_bytes(fd, size, buffer, &length);
+    if (r < 0)
+        return not_now(found, -r);
     if (length == 0)
         return SPOOL_EMPTY;
-    if (length > size) /* somebody is writing it still */
-        return SPOOL_NOT_NOW;
+    if (length != size)
+        return SPOOL_OPEN;
     char *text = buffer->data + buffer->start;
     const char *lf = memchr(text, '\n', length);
-    if (lf == NULL && length == line_limit) {
-        *why = "is over the line limit";
-        return SPOOL_CORRUPT;
-    }
+    if (lf == NULL && length == line_limit)
+        return corrupt(found, "is over the line limit");
     if (lf == NULL)
         buffer->data[buffer->end++] = '\n';
-    else if (lf != text + length - 1) {
-        *why = "has several lines";
-        return SPOOL_CORRUPT;
-    }
+    else if (lf != text + length - 1)
+        return corrupt(found, "has several lines");
     return SPOOL_READ;
 }
 
+/*
+ * A read lease is granted only while nobody has the file open for writing; who wants to meanwhile
+ * waits for us, a moment, and breaks it.
+ */
+static enum spool_result read_leased(int fd, uint64_t line_limit, struct buffer *buffer,
+                                     struct spool_found *found)
+{
+    struct stat after;
+    bool leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+    if (!leased && errno == EAGAIN)
+        return SPOOL_OPEN;
+    found->writer_unknown = !leased;
+    enum spool_result result = read_content(fd, line_limit, buffer, found);
+    bool broken = leased && fcntl(fd, F_GETLEASE) != F_RDLCK;
+    if (fstat(fd, &after) < 0)
+        return not_now(found, errno);
+    struct spool_identity now = identity_of(&after);
+    return broken || !spool_is_same(&found->is, &now) ? SPOOL_OPEN : result;
+}
+
 enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
-                             struct buffer *buffer, ino_t *inode, const char **why)
+                             struct buffer *buffer, struct spool_found *found)
 {
     struct stat status;
+    *found = (struct spool_found){.error = 0};
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return SPOOL_GONE;
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-        return SPOOL_NOT_NOW;
-    if (fd < 0) {
-        *why = errno == ELOOP ? "is a symbolic link" : "cannot be opened";
-        return SPOOL_CORRUPT;
+    if (fd < 0 && errno == ELOOP)
+        return corrupt(found, "is a symbolic link");
+    if (fd < 0 && errno == ENXIO)
+        return corrupt(found, "is no regular file");
+    if (fd < 0)
+        return not_now(found, errno);
+    enum spool_result result;
+    if (fstat(fd, &status) < 0) {
+        result = not_now(found, errno);
+    } else {
+        found->is = identity_of(&status);
+        result = check_type(status.st_mode, found);
+        if (result == SPOOL_READ)
+            result = read_leased(fd, line_limit, buffer, found);
     }
-    enum spool_result result = SPOOL_CORRUPT;
-    if (fstat(fd, &status) < 0)
-        *why = "cannot be examined";
-    else if (!S_ISREG(status.st_mode))
-        *why = "is no regular file";
-    else if (status.st_size < 0 || (uint64_t)status.st_size > line_limit)
-        *why = "is over the line limit";
-    else
-        result = read_content(fd, (size_t)status.st_size, line_limit, buffer, why);
-    close(fd);
-    if (result == SPOOL_READ)
-        *inode = status.st_ino;
+    close(fd); /* which ends the lease */
     return result;
 }
 
-/* --- Removing --------------------------------------------------------------------------------- */
+/* --- Taking out of the folder ----------------------------------------------------------------- */
 
-static bool remove_held(int folder, const char *name, ino_t inode)
+static int check_attributes(int folder, const char *name, int flags, struct statx *status)
 {
-    char held[PATH_MAX];
-    struct stat status;
-    snprintf(held, sizeof(held), SPOOL_HELD_FOLDER "/%s", name);
-    return fstatat(folder, held, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == inode &&
-           unlinkat(folder, held, 0) == 0;
+    if (statx(folder, name, flags, STATX_BASIC_STATS, status) < 0)
+        return -errno;
+    return status->stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND) ? -EPERM : 0;
 }
 
-int spool_remove(int folder, const char *name, ino_t inode)
+int spool_is_writable(int folder)
 {
-    if (unlinkat(folder, name, 0) == 0)
-        return true;
-    if (errno != ENOENT)
+    struct statx status;
+    if (faccessat(folder, ".", W_OK | X_OK, AT_EACCESS) < 0)
         return -errno;
-    if (remove_held(folder, name, inode))
+    return check_attributes(folder, "", AT_EMPTY_PATH, &status);
+}
+
+int spool_may_take(int folder, const char *name)
+{
+    struct statx file;
+    struct stat around;
+    uid_t own = geteuid();
+    int r = check_attributes(folder, name, AT_SYMLINK_NOFOLLOW, &file);
+    if (r < 0 || own == 0 || own == file.stx_uid)
+        return r;
+    if (fstat(folder, &around) < 0)
+        return -errno;
+    return (around.st_mode & S_ISVTX) && own != around.st_uid ? -EPERM : 0;
+}
+
+void spool_digest(const char *content, size_t length, unsigned char digest[SPOOL_DIGEST_SIZE])
+{
+    gcry_md_hash_buffer(GCRY_MD_SHA256, digest, content, length);
+}
+
+static bool is_what_was_read(const char *content, size_t length, const struct spool_sent *sent)
+{
+    unsigned char digest[SPOOL_DIGEST_SIZE];
+    if (length != sent->length)
         return false;
-    /* It may have been released in between. */
-    if (unlinkat(folder, name, 0) == 0)
+    if (sent->content != NULL)
+        return memcmp(content, sent->content, length) == 0;
+    if (sent->digest == NULL)
+        return false;
+    spool_digest(content, length, digest);
+    return memcmp(digest, sent->digest, sizeof(digest)) == 0;
+}
+
+/* Whether the file has the bytes that were sent, whose LF may be one of ours. */
+static bool has_content(int folder, const char *name, const struct spool_sent *sent)
+{
+    struct buffer buffer = {0};
+    struct spool_found found;
+    bool same = spool_read(folder, name, sent->length, &buffer, &found) == SPOOL_READ &&
+                is_what_was_read(buffer.data + buffer.start, buffer_length(&buffer), sent);
+    buffer_free(&buffer);
+    return same;
+}
+
+/* Whether what is there now is what was sent; permissions, links and renames make no difference. */
+static bool is_what_was_sent(int folder, const char *name, const struct spool_sent *sent)
+{
+    struct spool_found found;
+    enum spool_result result = spool_look(folder, name, &found);
+    if (result == SPOOL_GONE || result == SPOOL_NOT_NOW)
+        return false;
+    if (spool_is_same(&found.is, &sent->is))
         return true;
-    return errno == ENOENT ? false : -errno;
+    return is_same_content(&found.is, &sent->is) && has_content(folder, name, sent);
+}
+
+/*
+ * Moves what was sent to `target`; 0, or a negative errno: -ENOENT where it is not there, or is
+ * another file. One that came into its place at the last moment is put back.
+ */
+static int take(int folder, const char *name, const char *target, const struct spool_sent *sent)
+{
+    struct stat status;
+    if (sent != NULL && !is_what_was_sent(folder, name, sent))
+        return -ENOENT;
+    if (renameat2(folder, name, folder, target, RENAME_NOREPLACE) < 0)
+        return -errno;
+    if (sent == NULL)
+        return 0;
+    if (fstatat(folder, target, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    struct spool_identity now = identity_of(&status);
+    if (is_same_content(&now, &sent->is))
+        return 0;
+    return renameat2(folder, target, folder, name, RENAME_NOREPLACE) < 0 ? -errno : -ENOENT;
+}
+
+/* Removes it by way of a name that nobody else uses, so that nothing new can be in its place. */
+static int take_and_unlink(int folder, const char *name, const char *passing,
+                           const struct spool_sent *sent)
+{
+    int r = take(folder, name, passing, sent);
+    if (r < 0)
+        return r;
+    if (unlinkat(folder, passing, 0) == 0)
+        return 0;
+    r = -errno;
+    (void)renameat2(folder, passing, folder, name, RENAME_NOREPLACE);
+    return r;
+}
+
+int spool_remove(int folder, const char *name, const struct spool_sent *sent)
+{
+    char passing[PATH_MAX], held[PATH_MAX];
+    snprintf(passing, sizeof(passing), SPOOL_STORING_FOLDER "/%s", name);
+    snprintf(held, sizeof(held), SPOOL_HELD_FOLDER "/%s", name);
+    if (mkdirat(folder, SPOOL_STORING_FOLDER, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int r = take_and_unlink(folder, name, passing, sent);
+    if (r != -ENOENT)
+        return r < 0 ? r : SPOOL_TAKEN;
+    if (take_and_unlink(folder, held, passing, sent) == 0)
+        return SPOOL_TAKEN_HELD;
+    /* It may have been released in between. */
+    r = take_and_unlink(folder, name, passing, sent);
+    return r == 0 ? SPOOL_TAKEN : r == -ENOENT ? SPOOL_NOT_THERE : r;
 }
 
 /* --- Setting aside ---------------------------------------------------------------------------- */
@@ -199,8 +332,8 @@ static int write_reply(int folder, const char *path, const char *reply, size_t l
 }
 
 /* Moves it under this very name, its reply with it. */
-static int move_aside(int folder, const char *name, const char *target, const char *reply,
-                      size_t reply_length)
+static int move_aside(int folder, const char *name, const char *target,
+                      const struct spool_sent *sent, const char *reply, size_t reply_length)
 {
     char beside[PATH_MAX];
     int length = snprintf(beside, sizeof(beside), "%s.reply", target);
@@ -209,16 +342,14 @@ static int move_aside(int folder, const char *name, const char *target, const ch
     int r = reply != NULL ? write_reply(folder, beside, reply, reply_length) : 0;
     if (r < 0)
         return r;
-    if (renameat2(folder, name, folder, target, RENAME_NOREPLACE) < 0) {
-        r = -errno;
-        if (reply != NULL)
-            unlinkat(folder, beside, 0);
-    }
+    r = take(folder, name, target, sent);
+    if (r < 0 && reply != NULL)
+        unlinkat(folder, beside, 0);
     return r;
 }
 
-int spool_set_aside(int folder, const char *name, const char *where, const char *reply,
-                    size_t reply_length)
+int spool_set_aside(int folder, const char *name, const char *where, const struct spool_sent *sent,
+                    const char *reply, size_t reply_length)
 {
     char target[PATH_MAX];
     if (mkdirat(folder, where, 0700) < 0 && errno != EEXIST)
@@ -229,9 +360,9 @@ int spool_set_aside(int folder, const char *name, const char *where, const char 
                             : snprintf(target, sizeof(target), "%s/%s.%d", where, name, i);
         if (length < 0 || (size_t)length >= sizeof(target))
             return -ENAMETOOLONG;
-        r = move_aside(folder, name, target, reply, reply_length);
+        r = move_aside(folder, name, target, sent, reply, reply_length);
     }
-    return r;
+    return r == 0 ? SPOOL_TAKEN : r == -ENOENT ? SPOOL_NOT_THERE : r;
 }
 
 /* --- Storing ---------------------------------------------------------------------------------- */
@@ -258,10 +389,11 @@ int spool_create(int folder, const char *host, uint64_t epoch, const char *line,
     char letters[17];
     command_letters(line, length, letters);
     count++;
-    snprintf(file->temporary, sizeof(file->temporary), STORING "/%llu", (unsigned long long)count);
+    snprintf(file->temporary, sizeof(file->temporary), SPOOL_STORING_FOLDER "/%llu",
+             (unsigned long long)count);
     snprintf(file->name, sizeof(file->name), "%llu.%llu.%ld.%s.%s", (unsigned long long)epoch,
              (unsigned long long)count, (long)getpid(), letters, host);
-    if (mkdirat(folder, STORING, 0700) < 0 && errno != EEXIST)
+    if (mkdirat(folder, SPOOL_STORING_FOLDER, 0700) < 0 && errno != EEXIST)
         return -errno;
     file->fd =
         openat(folder, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -291,9 +423,19 @@ void spool_abandon(int folder, struct spool_file *file)
     unlinkat(folder, file->temporary, 0);
 }
 
+/* What has the name of a deferred file was being removed: it goes back, unless there is another. */
+static void sweep_one(int folder, int storing, const char *name)
+{
+    struct spool_order order;
+    if (spool_parse_name(name, &order) == NULL)
+        unlinkat(storing, name, 0);
+    else
+        (void)renameat2(storing, name, folder, name, RENAME_NOREPLACE);
+}
+
 void spool_sweep(int folder)
 {
-    int fd = openat(folder, STORING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(folder, SPOOL_STORING_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *storing = fd >= 0 ? fdopendir(fd) : NULL;
     if (storing == NULL) {
         if (fd >= 0)
@@ -303,12 +445,6 @@ void spool_sweep(int folder)
     struct dirent *entry;
     while ((entry = readdir(storing)) != NULL)
         if (entry->d_name[0] != '.')
-            unlinkat(fd, entry->d_name, 0);
+            sweep_one(folder, fd, entry->d_name);
     closedir(storing);
-}
-
-bool spool_is_own(const char *name)
-{
-    return strcmp(name, SPOOL_HELD_FOLDER) == 0 || strcmp(name, SPOOL_REJECTED_FOLDER) == 0 ||
-           strcmp(name, SPOOL_CORRUPT_FOLDER) == 0 || strcmp(name, STORING) == 0;
 }

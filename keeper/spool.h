@@ -10,72 +10,107 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "common/buffer.h"
-
-/* The folders below it, each a state; SPOOL_HELD_FOLDER is an administrator's (loncctl queue hold).
- */
-#define SPOOL_HELD_FOLDER     "held"
-#define SPOOL_REJECTED_FOLDER "rejected"
-#define SPOOL_CORRUPT_FOLDER  "corrupt"
-
-/* Where a file stands among those of its host. */
-struct spool_order {
-    uint64_t epoch, count;
-};
-
-/* Below, at or above zero, as one stands before, beside or behind the other. */
-int spool_compare(const struct spool_order *one, const struct spool_order *other);
-
-/*
- * Takes a name `<epoch>.<count>.<pid>.<command letters>.<lonHostID>` apart. Returns the host, a
- * pointer into `name`, or NULL when this is no name of a deferred file: two numbers and a valid
- * host behind the last dot are asked for, and nothing of what lies between.
- */
-const char *spool_parse_name(const char *name, struct spool_order *order);
-
-/*
- * A lonHostID may have dots in it. The host of the same name with one component more on its left,
- * or NULL where that would be no part of the host: epoch and count are never.
- */
-const char *spool_longer_host(const char *name, const char *host);
+#include "keeper/spoolname.h"
 
 /* Opens the folder, making it where it is missing. A descriptor, or a negative errno. */
 int spool_open(const char *path);
 
-/* What reading a file came to. */
+/*
+ * Which file it is and in which state: another one in its place, or the same with another content,
+ * differs in one of these.
+ */
+struct spool_identity {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified, changed;
+};
+
+/* Whether nothing at all has happened to the file in between. */
+bool spool_is_same(const struct spool_identity *one, const struct spool_identity *other);
+
+/* What looking at a file, or reading it, came to. */
 enum spool_result {
     SPOOL_READ,    /* the buffer holds its one line, LF included */
     SPOOL_EMPTY,   /* there is nothing in it: perhaps it is about to be written */
+    SPOOL_OPEN,    /* somebody has it open for writing, or has written it meanwhile */
     SPOOL_GONE,    /* somebody else removed it */
-    SPOOL_NOT_NOW, /* there is no memory, or somebody is writing it still */
+    SPOOL_NOT_NOW, /* an error of the moment, which says nothing about the file: see `error` */
     SPOOL_CORRUPT, /* it will never be a request: see `why` */
 };
 
-/*
- * Reads a file of the folder without following a link or waiting for a FIFO. An unterminated line
- * is whole, since lonnet may omit the LF. `why` gets a sentence for the log when the result is
- * CORRUPT, `inode` the file's number when it is READ.
- */
-enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
-                             struct buffer *buffer, ino_t *inode, const char **why);
+/* What was found. */
+struct spool_found {
+    struct spool_identity is;
+    bool writer_unknown; /* the kernel does not tell whether somebody writes it: not our file, or a
+                            file system without leases */
+    int error;           /* NOT_NOW: a negative errno */
+    const char *why;     /* CORRUPT: the end of a sentence for the log, as "has several lines" */
+};
+
+/* Looks at a file without opening it. READ: it may be read; EMPTY, OPEN are never told here. */
+enum spool_result spool_look(int folder, const char *name, struct spool_found *found);
 
 /*
- * Removes a delivered file, also where an administrator has moved it to held/ while it was with its
- * lond: released, it would be delivered once more. `inode` is what spool_read told, so that no
- * other file of that name goes. Returns whether it lay in the folder itself (that it is gone
- * already is false, too), or a negative errno.
+ * Reads a file of the folder without following a link or waiting for a FIFO. An unterminated line
+ * is whole, since lonnet may omit the LF. With READ, nobody had it open for writing while it was
+ * read, as far as the kernel tells that (fcntl(2), leases); SIGIO must be ignored.
  */
-int spool_remove(int folder, const char *name, ino_t inode);
+enum spool_result spool_read(int folder, const char *name, uint64_t line_limit,
+                             struct buffer *buffer, struct spool_found *found);
+
+/*
+ * Whether files could be taken out of the folder: 0, or the negative errno of what is in the way (a
+ * read-only file system, permissions, chattr +i or +a). Changes nothing.
+ */
+int spool_is_writable(int folder);
+
+/* Whether this file could be, in a folder that is writable: see the sticky bit and chattr +i. */
+int spool_may_take(int folder, const char *name);
+
+/* SHA-256. */
+#define SPOOL_DIGEST_SIZE 32
+
+/* The digest of a content as spool_read gives it. */
+void spool_digest(const char *content, size_t length, unsigned char digest[SPOOL_DIGEST_SIZE]);
+
+/*
+ * A file that was sent: what it was when it was read, and its content, or else the digest of that.
+ * With neither, a file that anything has happened to is another one.
+ */
+struct spool_sent {
+    struct spool_identity is;
+    const char *content;         /* as spool_read gave it, or NULL */
+    const unsigned char *digest; /* or NULL */
+    size_t length;
+};
+
+/* What became of a file that was to be removed or set aside. */
+enum spool_taken {
+    SPOOL_TAKEN,
+    SPOOL_TAKEN_HELD, /* it lay in held/, where an administrator had moved it meanwhile */
+    SPOOL_NOT_THERE,  /* somebody has removed it, or it is another: that one is left alone */
+};
+
+/*
+ * Removes a delivered file, also from held/: released, it would be delivered once more. Only what
+ * was sent goes: a file that was replaced, rewritten or appended to is SPOOL_NOT_THERE and stays.
+ * Returns an enum spool_taken or a negative errno, with the file where it was.
+ */
+int spool_remove(int folder, const char *name, const struct spool_sent *sent);
 
 /*
  * Moves a file into the folder `where` (SPOOL_REJECTED_FOLDER, SPOOL_CORRUPT_FOLDER) below, which
  * is made when missing; nothing there is replaced: a name that is taken gets a number. With
- * `reply`, it is put beside it as
- * `<name>.reply` first. 0 or a negative errno; the file is then where it was.
+ * `reply`, it is put beside it as `<name>.reply` first. Of what `sent` says as in spool_remove;
+ * NULL: whatever is there. Returns SPOOL_TAKEN, SPOOL_NOT_THERE or a negative errno; the file is
+ * then where it was.
  */
-int spool_set_aside(int folder, const char *name, const char *where, const char *reply,
-                    size_t reply_length);
+int spool_set_aside(int folder, const char *name, const char *where, const struct spool_sent *sent,
+                    const char *reply, size_t reply_length);
 
 /* A file being stored: see spool_create. */
 struct spool_file {
@@ -94,11 +129,10 @@ int spool_create(int folder, const char *host, uint64_t epoch, const char *line,
 int spool_publish(int folder, struct spool_file *file);
 void spool_abandon(int folder, struct spool_file *file);
 
-/* Removes what spool_create of a keeper that was killed has left: nobody was told that it is
- * stored. */
+/*
+ * Tidies up behind a keeper that was killed: what it was storing is removed, since nobody was told
+ * that it is stored; what it was removing is put back, since that may have been another file.
+ */
 void spool_sweep(int folder);
-
-/* Whether this is the name of one of the folders below: no file, and nothing strange. */
-bool spool_is_own(const char *name);
 
 #endif

@@ -15,6 +15,7 @@
 /* A request being stored for a client. */
 struct store {
     struct backlogs *all;
+    int folder; /* what the path leads to now, which may not be the one that is read; or an error */
     struct spool_file file;
     char *host, *command;
     size_t length;
@@ -35,15 +36,17 @@ void store_log(struct backlogs *all, enum permlog_kind kind, const char *host, c
 
 static void end_store(struct store *store, int result)
 {
-    struct backlogs *all = store->all;
     if (result < 0) {
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = store->host},
                   "cannot store a transaction: %s", strerror(-result));
-        spool_abandon(all->folder, &store->file);
+        if (store->folder >= 0)
+            spool_abandon(store->folder, &store->file);
     }
     store_log(store->all, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED, store->host,
               store->command, store->length);
     store->done(store->argument, result >= 0);
+    if (store->folder >= 0)
+        close(store->folder);
     free(store->host);
     free(store->command);
     free(store);
@@ -61,7 +64,7 @@ static void on_name_durable(void *argument, int result)
     refresh_clock(store);
     /* It is whole and has its name; on a disk that cannot say so, that is not known to last. */
     if (result < 0)
-        unlinkat(store->all->folder, store->file.name, 0);
+        unlinkat(store->folder, store->file.name, 0);
     end_store(store, result);
 }
 
@@ -71,11 +74,11 @@ static void on_content_durable(void *argument, int result)
     struct backlogs *all = store->all;
     refresh_clock(store);
     if (result >= 0)
-        result = spool_publish(all->folder, &store->file);
+        result = spool_publish(store->folder, &store->file);
     if (result < 0)
         end_store(store, result);
     else
-        sync_start(all->sync, all->folder, on_name_durable, store);
+        sync_start(all->sync, store->folder, on_name_durable, store);
 }
 
 void store_start(struct backlogs *all, const char *host, const char *line, size_t length,
@@ -96,6 +99,7 @@ void store_start(struct backlogs *all, const char *host, const char *line, size_
     memcpy(command, line, kept);
     *store = (struct store){
         .all = all,
+        .folder = all->folder_path != NULL ? spool_open(all->folder_path) : -ENOMEM,
         .file = {.fd = -1},
         .host = id,
         .command = command,
@@ -103,9 +107,9 @@ void store_start(struct backlogs *all, const char *host, const char *line, size_
         .done = done,
         .argument = argument,
     };
-    int r = all->folder < 0
-                ? -ENOENT
-                : spool_create(all->folder, host, (uint64_t)time(NULL), line, length, &store->file);
+    int r = store->folder;
+    if (r >= 0)
+        r = spool_create(store->folder, host, (uint64_t)time(NULL), line, length, &store->file);
     if (r < 0)
         end_store(store, r);
     else

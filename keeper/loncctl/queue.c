@@ -21,7 +21,7 @@
 #include "common/names.h"
 #include "keeper/loncctl/ask.h"
 #include "keeper/loncctl/queue.h"
-#include "keeper/spool.h"
+#include "keeper/spoolname.h"
 
 enum place { WAITING, HELD, REJECTED, CORRUPT };
 #define PLACES 4

@@ -72,7 +72,7 @@ static void set_aside(const char *name, ino_t inode)
 {
     char path[PATH_MAX];
     struct stat status;
-    int r = spool_set_aside(folder, name, SPOOL_REJECTED_FOLDER, "error\n", 6);
+    int r = spool_set_aside(folder, name, SPOOL_REJECTED_FOLDER, NULL, "error\n", 6);
     bool fits = strlen(name) + strlen(".reply") <= NAME_MAX;
     CHECK((r == 0) == fits);
     snprintf(path, sizeof(path), SPOOL_REJECTED_FOLDER "/%s", name);
@@ -87,23 +87,22 @@ static void check_content(const char *name, const char *content, size_t length)
     char path[PATH_MAX];
     struct buffer buffer = {.data = NULL};
     struct stat status;
-    ino_t inode = 0;
-    const char *why = NULL;
+    struct spool_found found;
     snprintf(path, sizeof(path), "%s/%s", fuzz_folder(), name);
     fuzz_write(path, content, length);
     CHECK(stat(path, &status) == 0);
-    enum spool_result result = spool_read(folder, name, LINE_LIMIT, &buffer, &inode, &why);
+    enum spool_result result = spool_read(folder, name, LINE_LIMIT, &buffer, &found);
     CHECK(result == expected(content, length));
-    CHECK((result == SPOOL_CORRUPT) == (why != NULL));
+    CHECK((result == SPOOL_CORRUPT) == (found.why != NULL));
     if (result == SPOOL_READ) {
         check_line(&buffer, content, length);
-        CHECK(inode == status.st_ino);
-        CHECK(spool_remove(folder, name, inode) == true);
+        CHECK(found.is.inode == status.st_ino);
+        CHECK(spool_remove(folder, name, &(struct spool_sent){.is = found.is}) == SPOOL_TAKEN);
     } else {
         set_aside(name, status.st_ino);
     }
     buffer_free(&buffer);
-    CHECK(spool_read(folder, name, LINE_LIMIT, &buffer, &inode, &why) == SPOOL_GONE);
+    CHECK(spool_read(folder, name, LINE_LIMIT, &buffer, &found) == SPOOL_GONE);
 }
 
 /* What a client asked to have stored (`lonc_defer:`). */
@@ -112,16 +111,15 @@ static void check_store(const char *line, size_t length)
     struct spool_file file;
     struct spool_order order;
     struct buffer buffer = {.data = NULL};
-    ino_t inode;
-    const char *why;
+    struct spool_found found;
     CHECK(spool_create(folder, "msul1", 1700000000, line, length, &file) == 0);
     CHECK(spool_publish(folder, &file) == 0);
     const char *host = spool_parse_name(file.name, &order);
     CHECK(host != NULL && strcmp(host, "msul1") == 0 && order.epoch == 1700000000);
-    CHECK(spool_read(folder, file.name, LINE_LIMIT, &buffer, &inode, &why) == SPOOL_READ);
+    CHECK(spool_read(folder, file.name, LINE_LIMIT, &buffer, &found) == SPOOL_READ);
     CHECK(buffer_length(&buffer) == length);
     CHECK(memcmp(buffer.data + buffer.start, line, length) == 0);
-    CHECK(spool_remove(folder, file.name, inode) == true);
+    CHECK(spool_remove(folder, file.name, &(struct spool_sent){.is = found.is}) == SPOOL_TAKEN);
     buffer_free(&buffer);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -138,6 +139,9 @@ static void load_settings(struct settings *settings)
     settings->deferred_arrivals = 4;
     settings->log_target = LOG_TARGET_STDERR;
     settings->log_level = LOG_DEBUG;
+    free(settings->state_dir);
+    free(settings->runtime_dir);
+    settings->state_dir = settings->runtime_dir = (char *)(uintptr_t)fuzz_folder();
 }
 
 /* With none, one and two hosts, for as long as the program runs: hosts point to their entries. */

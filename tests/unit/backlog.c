@@ -1,45 +1,64 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A backlog whose shelf begins with names of files that are gone, as a scan leaves them there that
- * runs while files are delivered. What is behind them must be offered to the host all the same,
- * without an event of the folder. The host is paused, so that nothing is sent.
+ * Which file of a host is next, and which is not yet. The host is paused, so that nothing is sent
+ * but what is asked for here.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "keeper/backlog.h"
 #include "keeper/hosts.h"
+#include "tests/unit/heard.h"
 
 #define ID "msul1"
 
-/* More than a shelf is asked for at once, and more than are looked at in a turn of the loop. */
-#define SOME 100
+/* More than are looked at in a turn of the loop. */
 #define MANY 3000
 
 /* A pause is 1 ms here: no turn takes as long as this unless nothing comes at all. */
 #define LONG UINT64_C(5000000)
 
 static struct service service;
+static struct config config;
 static struct hosts hosts;
 static struct backlogs all;
-static struct backlog *backlog;
-static char folder[] = "/tmp/lonc-backlog-XXXXXX";
-static char last[64];
+static char name[64];
+static unsigned refills;
 
-static void no_refill(struct backlogs *of)
+static void on_refill(struct backlogs *of)
 {
     (void)of;
+    refills++;
 }
 
 static void begin(void)
 {
     struct host *host;
+    heard_begin();
+    signal(SIGIO, SIG_IGN);
     cr_assert_geq(loop_open(&service.loop), 0);
-    service.settings.deferred_memory = 1 << 20;
-    service.settings.retry_delay = 1000;
+    service.config = &config;
+    service.settings = (struct settings){
+        .deferred_memory = 1 << 20,
+        .deferred_arrivals = 100,
+        .deferred_attempts = 3,
+        .deferred_hold = 1000,
+        .deferred_still = 1000,
+        .deferred_retry = 1000,
+        .deferred_pace = 1000,
+        .deferred_empty_timeout = 2000,
+        .deferred_write_timeout = 5000,
+        .retry_delay = 1000,
+        .line_limit = 1024,
+        .state_dir = (char *)(uintptr_t) "state",
+        .runtime_dir = (char *)(uintptr_t) "run",
+    };
     hosts_setup(&hosts, &service);
     service.hosts = &hosts;
     host = host_new(&service, ID);
@@ -47,68 +66,233 @@ static void begin(void)
     host->listed = true;
     host->paused = true;
     RB_INSERT(hosts_by_id, &hosts.by_id, host);
-    backlogs_setup(&all, &service, no_refill);
-    cr_assert_not_null(mkdtemp(folder));
-    all.folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    backlogs_setup(&all, &service);
+    all.refill = on_refill;
+    cr_assert_eq(mkdir("delayed", 0700), 0);
+    cr_assert_eq(mkdir("logs", 0700), 0);
+    all.folder = open("delayed", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cr_assert_geq(all.folder, 0);
-    backlog = backlog_need(&all, ID);
-    cr_assert_not_null(backlog);
+    all.folder_path = (char *)(uintptr_t) "delayed";
+    all.permlog_path = (char *)(uintptr_t) "logs/lonnet.perm.log";
+    all.sync = sync_new(service.loop.event);
 }
 
 static void end(void)
 {
-    unlinkat(all.folder, last, 0);
+    sync_free(all.sync);
     close(all.folder);
-    rmdir(folder);
     loop_close(&service.loop);
+    heard_end();
 }
 
 TestSuite(backlog, .init = begin, .fini = end, .timeout = 60);
 
-/* So many names of files that are gone, and behind them one whose file is there. */
-static void shelve(unsigned gone)
+static struct backlog *backlog(void)
+{
+    struct backlog *there = backlog_need(&all, ID);
+    cr_assert_not_null(there);
+    return there;
+}
+
+static const char *name_of(unsigned n)
+{
+    snprintf(name, sizeof(name), "1700000000.%u.4711.put." ID, n);
+    return name;
+}
+
+/* A file whose time of change is long ago is what `is_still` is for: here 1 ms is long. */
+static void write_named(unsigned n, const char *text)
+{
+    int fd = openat(all.folder, name_of(n), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void put_name(unsigned n)
 {
     struct spool_order order;
-    for (unsigned n = 0; n <= gone; n++) {
-        snprintf(last, sizeof(last), "1700000000.%u.4711.put." ID, n);
-        cr_assert_not_null(spool_parse_name(last, &order));
-        backlog_shelve(backlog, last, &order);
+    name_of(n);
+    cr_assert_not_null(spool_parse_name(name, &order));
+    backlog_put(backlog(), name, &order);
+}
+
+static void put_file(unsigned n, const char *text)
+{
+    write_named(n, text);
+    put_name(n);
+}
+
+/* One that has just arrived. */
+static struct file *put_new(unsigned n)
+{
+    write_named(n, "put\n");
+    struct file *file = file_new(backlog(), name_of(n), strstr(name, ID));
+    cr_assert_not_null(file);
+    file_enter(file, FILE_NEW);
+    return file;
+}
+
+/* Asks for the next file, and goes on asking while the backlog says that it will look again. */
+static struct transaction *next(void)
+{
+    struct transaction *asked;
+    while ((asked = backlog()->background.next(&backlog()->background)) == NULL)
+        cr_assert_gt(loop_turn(&service.loop, LONG), 0, "nothing more comes");
+    return asked;
+}
+
+static void expect_next(const char *text)
+{
+    struct transaction *asked = next();
+    cr_assert_eq(asked->length, strlen(text));
+    cr_assert_arr_eq(asked->request, text, asked->length);
+}
+
+/* Its lond has said ok. */
+static void answer(void)
+{
+    struct buffer reply = {0};
+    cr_assert_eq(buffer_append(&reply, "ok\n", 3), 0);
+    struct transaction *asked = &backlog()->transaction;
+    asked->done(asked, REASON_NONE, &reply, 3);
+    buffer_free(&reply);
+}
+
+static bool lies_there(unsigned n)
+{
+    return faccessat(all.folder, name_of(n), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+Test(backlog, files_are_sent_in_order_recorded_and_removed)
+{
+    put_file(10, "ten\n");
+    put_file(9, "nine\n");
+    expect_next("nine\n");
+    cr_expect_null(backlog()->background.next(&backlog()->background), "one at a time");
+    answer();
+    cr_expect_not(lies_there(9));
+    expect_next("ten\n");
+    answer();
+    cr_expect_eq(all.waiting, 0);
+    cr_expect_eq(access("logs/lonnet.perm.log", F_OK), 0);
+}
+
+Test(backlog, a_file_behind_names_of_gone_files_is_sent)
+{
+    for (unsigned n = 0; n < MANY; n++)
+        put_name(n);
+    put_file(MANY, "there\n");
+    cr_expect_eq(all.waiting, MANY + 1);
+    expect_next("there\n");
+    cr_expect_eq(all.waiting, 1, "the others are counted no longer");
+}
+
+Test(backlog, a_file_in_its_first_seconds_holds_up_those_behind_it_and_no_others)
+{
+    put_file(1, "one\n");
+    put_new(2);
+    put_file(3, "three\n");
+    expect_next("one\n");
+    answer();
+    cr_expect_null(backlog()->background.next(&backlog()->background));
+    expect_next("put\n");
+    answer();
+    expect_next("three\n");
+}
+
+Test(backlog, an_empty_file_holds_up_nobody_and_is_set_aside_at_last)
+{
+    put_file(1, "");
+    put_file(2, "two\n");
+    expect_next("two\n");
+    cr_expect(lies_there(1));
+    answer();
+    while (lies_there(1)) {
+        cr_assert_gt(loop_turn(&service.loop, LONG), 0);
+        (void)backlog()->background.next(&backlog()->background);
     }
-    int fd = openat(all.folder, last, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert_geq(fd, 0);
+    cr_expect_eq(access("delayed/corrupt/1700000000.1.4711.put." ID, F_OK), 0);
+}
+
+Test(backlog, a_file_that_is_being_written_holds_up_nobody_and_goes_as_a_whole)
+{
+    put_file(1, "half");
+    int fd = openat(all.folder, name_of(1), O_WRONLY | O_APPEND | O_CLOEXEC);
+    put_file(2, "two\n");
+    expect_next("two\n");
+    answer();
+    cr_assert_eq(write(fd, " and half\n", 10), 10);
     close(fd);
-    backlog_count(backlog, gone + 1);
+    expect_next("half and half\n");
 }
 
-static bool is_offered(void)
+Test(backlog, what_is_past_the_bound_of_memory_is_counted_and_not_sent_before_it_is_known)
 {
-    return backlog->host->background == &backlog->background;
+    service.settings.deferred_memory = 4096;
+    for (unsigned n = 1; n <= 500; n++)
+        put_name(n);
+    cr_expect(backlog()->cut);
+    cr_expect_eq(all.waiting, 500);
+    cr_expect_lt(backlog()->names.count, 300);
+    size_t known = backlog()->names.count;
+    put_name(501);
+    cr_expect_eq(backlog()->names.count, known, "no name behind the horizon is kept");
+    cr_expect_eq(all.waiting, 501);
+    struct file *file = put_new(600);
+    file_enter(file, FILE_READY);
+    while (refills == 0) {
+        cr_assert_null(backlog()->background.next(&backlog()->background));
+        cr_assert_gt(loop_turn(&service.loop, LONG), 0);
+    }
+    cr_expect_eq(file->state, FILE_READY, "it waits for those that are not known");
 }
 
-/* Only the file that is there is left. */
-static void check_left(void)
+Test(backlog, nothing_is_sent_that_could_not_be_recorded)
 {
-    cr_expect_eq(backlog->ready_count, 1);
-    cr_expect_eq(backlog->shelf.count, 0);
-    cr_expect_eq(backlog->count, 1);
-    cr_expect_not_null(backlog_find_file(&all, last));
+    put_file(1, "one\n");
+    cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
+    cr_expect_null(backlog()->background.next(&backlog()->background));
+    cr_expect(trouble_is_present(&service, TROUBLE_PERM_LOG));
+    cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
+    expect_next("one\n");
+    cr_expect_not(trouble_is_present(&service, TROUBLE_PERM_LOG));
 }
 
-Test(backlog, a_file_behind_names_of_gone_files_is_offered_at_once)
+Test(backlog, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_keeper)
 {
-    shelve(SOME);
-    backlog_pump(backlog);
-    cr_assert(is_offered());
-    check_left();
+    put_file(1, "one\n");
+    expect_next("one\n");
+    cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
+    answer();
+    cr_expect(lies_there(1));
+    cr_expect_eq(all.delivered, 1);
+    cr_expect(trouble_is_present(&service, TROUBLE_DEFERRED));
+    /* This one stops in whatever way. */
+    file_forget(backlog_find_file(&all, name_of(1)));
+    cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
+    cr_assert_eq(fchmodat(all.folder, name_of(1), 0640, 0), 0);
+    delivery_resume(&all);
+    cr_expect_not(lies_there(1));
+    cr_expect_eq(all.delivered, 0);
+    char line[256] = "";
+    FILE *log = fopen("logs/lonnet.perm.log", "r");
+    cr_assert_not_null(log);
+    cr_expect_not_null(fgets(line, sizeof(line), log));
+    cr_expect_not_null(strstr(line, ":S:" ID ":one:"), "%s", line);
+    fclose(log);
 }
 
-Test(backlog, a_file_behind_more_of_them_than_a_turn_takes_is_offered_after_pauses)
+Test(backlog, a_mark_is_no_reason_to_remove_another_file)
 {
-    shelve(MANY);
-    backlog_pump(backlog);
-    cr_expect_not(is_offered(), "%d names are too few for this test", MANY);
-    while (!is_offered())
-        cr_assert_gt(loop_turn(&service.loop, LONG), 0, "nobody comes back, and %zu names are left",
-                     backlog->shelf.count);
-    check_left();
+    put_file(1, "one\n");
+    expect_next("one\n");
+    cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
+    answer();
+    file_forget(backlog_find_file(&all, name_of(1)));
+    cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
+    write_named(1, "two\n");
+    delivery_resume(&all);
+    cr_expect(lies_there(1));
+    cr_expect_eq(all.delivered, 0);
 }

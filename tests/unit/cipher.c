@@ -329,7 +329,7 @@ static void fill(char *text, size_t n)
 static void expect_round_trip(size_t n)
 {
     size_t size = cipher_encrypted_size(n);
-    char *command = malloc(n + 1); /* malloc(0) may be NULL */
+    char *command = malloc(n + 1);    /* malloc(0) may be NULL */
     char *line = calloc(1, size + 1); /* strspn below wants its NUL */
 
     fill(command, n);

@@ -5,9 +5,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -240,10 +242,70 @@ Test(permlog, what_cannot_be_written_is_said)
     cr_expect_eq(append(PERMLOG_DELIVERED, "x"), -EISDIR);
 }
 
-Test(permlog, a_full_disk_is_said)
+static void fill_disk(void)
 {
-    cr_expect_eq(permlog_append("/dev/full", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR),
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        cr_skip_test("mounting is for root");
+    cr_assert_eq(mkdir("disk", 0700), 0);
+    cr_assert_eq(mount("none", "disk", "tmpfs", 0, "size=16k"), 0);
+    int fd = open("disk/filling", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    char block[4096] = "";
+    while (write(fd, block, sizeof(block)) > 0)
+        continue;
+    close(fd);
+}
+
+Test(permlog, a_full_disk_is_said_and_is_known_before)
+{
+    fill_disk();
+    cr_expect_eq(permlog_probe("disk/perm.log"), -ENOSPC, "a log that is not there yet");
+    cr_expect_eq(permlog_append("disk/perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR),
                  -ENOSPC);
+    cr_expect_eq(permlog_probe("disk/perm.log"), -ENOSPC);
+    cr_assert_eq(unlink("disk/filling"), 0);
+    cr_expect_eq(permlog_probe("disk/perm.log"), 0);
+    cr_expect_eq(permlog_append("disk/perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR), 0);
+}
+
+Test(permlog, room_for_a_line_is_kept_by_probing)
+{
+    fill_disk();
+    cr_assert_eq(unlink("disk/filling"), 0);
+    write_file("disk/perm.log", "");
+    cr_assert_eq(permlog_probe("disk/perm.log"), 0);
+    int fd = open("disk/filling", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    char block[4096] = "", long_command[PERMLOG_COMMAND_MAX];
+    while (write(fd, block, sizeof(block)) > 0)
+        continue;
+    close(fd);
+    memset(long_command, 'x', sizeof(long_command));
+    cr_expect_eq(permlog_append("disk/perm.log", PERMLOG_DELIVERED, "msul1", long_command,
+                                sizeof(long_command), NEW_YEAR),
+                 0);
+}
+
+Test(permlog, probing_writes_nothing_and_makes_nothing)
+{
+    cr_expect_eq(permlog_probe("perm.log"), -ENOENT, "without a folder in its path");
+    cr_assert_eq(mkdir("logs", 0700), 0);
+    cr_expect_eq(permlog_probe("logs/perm.log"), 0);
+    cr_expect_eq(access("logs/perm.log", F_OK), -1);
+    write_file("logs/perm.log", "x\n");
+    cr_expect_eq(permlog_probe("logs/perm.log"), 0);
+    struct stat status;
+    cr_assert_eq(stat("logs/perm.log", &status), 0);
+    cr_expect_eq(status.st_size, 2);
+    cr_expect_eq(permlog_probe("missing/perm.log"), -ENOENT);
+}
+
+Test(permlog, a_link_leads_to_the_log)
+{
+    struct stat status;
+    write_file("elsewhere", "");
+    cr_assert_eq(symlink("elsewhere", "perm.log"), 0);
+    cr_expect_eq(append(PERMLOG_DELIVERED, "x"), 0);
+    cr_assert_eq(stat("elsewhere", &status), 0);
+    cr_expect_gt(status.st_size, 0);
 }
 
 Test(permlog, a_fifo_in_its_place_does_not_hold_the_caller)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "keeper/shelf.h"
+#include "keeper/spool.h"
 
 static size_t bytes;
 static struct shelf shelf;
@@ -105,6 +106,35 @@ Test(shelf, a_name_that_is_there_twice_comes_twice)
         expect_first(n);
         expect_first(n);
     }
+}
+
+static bool has(uint64_t epoch, uint64_t count)
+{
+    char name[64];
+    struct spool_order order = {epoch, count};
+    snprintf(name, sizeof(name), "%" PRIu64 ".%" PRIu64 ".17.put.msul1", epoch, count);
+    return shelf_has(&shelf, name, &order);
+}
+
+Test(shelf, a_name_is_there_until_it_is_taken)
+{
+    cr_expect_not(has(1000, 0));
+    put_shuffled(20000);
+    put(9000, 1);
+    for (uint64_t n = 0; n < 20000; n++)
+        cr_assert(has(1000 + n / 10, n % 10), "%" PRIu64, n);
+    cr_expect(has(9000, 1), "one that is not sorted in yet");
+    cr_expect_not(has(999, 9));
+    cr_expect_not(has(3000, 0));
+    cr_expect_not(has(1000, 10), "nor is one between others");
+    cr_expect_not(has(9000, 2));
+    expect_first(0);
+    cr_expect_not(has(1000, 0));
+    cr_expect(has(1000, 1));
+    struct spool_order from;
+    cr_assert(shelf_halve(&shelf, &from));
+    cr_expect_not(has(from.epoch, from.count));
+    cr_expect(has(1000, 1));
 }
 
 Test(shelf, halving_leaves_the_first_of_them)

@@ -28,8 +28,7 @@
 
 static int folder;
 static struct buffer buffer;
-static const char *why;
-static ino_t inode;
+static struct spool_found found;
 
 static void begin(void)
 {
@@ -54,9 +53,8 @@ TestSuite(spool, .init = begin, .fini = end, .timeout = 30);
 static enum spool_result read_file(const char *name)
 {
     buffer_consume(&buffer, buffer_length(&buffer));
-    why = NULL;
     alarm(5);
-    enum spool_result result = spool_read(folder, name, LIMIT, &buffer, &inode, &why);
+    enum spool_result result = spool_read(folder, name, LIMIT, &buffer, &found);
     alarm(0);
     return result;
 }
@@ -71,8 +69,8 @@ static void expect_read(const char *name, const char *bytes, size_t size)
 static void expect_corrupt(const char *name, const char *reason)
 {
     cr_assert_eq(read_file(name), SPOOL_CORRUPT);
-    cr_assert_not_null(why);
-    cr_expect_str_eq(why, reason);
+    cr_assert_not_null(found.why);
+    cr_expect_str_eq(found.why, reason);
 }
 
 static bool exists(const char *name)
@@ -83,13 +81,13 @@ static bool exists(const char *name)
 
 static void expect_file(const char *name, const char *text)
 {
-    char found[4096];
+    char content[4096];
     FILE *file = fopen(name, "r");
     cr_assert_not_null(file, "%s is missing", name);
-    size_t length = fread(found, 1, sizeof(found) - 1, file);
-    found[length] = '\0';
+    size_t length = fread(content, 1, sizeof(content) - 1, file);
+    content[length] = '\0';
     fclose(file);
-    cr_assert_str_eq(found, text);
+    cr_assert_str_eq(content, text);
 }
 
 /* How many entries, but for "." and ".."; -1: there is no such folder. */
@@ -213,23 +211,34 @@ Test(spool, a_folder_that_cannot_be_opened_is_said)
     expect_file("delayed", "in the way");
 }
 
+/* --- Removing what was sent ------------------------------------------------------------------- */
+
+/* Reads the file as if it were sent. */
+static struct spool_sent send_file(const char *name)
+{
+    cr_assert_eq(read_file(name), SPOOL_READ);
+    return (struct spool_sent){
+        .is = found.is, .content = buffer.data + buffer.start, .length = buffer_length(&buffer)};
+}
+
 Test(spool, a_delivered_file_is_removed)
 {
     write_file(NAME, "put\n");
-    cr_assert_eq(read_file(NAME), SPOOL_READ);
-    cr_expect_eq(spool_remove(folder, NAME, inode), 1);
-    cr_expect_eq(access(NAME, F_OK), -1);
-    cr_expect_eq(spool_remove(folder, NAME, inode), 0, "gone already");
+    struct spool_sent sent = send_file(NAME);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_TAKEN);
+    cr_expect_not(exists(NAME));
+    cr_expect_eq(count_entries("storing"), 0);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_NOT_THERE, "gone already");
 }
 
 Test(spool, a_delivered_file_that_was_held_meanwhile_is_removed)
 {
     write_file(NAME, "put\n");
-    cr_assert_eq(read_file(NAME), SPOOL_READ);
+    struct spool_sent sent = send_file(NAME);
     cr_assert_eq(mkdir("held", 0700), 0);
     cr_assert_eq(rename(NAME, "held/" NAME), 0);
-    cr_expect_eq(spool_remove(folder, NAME, inode), 0);
-    cr_expect_eq(access("held/" NAME, F_OK), -1);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_TAKEN_HELD);
+    cr_expect_not(exists("held/" NAME));
 }
 
 Test(spool, another_file_of_that_name_stays_held)
@@ -237,17 +246,98 @@ Test(spool, another_file_of_that_name_stays_held)
     cr_assert_eq(mkdir("held", 0700), 0);
     write_file("held/" NAME, "another\n");
     write_file(NAME, "put\n");
-    cr_assert_eq(read_file(NAME), SPOOL_READ);
-    cr_expect_eq(spool_remove(folder, NAME, inode), 1);
+    struct spool_sent sent = send_file(NAME);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_TAKEN);
     expect_file("held/" NAME, "another\n");
-    cr_expect_eq(spool_remove(folder, NAME, inode), 0);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_NOT_THERE);
     expect_file("held/" NAME, "another\n");
 }
 
-Test(spool, what_cannot_be_removed_is_told)
+Test(spool, another_file_that_was_renamed_over_it_stays)
+{
+    write_file(NAME, "put\n");
+    struct spool_sent sent = send_file(NAME);
+    write_file("other", "new\n");
+    cr_assert_eq(rename("other", NAME), 0);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_NOT_THERE);
+    expect_file(NAME, "new\n");
+    cr_expect_eq(spool_set_aside(folder, NAME, "rejected", &sent, "error\n", 6), SPOOL_NOT_THERE);
+    expect_file(NAME, "new\n");
+    cr_expect_eq(count_entries("rejected"), 0, "no reply without its file");
+}
+
+Test(spool, a_file_that_was_appended_to_or_rewritten_stays)
+{
+    write_file(NAME, "put");
+    struct spool_sent sent = send_file(NAME);
+    int fd = open(NAME, O_WRONLY | O_APPEND | O_CLOEXEC);
+    cr_assert_eq(write(fd, "more\n", 5), 5);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_NOT_THERE);
+    expect_file(NAME, "putmore\n");
+    sent = (struct spool_sent){.is = sent.is};
+    cr_assert_eq(ftruncate(fd, 0), 0);
+    cr_assert_eq(write(fd, "tup", 3), 3);
+    close(fd);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_NOT_THERE);
+    expect_file(NAME, "tup");
+}
+
+Test(spool, permissions_and_renames_do_not_make_another_file_of_it)
+{
+    unsigned char digest[SPOOL_DIGEST_SIZE];
+    write_file(NAME, "put\n");
+    struct spool_sent sent = send_file(NAME);
+    cr_assert_eq(chmod(NAME, 0640), 0);
+    struct spool_sent blind = {.is = sent.is, .length = sent.length};
+    cr_expect_eq(spool_remove(folder, NAME, &blind), SPOOL_NOT_THERE, "nobody knows what was sent");
+    spool_digest(sent.content, sent.length, digest);
+    blind.digest = digest;
+    cr_assert_eq(rename(NAME, "elsewhere"), 0);
+    cr_assert_eq(rename("elsewhere", NAME), 0);
+    cr_expect_eq(spool_remove(folder, NAME, &blind), SPOOL_TAKEN);
+    write_file(NAME, "put\n");
+    sent = send_file(NAME);
+    cr_assert_eq(chmod(NAME, 0640), 0);
+    cr_expect_eq(spool_remove(folder, NAME, &sent), SPOOL_TAKEN);
+}
+
+Test(spool, what_cannot_be_removed_is_told_and_stays)
 {
     cr_assert_eq(mkdir(NAME, 0700), 0);
-    cr_expect_lt(spool_remove(folder, NAME, 1), 0);
+    cr_assert_eq(spool_look(folder, NAME, &found), SPOOL_CORRUPT);
+    struct spool_sent sent = {.is = found.is};
+    cr_expect_lt(spool_remove(folder, NAME, &sent), 0);
+    cr_expect(exists(NAME));
+}
+
+Test(spool, whether_a_file_could_be_removed_is_known_before)
+{
+    cr_assert_eq(mkdir("own", 0700), 0);
+    cr_assert_eq(chmod(".", 0755), 0);
+    int own = open("own", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    write_file("own/file", "put\n");
+    cr_expect_eq(spool_is_writable(own), 0);
+    cr_expect_eq(spool_may_take(own, "file"), 0);
+    cr_expect_eq(spool_may_take(own, "missing"), -ENOENT);
+    if (geteuid() != 0)
+        cr_skip_test("another user's folder is made by root");
+    cr_assert_eq(chmod("own", 0755), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(setuid(65534) == 0 && spool_is_writable(own) == -EACCES ? 0 : 1);
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0, "a folder of others");
+    cr_assert_eq(chmod("own", 01777), 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(setuid(65534) == 0 && spool_is_writable(own) == 0 &&
+                      spool_may_take(own, "file") == -EPERM
+                  ? 0
+                  : 1);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0, "a sticky folder");
+    close(own);
 }
 
 Test(spool, its_own_folders_are_known_by_name)
@@ -418,11 +508,11 @@ Test(spool, a_socket_is_no_file)
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = NAME};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    expect_corrupt(NAME, "cannot be opened");
+    expect_corrupt(NAME, "is no regular file");
     close(fd);
 }
 
-Test(spool, a_file_without_permission_cannot_be_opened)
+Test(spool, a_file_without_permission_is_none_the_worse)
 {
     write_file(NAME, "put\n");
     cr_assert_eq(chmod(NAME, 0), 0);
@@ -431,8 +521,8 @@ Test(spool, a_file_without_permission_cannot_be_opened)
     if (pid == 0) {
         if (geteuid() == 0 && setuid(65534) < 0)
             _exit(2);
-        enum spool_result result = spool_read(folder, NAME, LIMIT, &buffer, &inode, &why);
-        _exit(result == SPOOL_CORRUPT && strcmp(why, "cannot be opened") == 0 ? 0 : 1);
+        enum spool_result result = spool_read(folder, NAME, LIMIT, &buffer, &found);
+        _exit(result == SPOOL_NOT_NOW && found.error == -EACCES ? 0 : 1);
     }
     int status;
     cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -477,12 +567,70 @@ Test(spool, reading_leaves_nothing_open)
     cr_expect_eq(count_open(), before);
 }
 
+/* --- Who writes it ---------------------------------------------------------------------------- */
+
+Test(spool, a_file_that_somebody_has_open_for_writing_is_not_read)
+{
+    write_file(NAME, "put\n");
+    int fd = open(NAME, O_WRONLY | O_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    cr_expect_eq(read_file(NAME), SPOOL_OPEN);
+    close(fd);
+    cr_expect_eq(read_file(NAME), SPOOL_READ);
+    cr_expect_not(found.writer_unknown);
+    fd = open(NAME, O_RDONLY | O_CLOEXEC);
+    cr_expect_eq(read_file(NAME), SPOOL_READ, "whoever reads it does no harm");
+    close(fd);
+}
+
+Test(spool, a_file_that_is_being_written_is_not_called_empty_or_corrupt)
+{
+    write_file(NAME, "");
+    int fd = open(NAME, O_WRONLY | O_CLOEXEC);
+    cr_expect_eq(read_file(NAME), SPOOL_OPEN);
+    cr_assert_eq(write(fd, "one\ntwo\n", 8), 8);
+    cr_expect_eq(read_file(NAME), SPOOL_OPEN);
+    close(fd);
+    expect_corrupt(NAME, "has several lines");
+}
+
+Test(spool, of_another_users_file_nobody_knows_who_writes_it)
+{
+    write_file(NAME, "put\n");
+    cr_assert_eq(chmod(NAME, 0644), 0);
+    cr_assert_eq(chmod(".", 0755), 0);
+    if (geteuid() != 0)
+        cr_skip_test("another user's file is made by root");
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(setuid(65534) == 0 && read_file(NAME) == SPOOL_READ && found.writer_unknown ? 0 : 1);
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0);
+}
+
+Test(spool, looking_tells_what_a_file_is_without_opening_it)
+{
+    struct spool_identity before;
+    write_file(NAME, "put\n");
+    cr_expect_eq(spool_look(folder, NAME, &found), SPOOL_READ);
+    before = found.is;
+    cr_expect_eq(read_file(NAME), SPOOL_READ);
+    cr_expect(spool_is_same(&before, &found.is));
+    write_file(NAME, "put it\n");
+    cr_expect_eq(spool_look(folder, NAME, &found), SPOOL_READ);
+    cr_expect_not(spool_is_same(&before, &found.is));
+    cr_assert_eq(mkfifo("1.2.1.x.h", 0600), 0);
+    cr_expect_eq(spool_look(folder, "1.2.1.x.h", &found), SPOOL_CORRUPT);
+    cr_expect_eq(spool_look(folder, "missing", &found), SPOOL_GONE);
+}
+
 /* --- Setting aside ---------------------------------------------------------------------------- */
 
 Test(spool, a_file_is_set_aside_in_a_folder_that_is_made)
 {
     write_file(NAME, "put\n");
-    cr_assert_eq(spool_set_aside(folder, NAME, "corrupt", NULL, 0), 0);
+    cr_assert_eq(spool_set_aside(folder, NAME, "corrupt", NULL, NULL, 0), 0);
     cr_expect_not(exists(NAME));
     expect_file("corrupt/" NAME, "put\n");
     cr_expect_eq(count_entries("corrupt"), 1);
@@ -494,7 +642,7 @@ Test(spool, a_file_is_set_aside_in_a_folder_that_is_made)
 Test(spool, a_reply_stands_beside_what_was_rejected)
 {
     write_file(NAME, "put\n");
-    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", "error:no\n", 9), 0);
+    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", NULL, "error:no\n", 9), 0);
     cr_expect_not(exists(NAME));
     expect_file("rejected/" NAME, "put\n");
     expect_file("rejected/" NAME ".reply", "error:no\n");
@@ -504,7 +652,7 @@ Test(spool, a_reply_stands_beside_what_was_rejected)
 Test(spool, an_empty_reply_makes_an_empty_file)
 {
     write_file(NAME, "put\n");
-    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", "", 0), 0);
+    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", NULL, "", 0), 0);
     expect_file("rejected/" NAME ".reply", "");
 }
 
@@ -514,7 +662,7 @@ Test(spool, a_name_that_is_taken_gets_a_number)
         char text[32];
         snprintf(text, sizeof(text), "put %d\n", i);
         write_file(NAME, text);
-        cr_assert_eq(spool_set_aside(folder, NAME, "rejected", text, strlen(text)), 0);
+        cr_assert_eq(spool_set_aside(folder, NAME, "rejected", NULL, text, strlen(text)), 0);
     }
     expect_file("rejected/" NAME, "put 0\n");
     expect_file("rejected/" NAME ".1", "put 1\n");
@@ -530,7 +678,7 @@ Test(spool, a_file_and_its_reply_share_a_number_when_either_is_taken)
     write_file("rejected/" NAME, "old\n");
     write_file("rejected/" NAME ".1.reply", "old reply\n");
     write_file(NAME, "new\n");
-    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", "new reply\n", 10), 0);
+    cr_assert_eq(spool_set_aside(folder, NAME, "rejected", NULL, "new reply\n", 10), 0);
     expect_file("rejected/" NAME, "old\n");
     expect_file("rejected/" NAME ".1.reply", "old reply\n");
     expect_file("rejected/" NAME ".2", "new\n");
@@ -547,16 +695,16 @@ Test(spool, when_all_names_are_taken_a_file_stays)
         write_file(name, "old\n");
     }
     write_file(NAME, "new\n");
-    cr_expect_eq(spool_set_aside(folder, NAME, "corrupt", NULL, 0), -EEXIST);
+    cr_expect_eq(spool_set_aside(folder, NAME, "corrupt", NULL, NULL, 0), -EEXIST);
     expect_file(NAME, "new\n");
-    cr_expect_eq(spool_set_aside(folder, NAME, "corrupt", "reply\n", 6), -EEXIST);
+    cr_expect_eq(spool_set_aside(folder, NAME, "corrupt", NULL, "reply\n", 6), -EEXIST);
     cr_expect_eq(count_entries("corrupt"), 1000, "no reply without its file");
     expect_file("corrupt/" NAME, "old\n");
 }
 
 Test(spool, a_file_that_is_gone_cannot_be_set_aside_and_leaves_no_reply)
 {
-    cr_expect_eq(spool_set_aside(folder, NAME, "rejected", "error\n", 6), -ENOENT);
+    cr_expect_eq(spool_set_aside(folder, NAME, "rejected", NULL, "error\n", 6), SPOOL_NOT_THERE);
     cr_expect_eq(count_entries("rejected"), 0);
 }
 
@@ -571,7 +719,7 @@ Test(spool, what_is_no_file_is_set_aside_as_it_is)
     for (int i = 1; i <= 3; i++) {
         char name[32];
         snprintf(name, sizeof(name), "1.%d.1.x.h", i);
-        cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, 0), 0);
+        cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, NULL, 0), 0);
         cr_expect_not(exists(name));
     }
     cr_assert_eq(lstat("corrupt/1.1.1.x.h", &status), 0);
@@ -586,8 +734,8 @@ Test(spool, where_a_file_is_in_the_folders_place_nothing_is_set_aside)
 {
     write_file("rejected", "in the way");
     write_file(NAME, "put\n");
-    cr_expect_lt(spool_set_aside(folder, NAME, "rejected", NULL, 0), 0);
-    cr_expect_lt(spool_set_aside(folder, NAME, "rejected", "error\n", 6), 0);
+    cr_expect_lt(spool_set_aside(folder, NAME, "rejected", NULL, NULL, 0), 0);
+    cr_expect_lt(spool_set_aside(folder, NAME, "rejected", NULL, "error\n", 6), 0);
     expect_file(NAME, "put\n");
     expect_file("rejected", "in the way");
 }
@@ -599,9 +747,9 @@ Test(spool, a_name_that_fits_alone_but_not_with_its_reply_is_not_lost)
     memset(name + length, 'x', (size_t)(NAME_MAX - length));
     memcpy(name + NAME_MAX - 2, ".h", 3);
     write_file(name, "put\n");
-    cr_expect_eq(spool_set_aside(folder, name, "rejected", "error\n", 6), -ENAMETOOLONG);
+    cr_expect_eq(spool_set_aside(folder, name, "rejected", NULL, "error\n", 6), -ENAMETOOLONG);
     expect_file(name, "put\n");
-    cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, 0), 0);
+    cr_expect_eq(spool_set_aside(folder, name, "corrupt", NULL, NULL, 0), 0);
     cr_expect_not(exists(name));
 }
 
@@ -610,8 +758,8 @@ Test(spool, setting_aside_leaves_nothing_open)
     int before = count_open();
     for (int i = 0; i < 5; i++) {
         write_file(NAME, "put\n");
-        spool_set_aside(folder, NAME, "rejected", "error\n", 6);
-        spool_set_aside(folder, "missing", "rejected", "error\n", 6);
+        spool_set_aside(folder, NAME, "rejected", NULL, "error\n", 6);
+        spool_set_aside(folder, "missing", "rejected", NULL, "error\n", 6);
     }
     cr_expect_eq(count_open(), before);
 }
@@ -719,7 +867,7 @@ Test(spool, any_bytes_and_any_length_are_stored)
     line[size - 1] = '\n';
     cr_assert_eq(spool_create(folder, "msul1", 1, line, size, &file), 0);
     cr_assert_eq(spool_publish(folder, &file), 0);
-    cr_assert_eq(spool_read(folder, file.name, 2 * size, &buffer, &inode, &why), SPOOL_READ);
+    cr_assert_eq(spool_read(folder, file.name, 2 * size, &buffer, &found), SPOOL_READ);
     cr_assert_eq(buffer_length(&buffer), size);
     cr_expect_eq(memcmp(buffer.data + buffer.start, line, size), 0);
     free(line);
@@ -820,6 +968,19 @@ Test(spool, what_a_killed_keeper_was_storing_is_swept_away)
     spool_abandon(folder, &file);
     cr_assert_eq(create("msul1", "next\n", &file), 0);
     cr_expect_eq(spool_publish(folder, &file), 0);
+}
+
+Test(spool, what_a_killed_keeper_was_removing_is_put_back)
+{
+    cr_assert_eq(mkdir("storing", 0700), 0);
+    write_file("storing/" NAME, "put\n");
+    spool_sweep(folder);
+    expect_file(NAME, "put\n");
+    cr_expect_eq(count_entries("storing"), 0);
+    write_file("storing/" NAME, "older\n");
+    spool_sweep(folder);
+    expect_file(NAME, "put\n");
+    expect_file("storing/" NAME, "older\n");
 }
 
 Test(spool, sweeping_does_not_follow_a_link_and_does_not_need_the_folder)

@@ -117,7 +117,7 @@ sub read_file {
 sub write_config {
     my ($self) = @_;
     my $dir = $self->{dir};
-    my %settings = (loncapa_conf => "$dir/loncapa.conf", runtime_dir => "$dir/run",
+    my %settings = (loncapa_conf => "$dir/loncapa.conf", runtime_dir => "$dir/run", state_dir => "$dir/state",
         log_target => 'stderr', log_level => 'debug', %{$self->{settings}});
     my %variables = (lonHostID => 'annarborl1', lonSockDir => "$dir/sockets", lonTabDir => "$dir/tabs",
         lonDaemons => $dir, lonDocRoot => "$dir/html", lonCertificateDirectory => $dir,
