@@ -102,6 +102,7 @@ for (@obstacles) {
     mkdir $world->path('elsewhere') or die "mkdir: $!";
     symlink '../elsewhere/lonc.log', $path or die "symlink: $!";
     my $keeper = $world->keeper;
+    Lonc::within($Lonc::PATIENCE, sub { $world->read_file('elsewhere/lonc.log') =~ /is ready/ }); # standard error has it first
     like $world->read_file('elsewhere/lonc.log'), qr/SUCCESS: lonc-keeper \S+ is ready$/m, 'lonc.log as a link: messages are written where that leads';
     is trouble($keeper, 'log-file'), undef, '... which is no trouble';
 
