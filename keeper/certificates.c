@@ -290,6 +290,20 @@ static const char *consequence(struct certificates *certificates, bool had_ssl)
     return certificates->warning;
 }
 
+/* Neither is a mistake, so neither is a trouble. */
+static void say_what_is_off(const struct credentials *credentials)
+{
+    bool exists = access(credentials->directory, F_OK) == 0;
+    if (!credentials->local && exists)
+        log_write(LOG_WARNING, NULL,
+                  "%s: cannot be written; this host's own lond is spoken to as any other",
+                  credentials->directory);
+    if (credentials_lack_files(credentials))
+        log_write(exists ? LOG_NOTICE : LOG_WARNING, NULL,
+                  "ssl is off: loncapa.conf names files for it, but there is none (%s %s)",
+                  credentials->directory, exists ? "is there" : "does not exist");
+}
+
 const char *certificates_apply(struct certificates *certificates, struct credentials *credentials)
 {
     struct service *service = certificates->service;
@@ -298,10 +312,7 @@ const char *certificates_apply(struct certificates *certificates, struct credent
     /* Later, handshakes may be under way that have a key file. */
     if (old == NULL || strcmp(old->directory, credentials->directory) != 0)
         keyfile_sweep(credentials->directory);
-    if (!credentials->local && access(credentials->directory, F_OK) == 0)
-        log_write(LOG_WARNING, NULL,
-                  "%s: cannot be written; this host's own lond is spoken to as any other",
-                  credentials->directory);
+    say_what_is_off(credentials);
     certificates->warned_of = 0;
     put_in_force(certificates, credentials);
     if (service->settings.tls_min_version < TLS_VERSION_1_2)

@@ -43,6 +43,8 @@ static void load_tls(struct credentials *credentials, const struct config *confi
     enum tls_outcome outcome =
         tls_context_load(&credentials->tls, &config->loncapa, &config->settings, complaints);
     credentials->wanted = outcome != TLS_OFF;
+    for (int i = 0; i < TLS_FILE_REVOCATIONS; i++)
+        credentials->named = credentials->named || credentials->files.path[i] != NULL;
     strlcpy(credentials->problem, complaints->first, sizeof(credentials->problem));
 }
 
@@ -61,6 +63,11 @@ struct credentials *credentials_load(const struct config *config, struct complai
     credentials->fallback = config->settings.tls_fallback && config->loncapa.allow_insecure;
     load_tls(credentials, config, complaints);
     return credentials;
+}
+
+bool credentials_lack_files(const struct credentials *credentials)
+{
+    return credentials->named && !credentials->wanted;
 }
 
 void credentials_free(struct credentials *credentials)

@@ -20,6 +20,7 @@ struct credentials {
     char problem[COMPLAINT_FIRST_SIZE]; /* of the files as they were read; empty: they were good */
     struct tls_files files;
     struct stat seen[TLS_FILE_COUNT]; /* of those files, before they were read; else zero */
+    bool named;                       /* loncapa.conf names some, whether they exist or not */
     char *directory;                  /* lonCertificateDirectory */
     bool local;                       /* key files can be made there */
 };
@@ -29,6 +30,12 @@ struct credentials {
  * none yet. Returns credentials for credentials_free, or NULL without memory.
  */
 struct credentials *credentials_load(const struct config *config, struct complaints *complaints);
+
+/*
+ * Whether ssl is off although loncapa.conf names files for it. LON-CAPA's installer does so on
+ * every server, so it is no mistake, but for whoever meant to have it.
+ */
+bool credentials_lack_files(const struct credentials *credentials);
 
 /* NULL is allowed. */
 void credentials_free(struct credentials *credentials);

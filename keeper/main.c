@@ -93,9 +93,12 @@ static void say_on_standard_error(void *argument, const char *text)
 }
 
 /* What will go wrong, or counts for nothing, is no mistake yet. */
-static void warn_of_dates(const struct config *config, const struct credentials *credentials)
+static void warn_of_ssl(const struct config *config, const struct credentials *credentials)
 {
     struct validity_verdict verdict;
+    if (credentials_lack_files(credentials))
+        fprintf(stderr,
+                "warning: ssl is off: loncapa.conf names files for it, but there is none\n");
     if (credentials->tls == NULL)
         return;
     tls_context_judge(credentials->tls, time(NULL),
@@ -115,7 +118,7 @@ static int check(const struct options *options)
     complaints.count += of_files.count;
     bool valid = credentials != NULL && complaints.count == 0;
     if (valid)
-        warn_of_dates(config, credentials);
+        warn_of_ssl(config, credentials);
     if (valid)
         printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
     else

@@ -399,6 +399,21 @@ for my $missing (qw(lonnetCertificateAuthority lonnetCertificate lonnetPrivateKe
     fails($world, $lond, 'tls', qr/$missing: not set, though other files for ssl exist/, "loncapa.conf without $missing");
 }
 
+# A folder that is not mounted yet looks like that of a server that has no certificates.
+{
+    my ($world, $lond) = world();
+    rename $world->path('certs'), $world->path('away') or die "rename: $!";
+    like check($world), qr/^warning: ssl is off: loncapa\.conf names files for it, but there is none\n1 hosts, .*\n0$/, 'lonCertificateDirectory is away: lonc-keeper --check warns';
+    $world->keeper;
+    $world->activate('msul1');
+    is $world->{keeper}->said(qr/ssl is off: loncapa\.conf names files for it, but there is none \(\S+certs does not exist\)/), 1, '... and so does the log at the start';
+    is enciphered($world), 'the quick brown fox', '... londs are spoken to insecurely, as by a server without certificates';
+    rename $world->path('away'), $world->path('certs') or die "rename: $!";
+    ok $lond->has(0, 'open'), '... when it is there, these connections close by themselves';
+    is enciphered($world), 'the quick brown fox', '... and the next are made';
+    is_deeply [@{$lond->counts}{qw(insecure ssl)}], [1, 1], '... by ssl';
+}
+
 # --- CAs ------------------------------------------------------------------------------------------
 
 # One that has expired vouches for nobody, and spoils nothing, wherever it stands and whatever its name.
