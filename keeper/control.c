@@ -448,6 +448,11 @@ static void on_listener_ready(struct listener *listener)
             add_client(control, fd);
 }
 
+void control_listen(struct control *control, int listener)
+{
+    listener_replace(&control->listener, listener);
+}
+
 struct control *control_new(const struct verbs *verbs, int listener)
 {
     struct control *control = calloc(1, sizeof(*control));

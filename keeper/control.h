@@ -13,6 +13,9 @@
 
 /* Serves the listener, which becomes the control's. NULL without memory. */
 struct control *control_new(const struct verbs *verbs, int listener);
+
+/* Serves another listener, which becomes the control's, in the place of the one before. */
+void control_listen(struct control *control, int listener);
 void control_free(struct control *control); /* NULL is allowed */
 
 #endif

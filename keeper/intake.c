@@ -325,6 +325,11 @@ static void on_listener_ready(struct listener *listener)
     update_listener(intake);
 }
 
+void intake_listen(struct intake *intake, int listener)
+{
+    listener_replace(&intake->listener, listener);
+}
+
 struct intake *intake_new(struct service *service, struct clients *clients, int listener)
 {
     struct intake *intake = calloc(1, sizeof(*intake));

@@ -13,6 +13,9 @@
 /* Serves the listener, which becomes the intake's. Returns NULL with errno set when it cannot. */
 struct intake *intake_new(struct service *service, struct clients *clients, int listener);
 
+/* Serves another listener, which becomes the intake's, in the place of the one before. */
+void intake_listen(struct intake *intake, int listener);
+
 /*
  * The keeper stops: nobody is accepted any more, and what has not been acknowledged is left to the
  * shims, which find the channel closed and hand it to the next keeper.

@@ -29,6 +29,7 @@
 #include "keeper/presence.h"
 #include "keeper/reload.h"
 #include "keeper/resolver.h"
+#include "keeper/socketwatch.h"
 #include "keeper/status.h"
 #include "keeper/tlswork.h"
 
@@ -217,6 +218,26 @@ static int open_listener(struct keeper *keeper, const char *name, const char *fi
     return fd;
 }
 
+static void replace_channel(void *argument, int listener)
+{
+    struct keeper *keeper = argument;
+    intake_listen(keeper->intake, listener);
+}
+
+static void replace_control(void *argument, int listener)
+{
+    struct keeper *keeper = argument;
+    control_listen(keeper->control, listener);
+}
+
+/* What systemd has bound is root's to bind again. */
+static void look_after(struct keeper *keeper, size_t which, int listener,
+                       void (*replace)(void *argument, int listener))
+{
+    socket_watch_add(keeper->service.socket_watch, listener,
+                     keeper->bound[which] != NULL ? replace : NULL, keeper);
+}
+
 static int open_sockets(struct keeper *keeper)
 {
     struct service *service = &keeper->service;
@@ -234,12 +255,16 @@ static int open_sockets(struct keeper *keeper)
     keeper->intake = intake_new(service, keeper->clients, channel);
     if (keeper->intake == NULL)
         return -ENOMEM;
+    look_after(keeper, 0, channel, replace_channel);
     /* Requests can be carried without it; what is wrong has been logged. */
     int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
     if (control < 0)
         return 0;
     keeper->control = control_new(&verbs, control);
-    return keeper->control != NULL ? 0 : -ENOMEM;
+    if (keeper->control == NULL)
+        return -ENOMEM;
+    look_after(keeper, 1, control, replace_control);
+    return 0;
 }
 
 /* As many as allowed; and how many are in use already, those of libraries included. */
@@ -313,6 +338,9 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->certificates = certificates_new(service);
     if (keeper->certificates == NULL)
         return -ENOMEM;
+    service->socket_watch = socket_watch_new(service, keeper->presence);
+    if (service->socket_watch == NULL)
+        return -ENOMEM;
     keeper->reload = reload_new(service, keeper->deferred, keeper->presence, keeper->certificates,
                                 keeper->config_path);
     if (keeper->reload == NULL)
@@ -340,6 +368,7 @@ static void finish(struct keeper *keeper)
     deferred_free(keeper->deferred);
     clients_free(keeper->clients);
     control_free(keeper->control);
+    socket_watch_free(keeper->service.socket_watch);
     presence_free(keeper->presence);
     reload_free(keeper->reload);
     certificates_free(keeper->certificates);

@@ -73,6 +73,14 @@ void listener_close(struct listener *listener)
     close(listener->fd);
 }
 
+void listener_replace(struct listener *listener, int fd)
+{
+    loop_unwatch(listener->loop, &listener->watch);
+    close(listener->fd);
+    listener->fd = fd;
+    update(listener);
+}
+
 void listener_want(struct listener *listener, bool wanted)
 {
     listener->wanted = wanted;

@@ -28,6 +28,9 @@ void listener_open(struct listener *listener, struct loop *loop, int fd, const c
                    void (*ready)(struct listener *));
 void listener_close(struct listener *listener);
 
+/* Goes on with another descriptor, which becomes the listener's: the path of its own was lost. */
+void listener_replace(struct listener *listener, int fd);
+
 /* Whether the owner has room for somebody. */
 void listener_want(struct listener *listener, bool wanted);
 

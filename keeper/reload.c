@@ -13,6 +13,7 @@
 #include "keeper/lonclog.h"
 #include "keeper/reload.h"
 #include "keeper/resolver.h"
+#include "keeper/socketwatch.h"
 
 TAILQ_HEAD(reload_waiters, reload_waiter);
 
@@ -147,6 +148,7 @@ static enum progress tell_others(struct reload *reload)
     resolver_settle(reload->service->resolver);
     deferred_reload(reload->deferred);
     presence_configured(reload->presence);
+    socket_watch_configured(reload->service->socket_watch);
     return IS_DONE;
 }
 

@@ -60,6 +60,7 @@ struct service {
     void (*descriptor_freed)(struct service *service); /* intake.c waits for this, or NULL */
     struct intake *intake;
     struct resolver *resolver;
+    struct socket_watch *socket_watch; /* NULL: nobody looks after the paths of sockets */
 
     struct deadline changed; /* runs once something has that presence.c shows */
     struct deadline_queue changing;
