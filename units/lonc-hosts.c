@@ -3,7 +3,7 @@
  * lonc-hosts makes the set of started socket units equal to the host table: one for each lonHostID,
  * of the kind that keeper.conf chooses. It also mends what systemd leaves broken: a socket that
  * failed, or whose path is gone. It is for administrators, for the keeper's reload and for a timer,
- * never on a request's way. When the configuration has a mistake it changes nothing.
+ * never on a request's way. When the configuration has a mistake it only mends.
  *
  *     lonc-hosts [--config FILE] sync [--dry-run]
  *     lonc-hosts [--config FILE] list
@@ -44,7 +44,7 @@ static const char *const kind_name[] = {
 static int write_files(struct written *written, const struct hosts *hosts,
                        const struct config *config)
 {
-    int r = written_dropins(written, &config->loncapa);
+    int r = written_dropins(written, config);
     for (size_t i = 0; r >= 0 && i < hosts->wanted; i++)
         r = written_host(written, &hosts->list[i]);
     return r;
@@ -58,6 +58,19 @@ static void find_moved(struct hosts *hosts)
             host->moved[kind] = host->socket[kind] == UNIT_ACTIVE &&
                                 !written_has_paths(host, (enum activation)kind);
         }
+}
+
+/* What there is, beside what there should be: without a valid table, what there is already. */
+static int look(struct hosts *hosts, const struct config *config, struct manager *manager)
+{
+    int r = sockets_look(hosts, manager);
+    if (r < 0)
+        return r;
+    if (config->valid)
+        find_moved(hosts);
+    else if (hosts->wanted == 0)
+        sockets_keep(hosts, written_take_paths);
+    return 0;
 }
 
 static int reread(struct written *written, struct manager *manager)
@@ -82,33 +95,6 @@ static int take_turn(void)
     return 0; /* until this process ends */
 }
 
-static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *config,
-                                  struct manager *manager, bool dry_run)
-{
-    struct work work = {.manager = manager, .dry_run = dry_run};
-    struct written written = {.dry_run = dry_run};
-    if (!dry_run && take_turn() < 0)
-        return HOSTS_SYSTEMD;
-    if (sockets_look(hosts, manager) < 0)
-        return HOSTS_SYSTEMD;
-    find_moved(hosts);
-    work_make_way(&work, hosts);
-    if (write_files(&written, hosts, config) < 0)
-        return HOSTS_SYSTEMD;
-    bool changed = written.changed;
-    if (written.keeper_changed)
-        puts("lonc-keeper.service: restart it, so that it may write there");
-    if (reread(&written, manager) < 0)
-        return HOSTS_SYSTEMD;
-    work_serve(&work, hosts);
-    /* Last, since a unit whose file is gone cannot be stopped in good order. */
-    if (written_prune(&written, hosts) < 0 || reread(&written, manager) < 0)
-        return HOSTS_SYSTEMD;
-    if (dry_run && work.done == 0 && !changed)
-        puts("nothing to do");
-    return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
-}
-
 static const char *describe(const struct host *host)
 {
     static const char *const words[] = {
@@ -124,11 +110,77 @@ static const char *describe(const struct host *host)
     return words[host->socket[host->kind]];
 }
 
-static enum hosts_exit list_hosts(struct hosts *hosts, struct manager *manager)
+/* Looks again, and leaves word of what is not as it should be even now. */
+static int tell_unserved(struct hosts *hosts, const struct config *config, struct manager *manager,
+                         bool changed)
 {
-    if (sockets_look(hosts, manager) < 0)
+    char *lines = NULL;
+    size_t size;
+    if (changed && look(hosts, config, manager) < 0)
+        return -1;
+    FILE *text = open_memstream(&lines, &size);
+    for (size_t i = 0; text != NULL && i < OWN_SOCKETS; i++)
+        if (!hosts->own[i].path_alive && hosts->own[OWN_TARGET].state == UNIT_ACTIVE)
+            fprintf(text, "%s: nobody listens there\n", hosts->own[i].path);
+    for (size_t i = 0; text != NULL && i < hosts->wanted; i++)
+        for (size_t n = 0; n < hosts->list[i].path_count; n++)
+            if (!sockets_is_served(&hosts->list[i]))
+                fprintf(text, "%s: %s\n", hosts->list[i].paths[n], describe(&hosts->list[i]));
+    int r = text == NULL || fclose(text) != 0
+                ? -1
+                : written_unserved(config->settings.runtime_dir, lines);
+    free(lines);
+    return r;
+}
+
+static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *config,
+                                  struct manager *manager, bool dry_run)
+{
+    struct work work = {.manager = manager, .dry_run = dry_run};
+    struct written written = {.dry_run = dry_run};
+    if (!dry_run && take_turn() < 0)
         return HOSTS_SYSTEMD;
-    find_moved(hosts);
+    if (look(hosts, config, manager) < 0)
+        return HOSTS_SYSTEMD;
+    work_make_way(&work, hosts);
+    if (write_files(&written, hosts, config) < 0)
+        return HOSTS_SYSTEMD;
+    bool changed = written.changed;
+    if (written.keeper_changed)
+        puts("lonc-keeper.service: restart it, so that it may write there");
+    if (reread(&written, manager) < 0)
+        return HOSTS_SYSTEMD;
+    work_serve(&work, hosts);
+    /* Last, since a unit whose file is gone cannot be stopped in good order. */
+    if (written_prune(&written, hosts) < 0 || reread(&written, manager) < 0)
+        return HOSTS_SYSTEMD;
+    if (dry_run && work.done == 0 && !changed)
+        puts("nothing to do");
+    if (!dry_run && tell_unserved(hosts, config, manager, work.done > 0) < 0)
+        return HOSTS_SYSTEMD;
+    return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+}
+
+/* Without a valid table: nothing is written, and no socket is stopped for good. */
+static enum hosts_exit mend_hosts(struct hosts *hosts, const struct config *config,
+                                  struct manager *manager, bool dry_run)
+{
+    struct work work = {.manager = manager, .dry_run = dry_run};
+    if ((!dry_run && take_turn() < 0) || look(hosts, config, manager) < 0)
+        return HOSTS_SYSTEMD;
+    work_make_way(&work, hosts);
+    work_serve(&work, hosts);
+    fputs("lonc-hosts: the hosts and their paths stay as they are\n", stderr);
+    if (!dry_run && tell_unserved(hosts, config, manager, work.done > 0) < 0)
+        return HOSTS_SYSTEMD;
+    return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+}
+
+static enum hosts_exit list_hosts(struct hosts *hosts, const struct config *config,
+                                  struct manager *manager)
+{
+    if (look(hosts, config, manager) < 0)
+        return HOSTS_SYSTEMD;
     int width = 4;
     for (size_t i = 0; i < hosts->count; i++)
         if ((int)strlen(hosts->list[i].id) > width)
@@ -163,8 +215,8 @@ static const char help_text[] =
     "\n"
     "  --config FILE  settings, by default " CONFIG_PATH "\n"
     "\n"
-    "Exit codes: 0 all is as it should be, 1 a mistake in the configuration (nothing\n"
-    "is changed), 2 wrong usage, 3 systemd cannot be reached or could not do\n"
+    "Exit codes: 0 all is as it should be, 1 a mistake in the configuration (sockets\n"
+    "are only mended), 2 wrong usage, 3 systemd cannot be reached or could not do\n"
     "something.\n";
 
 struct options {
@@ -228,15 +280,22 @@ static enum hosts_exit run(const struct options *options, const struct config *c
     struct hosts hosts;
     struct manager *manager = NULL;
     enum hosts_exit result = HOSTS_SYSTEMD;
-    if (!sockets_expect(&hosts, config) || manager_open(&manager, PATIENCE_SECONDS) < 0)
+    bool expected = true;
+    if (config->valid)
+        expected = sockets_expect(&hosts, config);
+    else
+        sockets_expect_nothing(&hosts);
+    if (!expected || manager_open(&manager, PATIENCE_SECONDS) < 0)
         result = HOSTS_SYSTEMD;
     else if (strcmp(options->verb, "list") == 0)
-        result = list_hosts(&hosts, manager);
-    else
+        result = list_hosts(&hosts, config, manager);
+    else if (config->valid)
         result = sync_hosts(&hosts, config, manager, options->dry_run);
+    else
+        result = mend_hosts(&hosts, config, manager, options->dry_run);
     manager_close(manager);
     sockets_free(&hosts);
-    return result;
+    return config->valid ? result : HOSTS_CONFIG;
 }
 
 int main(int argc, char **argv)
@@ -248,8 +307,6 @@ int main(int argc, char **argv)
     enum hosts_exit result = HOSTS_CONFIG;
     if (config == NULL)
         fputs("lonc-hosts: out of memory\n", stderr);
-    else if (!config->valid)
-        fputs("lonc-hosts: nothing was changed\n", stderr);
     else
         result = run(&options, config);
     config_free(config);

@@ -4,11 +4,15 @@
  * file system and from the kernel's list of sockets, since a connect to find out would start a
  * shim.
  */
+#include <errno.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "units/sockets.h"
 
@@ -130,12 +134,25 @@ static bool add_table(struct hosts *hosts, const struct config *config)
     return good;
 }
 
-bool sockets_expect(struct hosts *hosts, const struct config *config)
+void sockets_expect_nothing(struct hosts *hosts)
 {
     *hosts = (struct hosts){
-        .keeper = {{.unit = "lonc-keeper.socket", .path = "/run/lonc/keeper.sock"},
-                   {.unit = "lonc-keeper-control.socket", .path = "/run/lonc/control.sock"}},
+        .own = {[OWN_CHANNEL] = {.name = "lonc-keeper.socket", .path = "/run/lonc/keeper.sock"},
+                [OWN_CONTROL] = {.name = "lonc-keeper-control.socket",
+                                 .path = "/run/lonc/control.sock"},
+                [OWN_KEEPER] = {.name = "lonc-keeper.service"},
+                [OWN_TARGET] = {.name = "lonc.target"},
+                {.name = "lonc-hosts-sync.timer"},
+                {.name = "lonc-page.timer"},
+                {.name = "lonc-reloaded.path"},
+                {.name = "lonc-hosts.path"},
+                {.name = "lonc-metrics.socket"}},
     };
+}
+
+bool sockets_expect(struct hosts *hosts, const struct config *config)
+{
+    sockets_expect_nothing(hosts);
     if (add_table(hosts, config))
         return true;
     fputs("lonc-hosts: out of memory\n", stderr);
@@ -172,13 +189,20 @@ static struct host *host_of(struct hosts *hosts, const char *id)
     return host != NULL ? host : add_host(hosts, id);
 }
 
+static void note_own_unit(struct own_unit *own, const struct manager_unit *unit)
+{
+    own->state = state_of(unit);
+    own->at_rest = strcmp(unit->active_state, "inactive") == 0 || own->state == UNIT_FAILED;
+    own->masked = strcmp(unit->load_state, "masked") == 0;
+}
+
 static void note_unit(void *argument, const struct manager_unit *unit)
 {
     struct hosts *hosts = argument;
     char id[UNIT_SIZE];
-    for (size_t i = 0; i < 2; i++)
-        if (strcmp(unit->name, hosts->keeper[i].unit) == 0)
-            hosts->keeper[i].state = state_of(unit);
+    for (size_t i = 0; i < OWN_UNITS; i++)
+        if (strcmp(unit->name, hosts->own[i].name) == 0)
+            note_own_unit(&hosts->own[i], unit);
     for (int kind = 0; kind < 2; kind++) {
         bool is_socket = sockets_id_of(id, unit->name, (enum activation)kind, ".socket");
         if (!is_socket && (kind != ACTIVATION_SHARED ||
@@ -265,14 +289,63 @@ static struct paths listening_paths(void)
     return paths;
 }
 
+/*
+ * Whether it is systemd's socket that is at the path: who listens is known to whoever connects.
+ * Asked only where there is reason to doubt it, for it may start a shim.
+ */
+static bool is_systemds(const char *path)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, path); /* it was bound, so it fits */
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        struct ucred who = {.pid = 0};
+        socklen_t size = sizeof(who);
+        int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        bool connected = fd >= 0 &&
+                         connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+                         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
+        bool full = errno == EAGAIN;
+        if (fd >= 0)
+            close(fd);
+        if (connected || full)
+            return full || who.pid == 1;
+    }
+    return false;
+}
+
+/* Sockets of systemd's are www's by their units. */
+static bool is_www(uid_t user)
+{
+    static const struct passwd *www;
+    static bool asked;
+    if (!asked)
+        www = getpwnam("www");
+    asked = true;
+    return www == NULL || www->pw_uid == user;
+}
+
 /* Also where that is not known. */
 static bool may_be_alive(const char *path, const struct paths *paths)
 {
     struct stat status;
     if (!paths->known)
         return true;
-    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && paths->count > 0 &&
-           bsearch(&path, paths->list, paths->count, sizeof(*paths->list), compare_text) != NULL;
+    if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode) || paths->count == 0)
+        return false;
+    char **found = bsearch(&path, paths->list, paths->count, sizeof(*paths->list), compare_text);
+    if (found == NULL)
+        return false;
+    char **end = paths->list + paths->count;
+    bool twice = (found > paths->list && strcmp(found[-1], path) == 0) ||
+                 (found + 1 < end && strcmp(found[1], path) == 0);
+    return (!twice && is_www(status.st_uid)) || is_systemds(path);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static void look_at_paths(struct hosts *hosts)
@@ -286,20 +359,71 @@ static void look_at_paths(struct hosts *hosts)
         for (size_t n = 0; n < host->path_count; n++)
             host->paths_alive &= may_be_alive(host->paths[n], &paths);
     }
-    for (size_t i = 0; i < 2; i++)
-        hosts->keeper[i].path_alive = may_be_alive(hosts->keeper[i].path, &paths);
+    for (size_t i = 0; i < OWN_SOCKETS; i++) {
+        struct own_unit *unit = &hosts->own[i];
+        unit->path_alive = may_be_alive(unit->path, &paths);
+        unit->path_blocked = is_folder(unit->path);
+        if (unit->path_blocked)
+            fprintf(stderr, "lonc-hosts: %s: a folder is where %s should listen\n", unit->path,
+                    unit->name);
+    }
     free_paths(&paths);
+}
+
+/* A unit that systemd does not name is inactive. */
+static void forget_states(struct hosts *hosts)
+{
+    for (size_t i = 0; i < hosts->count; i++) {
+        struct host *host = &hosts->list[i];
+        host->socket[0] = host->socket[1] = host->service = UNIT_INACTIVE;
+    }
+    for (size_t i = 0; i < OWN_UNITS; i++) {
+        hosts->own[i].state = UNIT_INACTIVE;
+        hosts->own[i].at_rest = true;
+        hosts->own[i].masked = false;
+    }
 }
 
 int sockets_look(struct hosts *hosts, struct manager *manager)
 {
     /* Not lonc-host-*.service: there may be thousands, and they end by themselves. */
-    char *patterns[] = {(char[]){"lonc-host-*.socket"}, (char[]){"lonc-shared@*.socket"},
-                        (char[]){"lonc-shared@*.service"}, (char[]){"lonc-keeper*.socket"}, NULL};
+    char *patterns[3 + OWN_UNITS + 1] = {(char[]){"lonc-host-*.socket"},
+                                         (char[]){"lonc-shared@*.socket"},
+                                         (char[]){"lonc-shared@*.service"}};
+    for (size_t i = 0; i < OWN_UNITS; i++)
+        patterns[3 + i] = (char *)(uintptr_t)hosts->own[i].name;
+    forget_states(hosts);
     int r = manager_list(manager, patterns, note_unit, hosts);
     if (r >= 0)
         look_at_paths(hosts);
     return r;
+}
+
+void sockets_keep(struct hosts *hosts, void (*paths_of)(struct host *host))
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < hosts->count; i++) {
+        struct host *host = &hosts->list[i];
+        bool shared = host->socket[ACTIVATION_SHARED] != UNIT_INACTIVE;
+        host->kind = shared ? ACTIVATION_SHARED : ACTIVATION_PER_CONNECTION;
+        if (host->socket[host->kind] != UNIT_INACTIVE)
+            paths_of(host);
+        host->wanted = host->path_count > 0;
+        if (host->wanted) { /* those first */
+            struct host other = hosts->list[kept];
+            hosts->list[kept++] = *host;
+            *host = other;
+        }
+    }
+    hosts->wanted = kept;
+    if (kept > 0)
+        qsort(hosts->list, kept, sizeof(*hosts->list), by_id);
+    look_at_paths(hosts);
+}
+
+bool sockets_is_served(const struct host *host)
+{
+    return host->socket[host->kind] == UNIT_ACTIVE && host->paths_alive && !host->moved[host->kind];
 }
 
 void sockets_free(struct hosts *hosts)

@@ -34,25 +34,46 @@ struct host {
     bool paths_alive; /* sockets are there, and somebody listens */
 };
 
-/* One of the keeper's two sockets, which are only mended. */
-struct keeper_socket {
-    const char *unit, *path;
+/* The units that are no host's, of which the first OWN_SOCKETS are the keeper's sockets. */
+enum own_unit_index { OWN_CHANNEL, OWN_CONTROL, OWN_SOCKETS, OWN_KEEPER = OWN_SOCKETS, OWN_TARGET };
+#define OWN_UNITS 9
+
+/* One of those. They are only mended: whether they are started is an administrator's choice. */
+struct own_unit {
+    const char *name;
+    const char *path; /* of a socket of the keeper, as its unit file has it; else NULL */
     enum unit_state state;
-    bool path_alive;
+    bool at_rest; /* inactive or failed, and not on its way there */
+    bool masked;
+    bool path_alive;   /* somebody listens there */
+    bool path_blocked; /* by a folder; it was said */
 };
 
 struct hosts {
     struct host *list; /* those wanted first, sorted by id */
     size_t count, wanted, room;
-    struct keeper_socket keeper[2];
+    struct own_unit own[OWN_UNITS];
     bool incomplete; /* something could not be looked at, or served */
 };
 
 /* Begins with what there should be. False, and it was said, without memory. */
 bool sockets_expect(struct hosts *hosts, const struct config *config);
 
-/* Adds what there is. 0, or a negative errno after it was said. */
+/* Begins without a valid table: what sockets there are (sockets_keep) is what there should be. */
+void sockets_expect_nothing(struct hosts *hosts);
+
+/* Adds what there is, in the place of what there was. 0, or a negative errno after it was said. */
 int sockets_look(struct hosts *hosts, struct manager *manager);
+
+/*
+ * After sockets_expect_nothing and sockets_look: each host whose socket is started, or failed, is
+ * to be served as it is, at the paths that `paths_of` finds in its unit. Then it is looked whether
+ * those are alive.
+ */
+void sockets_keep(struct hosts *hosts, void (*paths_of)(struct host *host));
+
+/* Whether the host's socket listens as it should. */
+bool sockets_is_served(const struct host *host);
 
 /* The wanted host of that id; NULL for none. */
 const struct host *sockets_find(const struct hosts *hosts, const char *id);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "units/places.h"
 #include "units/text.h"
 
 /* In a template, where the path of a host's socket goes. */
@@ -135,32 +136,83 @@ bool text_has_paths(const char *unit, const struct host *host)
     return found == host->path_count;
 }
 
-/* --- Drop-ins --------------------------------------------------------------------- */
-
-/* `directory` and what is below it, where it is another than the unit file has. */
-static void append_writable(struct text *text, const char *directory, const char *below,
-                            const char *standard)
+/* Undoes append_path. What text_unit has not written is left out. */
+static void take_path(const char *value, const char *end, struct host *host)
 {
-    if (strcmp(directory, standard) == 0)
+    size_t n = 0;
+    if (host->path_count == PATHS_MAX)
         return;
-    if (text->length == 0)
-        append(text, "# Written by `lonc-hosts sync`, after loncapa.conf.\n[Service]\n");
-    append(text, "ReadWritePaths=\"-");
-    append_path(text, directory, true);
-    append(text, "%s\"\n", below);
+    char *path = host->paths[host->path_count];
+    for (; value < end && n < PATH_SIZE - 1; value++, n++) {
+        path[n] = *value;
+        if (*value == '%')
+            value++;
+    }
+    path[n] = '\0';
+    if (value >= end)
+        host->path_count++;
 }
 
-void text_keeper(struct text *text, const struct loncapa *conf)
+void text_take_paths(const char *unit, struct host *host)
 {
-    text_clear(text);
-    append_writable(text, conf->sock_dir, "", "/home/httpd/sockets");
-    append_writable(text, conf->daemons, "/logs", "/home/httpd/perl");
-    append_writable(text, conf->doc_root, "/lon-status", "/home/httpd/html");
-    append_writable(text, conf->cert_dir, "", "/home/httpd/lonCerts");
+    host->path_count = 0;
+    for (const char *line = unit; *line != '\0';) {
+        const char *end = strchrnul(line, '\n');
+        if (strncmp(line, LISTEN, LENGTH(LISTEN)) == 0)
+            take_path(line + LENGTH(LISTEN), end, host);
+        line = *end == '\n' ? end + 1 : end;
+    }
 }
 
-void text_page(struct text *text, const struct loncapa *conf)
+/* --- Drop-ins --------------------------------------------------------------------------------- */
+
+/* Whether it is there already, which it is for all folders that begin with the same ones. */
+static bool has_line(const struct text *text, const char *line)
+{
+    const char *at = strstr(text->bytes, line);
+    size_t length = strlen(line);
+    while (at != NULL && (at[length] != '\n' || (at > text->bytes && at[-1] != '\n')))
+        at = strstr(at + 1, line);
+    return at != NULL;
+}
+
+/*
+ * Wants= and After=, never Requires= (nor RequiresMountsFor=, which has that): a service must not
+ * be stopped because something is unmounted. A unit that there is not is none to wait for.
+ */
+static void append_mount(struct text *text, const char *path, size_t length)
+{
+    char unit[UNIT_SIZE], line[sizeof("After=") + UNIT_SIZE];
+    if (!places_mount_unit(unit, sizeof(unit), path, length))
+        return;
+    snprintf(line, sizeof(line), "After=%s", unit);
+    if (!has_line(text, line))
+        append(text, "Wants=%s\n%s\n", unit, line);
+}
+
+/* Any folder on the way may be where something is mounted. */
+static void append_mounts(struct text *text, const char *path)
+{
+    for (const char *end = path + strspn(path, "/"); *end != '\0'; end += strspn(end, "/")) {
+        end += strcspn(end, "/");
+        append_mount(text, path, (size_t)(end - path));
+    }
+}
+
+void text_dropin(struct text *text, char *const *needed, char *const *writable)
 {
     text_clear(text);
-    append_writable(text, conf->doc_root, "/lon-status", "/home/httpd/html");
+    if (*needed != NULL || *writable != NULL)
+        append(text, "# Written by `lonc-hosts sync`, after loncapa.conf and where links lead.\n");
+    if (*needed != NULL)
+        append(text, "[Unit]\n");
+    for (; *needed != NULL; needed++)
+        append_mounts(text, *needed);
+    if (*writable != NULL)
+        append(text, "[Service]\n");
+    for (; *writable != NULL; writable++) {
+        append(text, "ReadWritePaths=\"-");
+        append_path(text, *writable, true);
+        append(text, "\"\n");
+    }
 }

@@ -11,7 +11,7 @@
 #include "common/loncapa.h"
 #include "units/sockets.h"
 
-/* Four paths of loncapa.conf, whose lines end at 4,096 bytes, quoted: less in practice by far. */
+/* Some paths of loncapa.conf, whose lines end at 4,096 bytes, quoted: less in practice by far. */
 #define TEXT_SIZE 65536
 
 /* NUL-terminated. What does not fit is cut off. */
@@ -38,14 +38,13 @@ void text_unit(struct text *text, const char *template, const struct host *host,
 /* Whether the unit, a socket's, listens where the host should be reached, and nowhere else. */
 bool text_has_paths(const char *unit, const struct host *host);
 
-/*
- * The drop-in of lonc-keeper.service for a loncapa.conf that names other directories than
- * LON-CAPA's own, which unit files cannot read: so that it may write there. Empty where none is
- * needed.
- */
-void text_keeper(struct text *text, const struct loncapa *conf);
+/* Gives the host the paths where the unit, a socket's, listens. */
+void text_take_paths(const char *unit, struct host *host);
 
-/* The same of lonc-page.service, which writes the status page. */
-void text_page(struct text *text, const struct loncapa *conf);
+/*
+ * A drop-in that has a service wait for the mounts of all of `needed`, and lets it write to all of
+ * `writable`; both end with NULL. Empty where both are.
+ */
+void text_dropin(struct text *text, char *const *needed, char *const *writable);
 
 #endif

@@ -42,11 +42,6 @@ static void act_on_socket(struct work *work, const char *verb, const struct host
     act(work, verb, unit, why);
 }
 
-static bool is_served(const struct host *host)
-{
-    return host->socket[host->kind] == UNIT_ACTIVE && host->paths_alive && !host->moved[host->kind];
-}
-
 static const char moved[] = "its paths have changed";
 
 static const char *why_not_served(const struct host *host)
@@ -89,8 +84,8 @@ void work_make_way(struct work *work, const struct hosts *hosts)
     for (size_t i = 0; i < hosts->wanted; i++) {
         const struct host *host = &hosts->list[i];
         for (int kind = 0; kind < 2; kind++) {
-            bool anew =
-                kind == ACTIVATION_SHARED && host->kind == ACTIVATION_SHARED && !is_served(host);
+            bool anew = kind == ACTIVATION_SHARED && host->kind == ACTIVATION_SHARED &&
+                        !sockets_is_served(host);
             if (host->socket[kind] == UNIT_ACTIVE && (host->moved[kind] || anew))
                 act_on_socket(work, "StopUnit", host, (enum activation)kind,
                               host->moved[kind] ? moved : why_not_served(host));
@@ -101,7 +96,8 @@ void work_make_way(struct work *work, const struct hosts *hosts)
         const struct host *host = &hosts->list[i];
         char unit[UNIT_SIZE];
         sockets_unit_name(unit, host, ACTIVATION_SHARED, ".service");
-        if (host->kind == ACTIVATION_SHARED && !is_served(host) && host->service == UNIT_ACTIVE)
+        if (host->kind == ACTIVATION_SHARED && !sockets_is_served(host) &&
+            host->service == UNIT_ACTIVE)
             act(work, "StopUnit", unit, "its socket is started anew");
     }
     await(work);
@@ -114,20 +110,49 @@ static void start_wanted(struct work *work, const struct hosts *hosts)
         const struct host *host = &hosts->list[i];
         bool again = host->kind == ACTIVATION_PER_CONNECTION &&
                      host->socket[host->kind] == UNIT_ACTIVE && !host->moved[host->kind];
-        if (!is_served(host))
+        if (!sockets_is_served(host))
             act_on_socket(work, again ? "RestartUnit" : "StartUnit", host, host->kind,
                           why_not_served(host));
         else if (host->socket[!host->kind] == UNIT_ACTIVE)
             act_on_socket(work, "StopUnit", host, !host->kind, "it is served the other way");
     }
-    for (size_t i = 0; i < 2; i++) {
-        const struct keeper_socket *socket = &hosts->keeper[i];
-        if (socket->state == UNIT_FAILED)
-            act(work, "StartUnit", socket->unit, "it had failed");
-        else if (socket->state == UNIT_ACTIVE && !socket->path_alive)
-            act(work, "RestartUnit", socket->unit, "its path was gone");
+    await(work);
+}
+
+/*
+ * A keeper that is started without a control socket of systemd's makes one itself. Where that
+ * serves, or a folder is in the way of any, restarting the keeper would be of no use.
+ */
+static const char *why_mended(const struct own_unit *unit, size_t index)
+{
+    bool serves = index == OWN_CONTROL && unit->path_alive;
+    if (unit->masked)
+        return NULL;
+    if (unit->state == UNIT_FAILED)
+        return !serves && !unit->path_blocked ? "it had failed" : NULL;
+    bool gone = index < OWN_SOCKETS && unit->state == UNIT_ACTIVE && !unit->path_alive;
+    return gone ? "its path was gone" : NULL;
+}
+
+/* systemd starts the keeper's sockets only while there is no keeper: a restart stops that first. */
+static void mend_own(struct work *work, const struct hosts *hosts)
+{
+    for (size_t i = 0; i < OWN_UNITS; i++) {
+        const struct own_unit *unit = &hosts->own[i];
+        const char *why = why_mended(unit, i);
+        if (why != NULL)
+            act(work, i < OWN_SOCKETS ? "RestartUnit" : "StartUnit", unit->name, why);
+        else if (unit->path_blocked)
+            work->failed++; /* which was said */
     }
     await(work);
+    /* It would start when somebody asks; but what is deferred must not wait for that. */
+    const struct own_unit *keeper = &hosts->own[OWN_KEEPER];
+    if (hosts->own[OWN_TARGET].state == UNIT_ACTIVE && keeper->state == UNIT_INACTIVE &&
+        keeper->at_rest && !keeper->masked) {
+        act(work, "StartUnit", keeper->name, "it was down");
+        await(work);
+    }
 }
 
 /* Their sockets are gone; they hand over who had got there, and leave. */
@@ -147,5 +172,6 @@ static void stop_services(struct work *work, const struct hosts *hosts)
 void work_serve(struct work *work, const struct hosts *hosts)
 {
     start_wanted(work, hosts);
+    mend_own(work, hosts);
     stop_services(work, hosts);
 }

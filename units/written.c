@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "units/places.h"
 #include "units/text.h"
 #include "units/written.h"
 
@@ -50,16 +51,20 @@ static int make_directory(const char *path)
     return mkdir(path, 0755) < 0 && errno != EEXIST ? fail(path, errno) : 0;
 }
 
-/* By a rename, so that systemd never reads half of it. */
-static int replace_file(const char *path, const struct text *text)
+/*
+ * By a rename, so that nobody reads half of it. A draft that is there is a leftover, or a link that
+ * somebody has laid: some of the folders are www's.
+ */
+static int replace_file(const char *path, const char *bytes, size_t length)
 {
     char draft[600];
     snprintf(draft, sizeof(draft), "%s.new", path);
-    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    unlink(draft);
+    int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0)
         return fail(draft, errno);
-    ssize_t n = write(fd, text->bytes, text->length);
-    int error = n < 0 ? errno : (size_t)n < text->length ? ENOSPC : 0;
+    ssize_t n = write(fd, bytes, length);
+    int error = n < 0 ? errno : (size_t)n < length ? ENOSPC : 0;
     if (close(fd) < 0 && error == 0)
         error = errno;
     if (error == 0 && rename(draft, path) < 0)
@@ -83,7 +88,7 @@ static int put_dropin(const char *directory, const char *path, const struct text
     int r = make_directory(DROPINS);
     if (r >= 0)
         r = make_directory(directory);
-    return r < 0 ? r : replace_file(path, text);
+    return r < 0 ? r : replace_file(path, text->bytes, text->length);
 }
 
 static int make_dropin(struct written *written, const char *unit, const struct text *wanted,
@@ -96,21 +101,41 @@ static int make_dropin(struct written *written, const char *unit, const struct t
     read_file(path, &found);
     if (strcmp(wanted->bytes, found.bytes) == 0)
         return 0;
-    printf("%s %s: the directories of loncapa.conf\n", wanted->length > 0 ? "write" : "remove",
-           path);
+    printf("%s %s: the directories of loncapa.conf, and where links lead\n",
+           wanted->length > 0 ? "write" : "remove", path);
     *changed = true;
     return written->dry_run ? 0 : put_dropin(directory, path, wanted);
 }
 
-int written_dropins(struct written *written, const struct loncapa *conf)
+/* The page is in one of the folders only. */
+static void choose_page(const struct places *places, const struct loncapa *conf, char *chosen[2])
+{
+    char folder[4200];
+    snprintf(folder, sizeof(folder), "%s/lon-status", conf->doc_root);
+    chosen[0] = chosen[1] = NULL;
+    for (size_t i = 0; places->writable[i] != NULL; i++)
+        if (strcmp(places->writable[i], folder) == 0)
+            chosen[0] = places->writable[i];
+}
+
+int written_dropins(struct written *written, const struct config *config)
 {
     static struct text wanted;
-    text_page(&wanted, conf);
-    int r = make_dropin(written, "lonc-page.service", &wanted, &written->changed);
-    text_keeper(&wanted, conf);
-    int s = make_dropin(written, "lonc-keeper.service", &wanted, &written->keeper_changed);
+    struct places places;
+    char *page[2], *none[1] = {NULL};
+    int r = -ENOMEM, s = 0, t = 0;
+    if (places_find(&places, config)) {
+        choose_page(&places, &config->loncapa, page);
+        text_dropin(&wanted, places.needed, page);
+        r = make_dropin(written, "lonc-page.service", &wanted, &written->changed);
+        text_dropin(&wanted, places.needed, none);
+        s = make_dropin(written, "lonc-hosts-sync.service", &wanted, &written->changed);
+        text_dropin(&wanted, places.needed, places.writable);
+        t = make_dropin(written, "lonc-keeper.service", &wanted, &written->keeper_changed);
+    }
+    places_free(&places);
     written->changed = written->changed || written->keeper_changed;
-    return r < 0 ? r : s;
+    return r < 0 ? r : s < 0 ? s : t;
 }
 
 /* --- The units of hosts ----------------------------------------------------------------------- */
@@ -168,7 +193,7 @@ static int write_unit(struct written *written, const struct host *host,
     if (written->dry_run)
         return 0;
     int r = make_directory(UNITS);
-    return r < 0 ? r : replace_file(path, &wanted);
+    return r < 0 ? r : replace_file(path, wanted.bytes, wanted.length);
 }
 
 int written_host(struct written *written, const struct host *host)
@@ -190,6 +215,29 @@ bool written_has_paths(const struct host *host, enum activation kind)
     unit_path(path, host, kind, ".socket");
     read_file(path, &unit);
     return text_has_paths(unit.bytes, host);
+}
+
+void written_take_paths(struct host *host)
+{
+    static struct text unit;
+    char path[UNIT_PATH_SIZE];
+    unit_path(path, host, host->kind, ".socket");
+    read_file(path, &unit);
+    text_take_paths(unit.bytes, host);
+}
+
+int written_unserved(const char *runtime_dir, const char *lines)
+{
+    static struct text found;
+    char path[200]; /* runtime_dir is shorter than a socket's path */
+    snprintf(path, sizeof(path), "%s/unserved", runtime_dir);
+    read_file(path, &found);
+    if (strcmp(found.bytes, lines) == 0 && *lines != '\0')
+        return 0;
+    if (*lines == '\0')
+        return unlink(path) < 0 && errno != ENOENT ? fail(path, errno) : 0;
+    /* Without the folder there is no keeper, either. */
+    return access(runtime_dir, F_OK) < 0 ? 0 : replace_file(path, lines, strlen(lines));
 }
 
 /* Whether it is a unit that this program makes, but of no host that is wanted. */

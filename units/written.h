@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "common/loncapa.h"
+#include "common/config.h"
 #include "units/sockets.h"
 
 struct written {
@@ -22,9 +22,8 @@ struct written {
  * a drop-in is said on standard output; those of a host's units go without saying.
  */
 
-/* Makes the drop-ins of the keeper and of the status page what they should be: none where the unit
- * is right as it is. */
-int written_dropins(struct written *written, const struct loncapa *conf);
+/* Makes the drop-ins of our services what they should be: none where the unit is right as it is. */
+int written_dropins(struct written *written, const struct config *config);
 
 /*
  * Makes a host's units, after the templates in LIBDIR: those of both kinds, so that systemd need
@@ -34,6 +33,15 @@ int written_host(struct written *written, const struct host *host);
 
 /* Whether the host's socket of that kind was last written with the paths that it should have. */
 bool written_has_paths(const struct host *host, enum activation kind);
+
+/* Gives the host the paths at which its socket was last written to listen. */
+void written_take_paths(struct host *host);
+
+/*
+ * Leaves word for the keeper, which shows it as its trouble `sockets`: a line "PATH: why" for each
+ * path that could not be mended, in the file `unserved` of runtime_dir; no file for none.
+ */
+int written_unserved(const char *runtime_dir, const char *lines);
 
 /* Removes the units of hosts that are not wanted. */
 int written_prune(struct written *written, const struct hosts *hosts);

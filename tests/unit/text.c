@@ -115,59 +115,62 @@ Test(text, a_unit_that_is_not_there_has_other_paths)
     cr_expect_not(text_has_paths("[Socket]\n", &host));
 }
 
-/* --- Drop-ins --------------------------------------------------------------------- */
-
-static struct loncapa standard(void)
+Test(text, the_paths_of_a_unit_are_those_it_was_written_with)
 {
-    static char sock_dir[] = "/home/httpd/sockets", daemons[] = "/home/httpd/perl",
-                doc_root[] = "/home/httpd/html", cert_dir[] = "/home/httpd/lonCerts";
-    return (struct loncapa){
-        .sock_dir = sock_dir, .daemons = daemons, .doc_root = doc_root, .cert_dir = cert_dir};
+    struct host host = make_host("a", "/srv/100% lonc/a", "/srv/100% lonc/a.msu.edu");
+    text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &www);
+    struct host found = make_host("a", "/other", NULL);
+    text_take_paths(text.bytes, &found);
+    cr_assert_eq(found.path_count, 2);
+    cr_expect_str_eq(found.paths[0], host.paths[0]);
+    cr_expect_str_eq(found.paths[1], host.paths[1]);
 }
 
-Test(text, a_keeper_needs_no_drop_in_where_the_directories_are_the_usual_ones)
+Test(text, what_no_unit_of_ours_has_is_no_path)
 {
-    struct loncapa conf = standard();
+    static char unit[400] = "ListenStream=/a\nListenStream=/b\nListenStream=/c\nBacklog=1\n";
+    struct host host = make_host("a", NULL, NULL);
+    text_take_paths(unit, &host);
+    cr_expect_eq(host.path_count, PATHS_MAX);
+    memset(unit, 'x', sizeof(unit) - 1);
+    memcpy(unit, "ListenStream=/", 14);
+    text_take_paths(unit, &host);
+    cr_expect_eq(host.path_count, 0);
+    text_take_paths("", &host);
+    cr_expect_eq(host.path_count, 0);
+}
+
+/* --- Drop-ins --------------------------------------------------------------------------------- */
+
+#define HEADER "# Written by `lonc-hosts sync`, after loncapa.conf and where links lead.\n"
+
+static char srv[] = "/srv/s", deeper[] = "/srv/s/100% \"s\"\\", perl[] = "/srv/perl/logs";
+
+Test(text, no_drop_in_where_the_unit_is_right_as_it_is)
+{
+    char *none[] = {NULL};
     text.length = 17;
-    text_keeper(&text, &conf);
+    text_dropin(&text, none, none);
     cr_expect_str_empty(text.bytes);
     cr_expect_eq(text.length, 0);
 }
 
-Test(text, a_keeper_may_write_to_other_directories)
+Test(text, a_service_may_write_where_it_is_said)
 {
-    struct loncapa conf = standard();
-    char sockets[] = "/srv/s", daemons[] = "/srv/perl";
-    conf.sock_dir = sockets;
-    conf.daemons = daemons;
-    text_keeper(&text, &conf);
-    cr_expect_str_eq(text.bytes, "# Written by `lonc-hosts sync`, after loncapa.conf.\n"
-                                 "[Service]\n"
-                                 "ReadWritePaths=\"-/srv/s\"\n"
-                                 "ReadWritePaths=\"-/srv/perl/logs\"\n");
+    char *none[] = {NULL}, *writable[] = {deeper, perl, NULL};
+    text_dropin(&text, none, writable);
+    cr_expect_str_eq(text.bytes, HEADER "[Service]\n"
+                                        "ReadWritePaths=\"-/srv/s/100%% \\\"s\\\"\\\\\"\n"
+                                        "ReadWritePaths=\"-/srv/perl/logs\"\n");
 }
 
-Test(text, the_page_may_be_written_to_another_document_root_and_nothing_else)
+Test(text, a_service_waits_for_each_mount_on_the_way_once)
 {
-    struct loncapa conf = standard();
-    char sockets[] = "/srv/s", root[] = "/srv/html";
-    text_page(&text, &conf);
-    cr_expect_str_empty(text.bytes);
-    conf.sock_dir = sockets;
-    conf.doc_root = root;
-    text_page(&text, &conf);
-    cr_expect_str_eq(text.bytes, "# Written by `lonc-hosts sync`, after loncapa.conf.\n"
-                                 "[Service]\n"
-                                 "ReadWritePaths=\"-/srv/html/lon-status\"\n");
-}
-
-Test(text, what_ends_a_path_in_a_list_is_escaped)
-{
-    struct loncapa conf = standard();
-    char root[] = "/srv/a \"b\" \\ 100%";
-    conf.doc_root = root;
-    text_keeper(&text, &conf);
-    cr_expect_not_null(
-        strstr(text.bytes, "\nReadWritePaths=\"-/srv/a \\\"b\\\" \\\\ 100%%/lon-status\"\n"), "%s",
-        text.bytes);
+    char *none[] = {NULL}, *needed[] = {perl, srv, NULL};
+    text_dropin(&text, needed, none);
+    cr_expect_str_eq(text.bytes, HEADER "[Unit]\n"
+                                        "Wants=srv.mount\nAfter=srv.mount\n"
+                                        "Wants=srv-perl.mount\nAfter=srv-perl.mount\n"
+                                        "Wants=srv-perl-logs.mount\nAfter=srv-perl-logs.mount\n"
+                                        "Wants=srv-s.mount\nAfter=srv-s.mount\n");
 }

@@ -18,11 +18,20 @@ static struct hosts hosts;
 static void begin(void)
 {
     hosts = (struct hosts){.list = list};
-    for (size_t i = 0; i < 2; i++)
-        hosts.keeper[i] = (struct keeper_socket){.unit = i == 0 ? "lonc-keeper.socket"
-                                                                : "lonc-keeper-control.socket",
-                                                 .state = UNIT_ACTIVE,
-                                                 .path_alive = true};
+    static const char *const names[OWN_UNITS] = {
+        [OWN_CHANNEL] = "lonc-keeper.socket",
+        [OWN_CONTROL] = "lonc-keeper-control.socket",
+        [OWN_KEEPER] = "lonc-keeper.service",
+        [OWN_TARGET] = "lonc.target",
+        "a.timer",
+        "b.timer",
+        "a.path",
+        "b.path",
+        "a.socket",
+    };
+    for (size_t i = 0; i < OWN_UNITS; i++)
+        hosts.own[i] =
+            (struct own_unit){.name = names[i], .state = UNIT_ACTIVE, .path_alive = true};
     memset(list, 0, sizeof(list));
     cr_redirect_stdout();
 }
@@ -169,18 +178,99 @@ Test(work, what_is_not_wanted_is_stopped_before_anything_is_started)
                 "stop lonc-shared@b.service: its socket is gone\n");
 }
 
+static void stop(struct own_unit *unit, enum unit_state state)
+{
+    unit->state = state;
+    unit->at_rest = true;
+}
+
+/* A restart of the channel restarts the keeper, which has the old one. */
 Test(work, the_keepers_own_sockets_are_only_mended)
 {
-    hosts.keeper[0].path_alive = false;
-    hosts.keeper[1].state = UNIT_FAILED;
+    hosts.own[OWN_CHANNEL].path_alive = false;
+    stop(&hosts.own[OWN_CONTROL], UNIT_FAILED);
+    hosts.own[OWN_CONTROL].path_alive = false;
     expect_work("(units are written)\n"
                 "restart lonc-keeper.socket: its path was gone\n"
-                "start lonc-keeper-control.socket: it had failed\n");
+                "restart lonc-keeper-control.socket: it had failed\n");
+}
+
+Test(work, a_control_socket_that_the_keeper_made_itself_will_do)
+{
+    stop(&hosts.own[OWN_CONTROL], UNIT_FAILED);
+    expect_work("(units are written)\n");
+}
+
+/* A restart would stop the keeper once a minute. */
+Test(work, where_a_folder_is_in_the_way_nothing_is_restarted)
+{
+    stop(&hosts.own[OWN_CONTROL], UNIT_FAILED);
+    hosts.own[OWN_CONTROL].path_alive = false;
+    hosts.own[OWN_CONTROL].path_blocked = true;
+    struct work work = {.dry_run = true};
+    work_serve(&work, &hosts);
+    cr_expect_eq(work.done, 0);
+    cr_expect_eq(work.failed, 1);
 }
 
 Test(work, keepers_sockets_that_were_stopped_stay_stopped)
 {
-    hosts.keeper[0].state = hosts.keeper[1].state = UNIT_INACTIVE;
-    hosts.keeper[0].path_alive = hosts.keeper[1].path_alive = false;
+    for (size_t i = 0; i < OWN_SOCKETS; i++) {
+        stop(&hosts.own[i], UNIT_INACTIVE);
+        hosts.own[i].path_alive = false;
+    }
+    expect_work("(units are written)\n");
+}
+
+Test(work, what_failed_is_started_whatever_it_is)
+{
+    for (size_t i = 0; i < OWN_UNITS; i++)
+        stop(&hosts.own[i], UNIT_FAILED);
+    hosts.own[OWN_CONTROL].path_alive = false;
+    expect_work("(units are written)\n"
+                "restart lonc-keeper.socket: it had failed\n"
+                "restart lonc-keeper-control.socket: it had failed\n"
+                "start lonc-keeper.service: it had failed\n"
+                "start lonc.target: it had failed\n"
+                "start a.timer: it had failed\n"
+                "start b.timer: it had failed\n"
+                "start a.path: it had failed\n"
+                "start b.path: it had failed\n"
+                "start a.socket: it had failed\n");
+}
+
+Test(work, a_timer_that_was_stopped_or_masked_is_left_alone)
+{
+    stop(&hosts.own[OWN_UNITS - 1], UNIT_INACTIVE);
+    stop(&hosts.own[OWN_UNITS - 2], UNIT_FAILED);
+    hosts.own[OWN_UNITS - 2].masked = true;
+    expect_work("(units are written)\n");
+}
+
+Test(work, a_keeper_that_is_down_is_started_while_the_target_is_up)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    expect_work("(units are written)\n"
+                "start lonc-keeper.service: it was down\n");
+}
+
+Test(work, a_keeper_that_is_being_stopped_is_left_alone)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    hosts.own[OWN_KEEPER].at_rest = false;
+    expect_work("(units are written)\n");
+}
+
+Test(work, a_masked_keeper_is_left_alone)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    hosts.own[OWN_KEEPER].masked = true;
+    expect_work("(units are written)\n");
+}
+
+Test(work, without_the_target_a_keeper_stays_down)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    stop(&hosts.own[OWN_TARGET], UNIT_INACTIVE);
     expect_work("(units are written)\n");
 }
