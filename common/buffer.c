@@ -4,14 +4,18 @@
  * what the machine has to have.
  *
  * Passwords pass through here. So bytes that are taken are overwritten, and memory that is given
- * back holds none: what lies in it is wiped, or it goes back to the system with all that it holds.
+ * back holds none: what lies in it is wiped, or, being large, it goes back to the system with all
+ * that it holds. Nothing here takes longer with the size of a buffer: whoever has 64 MiB of them
+ * holds up nobody.
  */
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/buffer.h"
 
@@ -22,14 +26,45 @@
 #define SECOND_SIZE (16 * 1024)
 
 /*
- * From this size on memory is mapped for itself, and goes back to the system when it is freed. The
- * allocator by itself would raise this size up to 32 MiB as large buffers are freed; then they lie
- * in the heap, the holes between them stay, and the process takes a third more than the budget.
+ * From this size on memory is mapped for itself, grows without being copied, and goes back to the
+ * system when it is freed. The allocator by itself would raise this size up to 32 MiB as large
+ * buffers are freed; then they lie in the heap, the holes between them stay, and the process takes
+ * a third more than the budget.
  */
-#define MAPPED_SIZE ((size_t)1024 * 1024)
+#define MAPPED_SIZE ((size_t)256 * 1024)
+
+/* What of a large buffer is as small as this moves to a smaller one, and the large one goes back.
+ */
+#define SMALL_REST ((size_t)64 * 1024)
 
 /* So much of the heap is kept though it is free, or each reply of some 100 KB would page it in. */
-#define HEAP_KEPT (4 * MAPPED_SIZE)
+#define HEAP_KEPT ((size_t)4 * 1024 * 1024)
+
+/*
+ * While there are long lines, this share of the budget may be mapped memory that is kept for the
+ * next of them: a page takes a fifth as long to wipe as to be given back and got.
+ */
+#define SPARE_SHARE 8
+
+/* More is not copied from one block to another that was kept. */
+#define COPIED_MOST (2 * MAPPED_SIZE)
+
+/* Mapped memory that nobody uses; this lies at its start. */
+struct block {
+    struct block *next;
+    size_t size;
+    size_t end;      /* behind it nothing has to be wiped */
+    size_t released; /* so much was wiped, or went back */
+    bool keep;       /* it is wiped, to be kept */
+};
+
+struct blocks {
+    struct block *first;
+    size_t size; /* of all */
+};
+
+/* Those that go back or are wiped, and those that are kept. */
+static struct blocks dropped, spare;
 
 static struct {
     size_t ordinary; /* bytes of the buffers that are not reserved */
@@ -50,6 +85,11 @@ size_t buffers_used(void)
            (budget.reserved > BUFFERS_RESERVE ? budget.reserved - BUFFERS_RESERVE : 0);
 }
 
+size_t buffers_unused(void)
+{
+    return dropped.size + spare.size;
+}
+
 /* Where the bytes of this kind of buffers are counted. */
 static size_t *account(bool reserved)
 {
@@ -59,8 +99,8 @@ static size_t *account(bool reserved)
 /* How much more the buffers of this kind may take. */
 static size_t left_for(bool reserved)
 {
-    size_t used = buffers_used();
-    size_t left = budget.limit > used ? budget.limit - used : 0;
+    size_t taken = buffers_used() + buffers_unused();
+    size_t left = budget.limit > taken ? budget.limit - taken : 0;
     size_t reserve = budget.reserved < BUFFERS_RESERVE ? BUFFERS_RESERVE - budget.reserved : 0;
     if (!reserved)
         return left;
@@ -73,42 +113,162 @@ static bool is_mapped(const struct buffer *buffer)
     return buffer->size >= MAPPED_SIZE;
 }
 
-/* As free(). The bytes up to `end` are all that may be there: what was taken is wiped already. */
+/* --- Giving back ------------------------------------------------------------------------------ */
+
+static void push(struct blocks *blocks, struct block *block)
+{
+    block->next = blocks->first;
+    blocks->first = block;
+    blocks->size += block->size;
+}
+
+static struct block *pop(struct blocks *blocks, struct block **at)
+{
+    struct block *block = *at;
+    *at = block->next;
+    blocks->size -= block->size;
+    return block;
+}
+
+static void drop(const struct buffer *buffer)
+{
+    struct block *block = (void *)buffer->data;
+    *block = (struct block){.size = buffer->size, .end = buffer->end};
+    push(&dropped, block);
+}
+
+/* Wipes up to `most` bytes, or takes some pages away. Whether there are any left. */
+static bool release_some(struct block *block, size_t most)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)block;
+    uintptr_t from = start + sizeof(*block) + block->released;
+    uintptr_t end = start + (block->keep ? block->end : block->size);
+    if (!block->keep) /* the first page has this very note */
+        from = (from + page - 1) / page * page;
+    bool last = end <= from || end - from <= most;
+    if (block->keep && end > from)
+        explicit_bzero((void *)from, last ? end - from : most);
+    else if (!last) /* else, or where that fails, they go with the rest */
+        (void)madvise((void *)from, (most + page - 1) / page * page, MADV_DONTNEED);
+    block->released += most;
+    return !last;
+}
+
+static bool is_to_be_kept(const struct block *block)
+{
+    return spare.size + block->size <= budget.limit / SPARE_SHARE;
+}
+
+void buffers_release(size_t most, bool keep)
+{
+    while (!keep && spare.first != NULL) {
+        struct block *block = pop(&spare, &spare.first);
+        block->keep = false;
+        push(&dropped, block);
+    }
+    struct block *first = dropped.first;
+    if (first == NULL)
+        return;
+    if (first->released == 0)
+        first->keep = keep && is_to_be_kept(first);
+    if (release_some(first, most))
+        return;
+    (void)pop(&dropped, &dropped.first);
+    if (first->keep) {
+        first->released = 0;
+        push(&spare, first);
+        return;
+    }
+    free(first);
+}
+
+/* The largest that is kept, if it has `size` bytes; or NULL. */
+static struct block *take_spare(size_t size)
+{
+    struct block **largest = NULL;
+    for (struct block **at = &spare.first; *at != NULL; at = &(*at)->next)
+        if ((*at)->size >= size && (largest == NULL || (*at)->size > (*largest)->size))
+            largest = at;
+    return largest != NULL ? pop(&spare, largest) : NULL;
+}
+
+/* All at once: somebody needs it now. */
+static void release_all(void)
+{
+    while (buffers_unused() > 0)
+        buffers_release(SIZE_MAX, false);
+}
+
+/*
+ * As free(), and out of its account. The bytes up to `end` are all that may be there: what was
+ * taken is wiped already, or in memory that goes back with all that it holds.
+ */
 static void discard(const struct buffer *buffer)
 {
-    if (buffer->data != NULL && !is_mapped(buffer))
-        explicit_bzero(buffer->data, buffer->end);
+    if (buffer->data == NULL)
+        return;
+    *account(buffer->reserved) -= buffer->size;
+    if (is_mapped(buffer)) {
+        drop(buffer);
+        return;
+    }
+    explicit_bzero(buffer->data, buffer->end);
     free(buffer->data);
 }
 
-/* As realloc(). */
-static char *move(const struct buffer *buffer, size_t size)
-{
-    if (is_mapped(buffer) && size >= MAPPED_SIZE)
-        return realloc(buffer->data, size);
-    char *data = malloc(size);
-    if (data == NULL)
-        return NULL;
-    if (buffer->end > 0)
-        memcpy(data, buffer->data, buffer->end);
-    discard(buffer);
-    return data;
-}
+/* --- Growing and shrinking -------------------------------------------------------------------- */
 
-/* Makes the memory larger, or that of an empty buffer smaller. */
-static int resize(struct buffer *buffer, size_t size)
+/* What is in the buffer moves to the start of this memory, which is in no account yet. */
+static void move(struct buffer *buffer, char *data, size_t size)
 {
-    size_t *used = account(buffer->reserved);
-    if (size > buffer->size && size - buffer->size > left_for(buffer->reserved))
-        return -ENOBUFS;
-    char *data = move(buffer, size);
-    if (data == NULL)
-        return -ENOMEM;
-    *used += size;
-    *used -= buffer->size;
+    size_t length = buffer_length(buffer);
+    if (length > 0)
+        memcpy(data, buffer->data + buffer->start, length);
+    discard(buffer);
+    *account(buffer->reserved) += size;
     buffer->data = data;
     buffer->size = size;
+    buffer->end = length;
+    buffer->scanned -= buffer->start;
+    buffer->start = 0;
+}
+
+/* As realloc(). 0 or -ENOMEM. */
+static int reallocate(struct buffer *buffer, size_t size)
+{
+    char *data;
+    if (is_mapped(buffer) && size >= MAPPED_SIZE) {
+        if ((data = realloc(buffer->data, size)) == NULL)
+            return -ENOMEM;
+        *account(buffer->reserved) += size - buffer->size;
+        buffer->data = data;
+        buffer->size = size;
+    } else {
+        if ((data = malloc(size)) == NULL)
+            return -ENOMEM;
+        move(buffer, data, size);
+    }
     return 0;
+}
+
+/* Whether the budget has room for so much more, if need be after all that is unused has gone. */
+static bool is_within_budget(const struct buffer *buffer, size_t more)
+{
+    if (more > left_for(buffer->reserved))
+        release_all();
+    return more <= left_for(buffer->reserved);
+}
+
+/* Makes the memory larger. */
+static int grow(struct buffer *buffer, size_t size)
+{
+    bool may_take = size >= MAPPED_SIZE && buffer->size <= COPIED_MOST;
+    struct block *block = may_take ? take_spare(size) : NULL;
+    if (block != NULL) {
+        move(buffer, (char *)block, block->size);
+        return 0;
+    }
+    return is_within_budget(buffer, size - buffer->size) ? reallocate(buffer, size) : -ENOBUFS;
 }
 
 static void move_to_front(struct buffer *buffer)
@@ -123,6 +283,12 @@ static void move_to_front(struct buffer *buffer)
     buffer->start = 0;
 }
 
+/* What a buffer that has `size` allocates next. */
+static size_t next_size(size_t size)
+{
+    return size == 0 ? BUFFER_KEPT : size < SECOND_SIZE ? SECOND_SIZE : 2 * size;
+}
+
 int buffer_reserve(struct buffer *buffer, size_t room)
 {
     if (buffer->size - buffer->end >= room)
@@ -132,20 +298,18 @@ int buffer_reserve(struct buffer *buffer, size_t room)
         move_to_front(buffer);
         return 0;
     }
-    size_t size = buffer->size == 0            ? BUFFER_KEPT
-                  : buffer->size < SECOND_SIZE ? SECOND_SIZE
-                                               : buffer->size;
+    size_t size = next_size(buffer->size);
     while (size < needed) {
         if (size > SIZE_MAX / 2)
             return -ENOMEM;
         size *= 2;
     }
     move_to_front(buffer);
-    int r = resize(buffer, size);
+    int r = grow(buffer, size);
     /* Near the budget's edge a smaller step may fit where the doubling does not. */
     if (r == -ENOBUFS && size > needed + SECOND_SIZE)
-        r = resize(buffer, needed + SECOND_SIZE);
-    return r == -ENOBUFS && size > needed ? resize(buffer, needed) : r;
+        r = grow(buffer, needed + SECOND_SIZE);
+    return r == -ENOBUFS && size > needed ? grow(buffer, needed) : r;
 }
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
@@ -159,13 +323,15 @@ int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
     return 0;
 }
 
-ssize_t buffer_receive(struct buffer *buffer, int fd, bool *more)
+ssize_t buffer_receive(struct buffer *buffer, int fd, size_t most, bool *more)
 {
     *more = false;
     int r = buffer_reserve(buffer, 1);
     if (r < 0)
         return r;
     size_t room = buffer->size - buffer->end;
+    if (room > most)
+        room = most;
     ssize_t n;
     do
         n = recv(fd, buffer->data + buffer->end, room, MSG_DONTWAIT);
@@ -177,12 +343,12 @@ ssize_t buffer_receive(struct buffer *buffer, int fd, bool *more)
     return n;
 }
 
-ssize_t buffer_send(struct buffer *buffer, int fd)
+ssize_t buffer_send(struct buffer *buffer, int fd, size_t most)
 {
+    size_t length = buffer_length(buffer) < most ? buffer_length(buffer) : most;
     ssize_t n;
     do
-        n = send(fd, buffer->data + buffer->start, buffer_length(buffer),
-                 MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = send(fd, buffer->data + buffer->start, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
@@ -206,20 +372,30 @@ size_t buffer_line(struct buffer *buffer)
     return buffer->scanned + 1 - buffer->start;
 }
 
+/* Should there be no memory for a smaller one, the large one simply stays in use. */
+static void shrink(struct buffer *buffer)
+{
+    size_t size = BUFFER_KEPT;
+    while (size < buffer_length(buffer))
+        size = next_size(size);
+    if (buffer->size > size)
+        (void)reallocate(buffer, size);
+}
+
 void buffer_consume(struct buffer *buffer, size_t length)
 {
-    bool last = length == buffer_length(buffer);
-    if (length > 0 && !(last && is_mapped(buffer)))
+    if (length > 0 && !is_mapped(buffer))
         explicit_bzero(buffer->data + buffer->start, length);
     buffer->start += length;
     if (buffer->scanned < buffer->start)
         buffer->scanned = buffer->start;
-    if (!last)
-        return;
-    buffer->start = buffer->scanned = buffer->end = 0;
-    /* Should there be no memory for a smaller one, the large one simply stays in use. */
-    if (buffer->size > BUFFER_KEPT)
-        (void)resize(buffer, BUFFER_KEPT);
+    if (is_mapped(buffer)) {
+        if (buffer_length(buffer) <= SMALL_REST)
+            shrink(buffer);
+    } else if (buffer_length(buffer) == 0) {
+        buffer->start = buffer->scanned = buffer->end = 0;
+        shrink(buffer);
+    }
 }
 
 void buffer_swap(struct buffer *one, struct buffer *other)
@@ -232,6 +408,5 @@ void buffer_swap(struct buffer *one, struct buffer *other)
 void buffer_free(struct buffer *buffer)
 {
     discard(buffer);
-    *account(buffer->reserved) -= buffer->size;
     *buffer = (struct buffer){.data = NULL, .reserved = buffer->reserved};
 }

@@ -34,7 +34,17 @@ struct buffer {
 /* The budget of all buffers of this process, in bytes. Lowering it frees nothing. */
 void buffers_set_limit(size_t limit);
 
-/* What of the budget is in use, in bytes; what the reserve holds is no part of it. */
+/*
+ * Memory of large buffers that nobody uses any more goes back to the kernel a piece at a time,
+ * since 64 MiB at once take it milliseconds; or, with `keep`, some of it is wiped, a piece at a
+ * time, and kept for the next buffers. Where the budget is short of it, it goes at once.
+ * buffers_unused is how much there is; buffers_release deals with some `most` bytes.
+ */
+size_t buffers_unused(void);
+void buffers_release(size_t most, bool keep);
+
+/* What of the budget is in use, in bytes; what the reserve holds is no part of it, nor what nobody
+ * uses any more. */
 size_t buffers_used(void);
 
 static inline size_t buffer_length(const struct buffer *buffer)
@@ -49,17 +59,19 @@ int buffer_reserve(struct buffer *buffer, size_t room);
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 
 /*
- * One recv(MSG_DONTWAIT) from `fd` into the buffer, which grows when it is full. Returns the number
- * of bytes, 0 at the end of the stream, or a negative errno (-EAGAIN: nothing there; -ENOBUFS and
- * -ENOMEM: no room, nothing was read). Sets *more when the room was filled, so that more may wait.
+ * One recv(MSG_DONTWAIT) of at most `most` bytes from `fd` into the buffer, which grows when it is
+ * full. Returns the number of bytes, 0 at the end of the stream, or a negative errno (-EAGAIN:
+ * nothing there; -ENOBUFS and -ENOMEM: no room, nothing was read). Sets *more when as many came as
+ * could, so that more may wait.
  */
-ssize_t buffer_receive(struct buffer *buffer, int fd, bool *more);
+ssize_t buffer_receive(struct buffer *buffer, int fd, size_t most, bool *more);
 
 /*
- * One send(MSG_DONTWAIT) of what the buffer holds; takes away what the kernel took. Returns the
- * number of bytes taken or a negative errno: -EPIPE too where it took none and gave no reason.
+ * One send(MSG_DONTWAIT) of at most `most` bytes of what the buffer holds; takes away what the
+ * kernel took. Returns the number of bytes taken or a negative errno: -EPIPE too where it took none
+ * and gave no reason.
  */
-ssize_t buffer_send(struct buffer *buffer, int fd);
+ssize_t buffer_send(struct buffer *buffer, int fd, size_t most);
 
 /*
  * The first whole line, LF included: its length, or 0 while there is none. It starts at

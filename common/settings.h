@@ -74,6 +74,7 @@ struct settings {
     uint64_t line_limit;
     uint64_t buffers_limit;
     uint64_t deferred_memory;
+    uint64_t turn_bytes;
 
     /* Microseconds, on the monotonic clock. */
     uint64_t connect_timeout;

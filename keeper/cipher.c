@@ -203,25 +203,49 @@ size_t cipher_encrypted_size(size_t n)
     return (size_t)prefix + 2 * padded_size(n) + 1;
 }
 
-size_t cipher_encrypt(struct cipher *cipher, const char *command, size_t n, char *out)
+void cipher_encrypt_begin(struct enciphering *work, const char *command, size_t n)
 {
-    size_t padded = padded_size(n);
-    int prefix = sprintf(out, PREFIX "%zu:", n); /* its NUL falls into the digits' room */
-    char *digits = out + prefix;
-    /* A command may have megabytes: they are enciphered where hex_encode overwrites them last. */
-    uint8_t *blocks = (uint8_t *)digits + padded;
-    gcry_error_t error;
+    *work = (struct enciphering){.command = command, .left = n, .n = n};
+}
 
-    memcpy(blocks, command, n);
-    memset(blocks + n, ' ', padded - n);
-    error = gcry_cipher_encrypt(cipher->handle, blocks, padded, NULL, 0);
+/* Enciphers whole blocks that lie where hex_encode overwrites them last. */
+static void encipher(struct cipher *cipher, char *digits, uint8_t *blocks, size_t size)
+{
+    gcry_error_t error = gcry_cipher_encrypt(cipher->handle, blocks, size, NULL, 0);
 
     /* Sanity checks. With a key set and whole blocks, ECB has no way to fail. */
     assert(error == 0);
 
-    hex_encode(digits, blocks, padded);
-    digits[2 * padded] = '\n';
-    return (size_t)prefix + 2 * padded + 1;
+    hex_encode(digits, blocks, size);
+}
+
+size_t cipher_encrypt(struct cipher *cipher, struct enciphering *work, char *out, size_t room)
+{
+    char *at = out;
+    size_t left = padded_size(work->left), size;
+    bool last;
+
+    if (!work->begun) /* its NUL falls into the digits' room */
+        at += sprintf(at, PREFIX "%zu:", work->n);
+    work->begun = true;
+    room -= (size_t)(at - out) + 1;
+    size = room / (2 * BLOCK_SIZE) * BLOCK_SIZE;
+    last = left <= size;
+    if (last)
+        size = left;
+
+    uint8_t *blocks = (uint8_t *)at + size;
+    size_t taken = last ? work->left : size;
+    memcpy(blocks, work->command, taken);
+    memset(blocks + taken, ' ', size - taken);
+    encipher(cipher, at, blocks, size);
+    at += 2 * size;
+    work->command += taken;
+    work->left -= taken;
+    work->ended = last;
+    if (last)
+        *at++ = '\n';
+    return (size_t)(at - out);
 }
 
 /* Takes "enc:<n>:" from the start of the line. Returns its length, or 0 when it is not there. */
@@ -245,25 +269,45 @@ static size_t parse_prefix(const char *line, size_t length, size_t *n)
     return at + 1;
 }
 
-ssize_t cipher_decrypt(struct cipher *cipher, char *line, size_t length)
+/*
+ * The bytes in all whole groups of 16 digits; a last one that was cut short does not count (section
+ * 4).
+ */
+static size_t whole_blocks(size_t digits)
+{
+    return digits / (2 * BLOCK_SIZE) * BLOCK_SIZE;
+}
+
+int cipher_decrypt_begin(struct deciphering *work, char *line, size_t length)
 {
     size_t n = 0;
     size_t prefix = parse_prefix(line, length, &n);
     size_t digits = length - prefix;
-    /* All whole groups of 16 digits count, so a last one that was cut short does not (section 4).
-     */
-    size_t whole = digits / (2 * BLOCK_SIZE) * BLOCK_SIZE;
+
+    if (prefix == 0 || n > whole_blocks(digits) || digits % 2 != 0)
+        return -EBADMSG;
+    *work = (struct deciphering){.line = line, .prefix = prefix, .digits = digits, .n = n};
+    return 0;
+}
+
+int cipher_decrypt(struct cipher *cipher, struct deciphering *work, size_t most)
+{
+    uint8_t *bytes = (uint8_t *)work->line + work->done;
+    const char *digits = work->line + work->prefix + 2 * work->done;
+    size_t left = whole_blocks(work->digits) - work->done;
+    size_t size = left <= most ? left : most / BLOCK_SIZE * BLOCK_SIZE;
+    /* Behind the last whole group, what was cut short must be digits all the same. */
+    size_t decoded = size < left ? size : work->digits / 2 - work->done;
     gcry_error_t error;
 
-    if (prefix == 0 || n > whole || digits % 2 != 0)
+    if (hex_decode(bytes, digits, decoded) < 0)
         return -EBADMSG;
-    if (hex_decode((uint8_t *)line, line + prefix, digits / 2) < 0)
-        return -EBADMSG;
-    if (whole == 0)
+    work->done += size;
+    if (size == 0)
         return 0;
-    error = gcry_cipher_decrypt(cipher->handle, line, whole, NULL, 0);
+    error = gcry_cipher_decrypt(cipher->handle, bytes, size, NULL, 0);
 
-    /* Sanity checks, as in cipher_encrypt. */
+    /* Sanity checks, as in encipher. */
     assert(error == 0);
-    return (ssize_t)n;
+    return size < left ? 1 : 0;
 }

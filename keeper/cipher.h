@@ -8,9 +8,9 @@
 #ifndef LONC_KEEPER_CIPHER_H
 #define LONC_KEEPER_CIPHER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #define CIPHER_KEY_SIZE 16
 
@@ -42,21 +42,53 @@ int cipher_parse_key(const char *digits, size_t length, uint8_t key[CIPHER_KEY_S
 int cipher_new(struct cipher **cipher, const uint8_t key[CIPHER_KEY_SIZE]);
 void cipher_free(struct cipher *cipher); /* NULL is allowed */
 
+/*
+ * IDEA takes 15 ms for a MiB, so a line is enciphered or deciphered in pieces of the caller's
+ * choice. A byte costs about as much as moving so many of them does.
+ */
+#define CIPHER_COST 16
+
 /* The size of "enc:<n>:<hex>" LF for a command of n bytes: what cipher_encrypt will write. */
 size_t cipher_encrypted_size(size_t n);
 
-/*
- * Writes "enc:<n>:<lower-case hex>" LF for the n bytes of `command` (without `encrypt:` and LF) to
- * `out`, which has cipher_encrypted_size(n) bytes of room. Returns the number of bytes written.
- */
-size_t cipher_encrypt(struct cipher *cipher, const char *command, size_t n, char *out);
+/* A command on its way to the wire. */
+struct enciphering {
+    const char *command; /* what is left of it */
+    size_t left;
+    size_t n; /* of the whole */
+    bool begun, ended;
+};
+
+/* For the n bytes of `command` (without `encrypt:` and LF), which stay where they are. */
+void cipher_encrypt_begin(struct enciphering *work, const char *command, size_t n);
 
 /*
- * Deciphers a reply line that starts `enc:` (without its LF) in place: `line` then holds the clear
- * text from its start. Peers may omit the extra block of a length divisible by 8. Returns the
- * number of bytes of clear text, which may be any, LF and NUL included; or -EBADMSG when the line
- * is not well formed, and what `line` holds is then undefined.
+ * Writes the next bytes of "enc:<n>:<lower-case hex>" LF to `out`: as many as `room`, which is
+ * CIPHER_ROOM at least, allows. Returns how many; `work->ended` says that these were the last.
  */
-ssize_t cipher_decrypt(struct cipher *cipher, char *line, size_t length);
+#define CIPHER_ROOM 64
+size_t cipher_encrypt(struct cipher *cipher, struct enciphering *work, char *out, size_t room);
+
+/* A reply that came from the wire. */
+struct deciphering {
+    char *line;
+    size_t prefix; /* of the line, before its digits */
+    size_t digits;
+    size_t done; /* bytes of clear text */
+    size_t n;    /* and how many it will have */
+};
+
+/*
+ * For a reply line that starts `enc:`, without its LF, which stays where it is and is overwritten.
+ * Peers may omit the extra block of a length divisible by 8. 0, or -EBADMSG.
+ */
+int cipher_decrypt_begin(struct deciphering *work, char *line, size_t length);
+
+/*
+ * Deciphers some `most` bytes more, 8 at least. 1: there are more; 0: `line` holds the clear text
+ * from its start, `work->n` bytes, which may be any, LF and NUL included; -EBADMSG: the line is not
+ * well formed, and what it holds is undefined.
+ */
+int cipher_decrypt(struct cipher *cipher, struct deciphering *work, size_t most);
 
 #endif

@@ -8,11 +8,11 @@
  * has come is remembered in `readable`, and read when it is wanted.
  *
  * What a request on a connection of its own costs in system calls: getsockname (only the kernel
- * says whose it is), recv, a look at lond's socket and send to it, recv and send back; epoll_ctl, to see the client leave,
- * and again before close, since the shim may still hold the same socket and its events would find
- * nobody; close. And shared with others of its batch: recvmsg and the acknowledgement for the
- * message that brought it, epoll_wait for a turn. On a kept connection five are left, and the
- * turn's.
+ * says whose it is), recv, a look at lond's socket and send to it, recv and send back; epoll_ctl,
+ * to see the client leave, and again before close, since the shim may still hold the same socket
+ * and its events would find nobody; close. And shared with others of its batch: recvmsg and the
+ * acknowledgement for the message that brought it, epoll_wait for a turn. On a kept connection five
+ * are left, and the turn's.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -29,12 +29,6 @@
 #include "keeper/request.h"
 
 #define STANDING_EVENTS ((uint32_t)EPOLLIN | EPOLLRDHUP | EPOLLET)
-
-/* Lines answered on the spot in one turn: a client with thousands must not keep others waiting. */
-#define LINES_PER_TURN 64
-
-/* Reads in one turn, for the same reason. */
-#define READS_PER_TURN 16
 
 /* Clients kept for the next ones, with their buffers; more would be memory kept for nothing. */
 #define SPARES 64
@@ -59,18 +53,20 @@ struct client {
     uint64_t began;      /* when it was handed over */
     enum client_state state;
     int fd;
-    bool readable;      /* there may be something to read */
-    bool half_closed;   /* it sends no more; what it has sent may still be there to read */
-    bool finished;      /* and nothing is */
-    bool running;       /* inside run(): who changes the state need not call it */
-    bool yielded;       /* has lines left for the next turn */
-    bool answered;      /* has had an answer */
-    bool deferrable;    /* what cannot be answered is to be stored (lonc_defer) */
-    bool storing;       /* and is being stored */
-    bool last_call;     /* the keeper stops: nothing that it writes now is taken any more */
-    size_t line_length; /* of the line being served, which stands at the front of `in` */
-    bool discarding;    /* there is no memory for this line: it is read and dropped */
-    size_t discarded;   /* so much of it */
+    bool readable;        /* there may be something to read */
+    bool full;            /* it was full once, and is watched for the room to write more */
+    bool half_closed;     /* it sends no more; what it has sent may still be there to read */
+    bool finished;        /* and nothing is */
+    bool running;         /* inside run(): who changes the state need not call it */
+    bool answered;        /* has had an answer */
+    bool deferrable;      /* what cannot be answered is to be stored (lonc_defer) */
+    bool storing;         /* and is being stored */
+    bool last_call;       /* the keeper stops: nothing that it writes now is taken any more */
+    struct bulk bulk;     /* where more is to be read, written or served than goes at once */
+    struct grower grower; /* once the line is long */
+    size_t line_length;   /* of the line being served, which stands at the front of `in` */
+    bool discarding;      /* there is no memory for this line: it is read and dropped */
+    size_t discarded;     /* so much of it */
     struct buffer in, out;
     struct transaction transaction;
     struct deadline deadline;
@@ -126,6 +122,8 @@ static void end(struct client *client)
     bool awaited = client->storing || (asked && !withdrawn);
     client->state = CLIENT_ENDED;
     deadline_stop(&client->deadline);
+    loop_unqueue(&service->loop, &client->bulk);
+    scarcity_leave(service, &client->grower);
     loop_unwatch(&service->loop, &client->watch);
     close(client->fd);
     client->fd = -1;
@@ -187,7 +185,7 @@ static void answered(struct client *client)
         run(client);
 }
 
-/* What the socket did not take waits in `out`; the lond it came from is already free. */
+/* What was not sent at once waits in `out`; the lond it came from is already free. */
 static void keep_rest(struct client *client, const char *rest, size_t length, struct buffer *reply)
 {
     struct service *service = client->clients->service;
@@ -201,17 +199,22 @@ static void keep_rest(struct client *client, const char *rest, size_t length, st
     }
     client->state = CLIENT_WRITING;
     deadline_start(&service->writing, &client->deadline);
-    watch_for(client, STANDING_EVENTS | EPOLLOUT);
+    loop_queue(&service->loop, &client->bulk);
 }
 
 /* Sends an answer; `reply` is the buffer it lies in, which may be taken away, or NULL. */
 static void answer(struct client *client, const char *bytes, size_t length, struct buffer *reply)
 {
+    struct loop *loop = &client->clients->service->loop;
+    size_t portion = loop_portion(loop);
     buffer_consume(&client->in, client->line_length);
     ssize_t n;
     do
-        n = send(client->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = send(client->fd, bytes, length < portion ? length : portion,
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    if (n > 0)
+        loop_moved(loop, (size_t)n);
     /* Without memory in the kernel it is tried once more, when the loop comes round. */
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM))
         end(client);
@@ -221,21 +224,33 @@ static void answer(struct client *client, const char *bytes, size_t length, stru
         keep_rest(client, bytes + (n > 0 ? n : 0), length - (size_t)(n > 0 ? n : 0), reply);
 }
 
+/* The next portion; whoever takes no more is told of when he does. */
 static void write_rest(struct client *client)
 {
-    ssize_t n;
-    while (buffer_length(&client->out) > 0 &&
-           (n = buffer_send(&client->out, client->fd)) != -EAGAIN) {
-        if (n < 0) {
-            end(client);
-            return;
-        }
-        deadline_start(&client->clients->service->writing, &client->deadline);
-    }
-    if (buffer_length(&client->out) > 0)
+    struct service *service = client->clients->service;
+    struct loop *loop = &service->loop;
+    ssize_t n = buffer_send(&client->out, client->fd, loop_portion(loop));
+    if (n == -EAGAIN) {
+        if (!client->full)
+            watch_for(client, STANDING_EVENTS | EPOLLOUT);
+        client->full = true;
         return;
+    }
+    if (n < 0) {
+        end(client);
+        return;
+    }
+    loop_moved(loop, (size_t)n);
+    if (buffer_length(&client->out) > 0) {
+        deadline_start(&service->writing, &client->deadline);
+        loop_queue(loop, &client->bulk);
+        return;
+    }
     deadline_stop(&client->deadline);
-    watch_for(client, STANDING_EVENTS);
+    if (client->full) {
+        client->full = false;
+        watch_for(client, STANDING_EVENTS);
+    }
     answered(client);
 }
 
@@ -386,6 +401,7 @@ static void serve_line(struct client *client, size_t length)
 {
     struct transaction *transaction = &client->transaction;
     deadline_stop(&client->deadline);
+    scarcity_leave(client->clients->service, &client->grower);
     client->clients->service->requests++;
     client->line_length = length;
     transaction->request = client->in.data + client->in.start;
@@ -451,16 +467,17 @@ static void refuse_line(struct client *client)
 static void start_discarding(struct client *client)
 {
     limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
+    scarcity_leave(client->clients->service, &client->grower);
     client->discarding = true;
     client->discarded = buffer_length(&client->in);
     buffer_consume(&client->in, client->discarded);
 }
 
-static ssize_t receive_discarding(struct client *client)
+static ssize_t receive_discarding(struct client *client, size_t most)
 {
-    static char dustbin[64 * 1024];
+    static char dustbin[LOOP_PORTION];
     /* Peeking finds the line's end without taking what stands behind it. */
-    ssize_t peeked = recv(client->fd, dustbin, sizeof(dustbin), MSG_DONTWAIT | MSG_PEEK);
+    ssize_t peeked = recv(client->fd, dustbin, most, MSG_DONTWAIT | MSG_PEEK);
     if (peeked <= 0)
         return peeked < 0 ? -errno : 0;
     const char *lf = memchr(dustbin, '\n', (size_t)peeked);
@@ -484,11 +501,13 @@ static ssize_t receive_discarding(struct client *client)
 }
 
 /* Reads once. True when something came. */
-static bool receive(struct client *client)
+static bool receive(struct client *client, size_t most)
 {
     bool more = true;
-    ssize_t n = client->discarding ? receive_discarding(client)
-                                   : buffer_receive(&client->in, client->fd, &more);
+    ssize_t n = client->discarding ? receive_discarding(client, most)
+                                   : buffer_receive(&client->in, client->fd, most, &more);
+    if (n > 0)
+        loop_moved(&client->clients->service->loop, (size_t)n);
     if (client->state == CLIENT_ENDED)
         return false;
     if (n == -ENOBUFS || n == -ENOMEM) {
@@ -516,12 +535,15 @@ static void call_last(struct client *client)
     client->readable = true;
 }
 
-/* Gets more of a line. True while there is a point in looking again. */
-static bool fill(struct client *client)
+/* Gets more of a line, `most` bytes. True while there is a point in looking again. */
+static bool fill(struct client *client, size_t most)
 {
-    if (client->clients->service->stopping && client->answered && !client->last_call)
+    struct service *service = client->clients->service;
+    if (service->stopping && client->answered && !client->last_call)
         call_last(client);
-    if (client->readable && receive(client))
+    bool may_read = client->readable && (client->discarding ||
+                                         scarcity_may_fill(service, &client->grower, &client->in));
+    if (may_read && receive(client, most))
         return true;
     if (client->state != CLIENT_READING)
         return false;
@@ -532,38 +554,28 @@ static bool fill(struct client *client)
     return false;
 }
 
-/* Has the loop call again, for it tells at once that the socket can be written. */
-static void yield_turn(struct client *client)
-{
-    client->yielded = true;
-    /* Should it not be writable: this is a client that does not read its answers. */
-    deadline_start(&client->clients->service->writing, &client->deadline);
-    watch_for(client, STANDING_EVENTS | EPOLLOUT);
-}
-
 /* gcc's analyzer forgets that nobody who runs is freed: see end(). */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-use-after-free"
 
-/* Serves what is there, as far as it goes without waiting. */
+/* Serves what is there, as far as it goes without waiting: a portion, and the next one queues. */
 static void run(struct client *client)
 {
+    struct loop *loop = &client->clients->service->loop;
+    uint64_t end_of_portion = loop->moved + loop_portion(loop);
     client->running = true;
-    unsigned lines = 0, reads = 0;
     while (client->state == CLIENT_READING) {
-        if (lines == LINES_PER_TURN || reads == READS_PER_TURN) {
-            yield_turn(client);
+        if (loop->moved >= end_of_portion) {
+            loop_queue(loop, &client->bulk);
             break;
         }
         size_t length = buffer_line(&client->in);
         if (is_over_limit(client, length)) {
             refuse_line(client);
         } else if (length > 0) {
-            lines++;
+            loop_moved(loop, LOOP_CALL); /* thousands of short lines are long, too */
             serve_line(client, length);
-        } else if (fill(client)) {
-            reads++;
-        } else {
+        } else if (!fill(client, (size_t)(end_of_portion - loop->moved))) {
             break;
         }
     }
@@ -589,11 +601,26 @@ static void on_ready(struct watch *watch, uint32_t events)
         end(client);
         return;
     }
-    if (client->yielded) {
-        client->yielded = false;
-        watch_for(client, STANDING_EVENTS);
-    }
-    if (client->state == CLIENT_WRITING && (events & EPOLLOUT))
+    bool writes = client->state == CLIENT_WRITING && (events & EPOLLOUT);
+    bool reads = client->state == CLIENT_READING;
+    bool is_long = buffer_length(&client->in) >= LOOP_SHORT || client->discarding;
+    if (writes || (reads && is_long))
+        loop_queue(&client->clients->service->loop, &client->bulk);
+    else if (reads)
+        run(client);
+}
+
+static void on_may_grow(struct grower *grower)
+{
+    struct client *client = CONTAINER_OF(grower, struct client, grower);
+    loop_queue(&client->clients->service->loop, &client->bulk);
+}
+
+/* The next portion of a long reply, or request, or of many short ones. */
+static void next_portion(struct bulk *bulk)
+{
+    struct client *client = CONTAINER_OF(bulk, struct client, bulk);
+    if (client->state == CLIENT_WRITING)
         write_rest(client);
     else if (client->state == CLIENT_READING)
         run(client);
@@ -634,6 +661,8 @@ void client_start(struct clients *clients, int fd)
     client->began = service->loop.now;
     client->fd = fd;
     client->watch = (struct watch){.fd = -1, .ready = on_ready};
+    client->bulk.go_on = next_portion;
+    client->grower.may_grow = on_may_grow;
     client->readable = true;
     client->transaction.done = on_done;
     TAILQ_INSERT_TAIL(&clients->all, client, link);

@@ -187,7 +187,8 @@ static void on_timeout(struct deadline *deadline)
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-/* Sends what the socket takes; makes a piece more when there is nothing left, one in a turn. */
+/* Sends a portion of what there is; makes a piece more when there is nothing left, one in a turn.
+ */
 static void send_answer(struct control_client *client)
 {
     struct question *question = &client->question;
@@ -197,8 +198,8 @@ static void send_answer(struct control_client *client)
         return;
     }
     ssize_t n = 0;
-    while (buffer_length(&client->out) > 0 && n >= 0)
-        n = buffer_send(&client->out, client->fd);
+    if (buffer_length(&client->out) > 0)
+        n = buffer_send(&client->out, client->fd, LOOP_PORTION);
     bool all = buffer_length(&client->out) == 0;
     if ((n < 0 && n != -EAGAIN) || (all && question->more == NULL && !question->follows)) {
         end(client);
@@ -263,7 +264,7 @@ static void turn_away(struct control_client *client, enum place place)
         json_pack("{s:b, s:b, s:[s]}", "ok", false, "busy", true, "errors", places[place].sentence);
     read_away(client->fd);
     if (answer != NULL && append_line(&client->out, answer) == 0)
-        (void)buffer_send(&client->out, client->fd);
+        (void)buffer_send(&client->out, client->fd, LOOP_PORTION);
     json_decref(answer);
     end(client);
 }
@@ -369,7 +370,7 @@ static void on_log(int priority, const struct log_about *about, const char *text
 static void read_line(struct control_client *client)
 {
     bool more;
-    ssize_t n = buffer_receive(&client->in, client->fd, &more);
+    ssize_t n = buffer_receive(&client->in, client->fd, LOOP_SHORT, &more);
     if (n == -EAGAIN)
         return;
     size_t length = n > 0 ? buffer_line(&client->in) : 0;
@@ -482,7 +483,8 @@ static void finish(struct control_client *client)
 {
     client->question.later = false; /* nobody is left who could answer */
     if (client->fd >= 0 && buffer_length(&client->out) > 0)
-        (void)buffer_send(&client->out, client->fd); /* the last event, as that we leave */
+        (void)buffer_send(&client->out, client->fd,
+                          LOOP_PORTION); /* the last event, as that we leave */
     if (client->fd >= 0)
         end(client);
     else

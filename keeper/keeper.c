@@ -307,6 +307,7 @@ static int start(struct keeper *keeper, struct config *config)
     int r = loop_open(&service->loop);
     if (r < 0)
         return r;
+    service->loop.turn_bytes = &service->settings.turn_bytes;
     stats_init(&service->stats, service->loop.now);
     lond_setup(service);
     host_setup(service);

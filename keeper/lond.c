@@ -18,11 +18,11 @@
 #include "keeper/request.h"
 #include "keeper/tlswork.h"
 
-/* Reads in one turn, so that one course dump does not keep the others waiting. */
-#define READS_PER_TURN 8
+/* An enciphered request is sent in pieces of so much, which need a few turns each to be made. */
+#define PIECE ((size_t)16 * 1024)
 
 /* Where replies that are dropped go. */
-static char dustbin[64 * 1024];
+static char dustbin[LOOP_PORTION];
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
@@ -52,6 +52,8 @@ static void close_socket(struct lond *lond)
 void lond_close(struct lond *lond)
 {
     deadline_stop(&lond->deadline);
+    loop_unqueue(&lond->service->loop, &lond->bulk);
+    scarcity_leave(lond->service, &lond->grower);
     close_socket(lond);
     free_handshake(lond);
     free(lond->candidates);
@@ -94,38 +96,100 @@ static void on_idle_too_long(struct deadline *deadline)
 
 #define READABLE (EPOLLIN | EPOLLRDHUP)
 
+/* Who waits to grow is told of nothing but the connection's loss. */
+static void watch_as_needed(struct lond *lond)
+{
+    uint32_t events = lond->grower.waiting ? 0 : READABLE;
+    loop_change(&lond->service->loop, &lond->watch, lond->writing ? events | EPOLLOUT : events);
+}
+
 static void wait_for_room(struct lond *lond, bool wait)
 {
     if (lond->writing == wait)
         return;
     lond->writing = wait;
-    loop_change(&lond->service->loop, &lond->watch, wait ? READABLE | EPOLLOUT : READABLE);
+    watch_as_needed(lond);
 }
 
-/* Sends the rest, as far as the kernel takes it. 0 or a negative errno. */
+static bool is_sending(const struct lond *lond)
+{
+    return lond->rest_length > 0 || lond->enciphers;
+}
+
+static void stop_sending(struct lond *lond)
+{
+    lond->rest_length = 0;
+    lond->enciphers = false;
+    buffer_consume(&lond->out, buffer_length(&lond->out));
+}
+
+/* Enciphers some more of the request, for `out` to be sent when it is full. Returns what it took.
+ */
+static size_t encipher(struct lond *lond, size_t portion)
+{
+    struct buffer *out = &lond->out;
+    size_t left = lond->to_wire.left, room = out->size - out->end;
+    size_t most = 2 * portion / CIPHER_COST + CIPHER_ROOM;
+    out->end += cipher_encrypt(lond->cipher, &lond->to_wire, out->data + out->end,
+                               most < room ? most : room);
+    lond->enciphers = !lond->to_wire.ended;
+    if (!lond->enciphers || out->size - out->end < CIPHER_ROOM) {
+        lond->rest = out->data;
+        lond->rest_length = out->end;
+        out->end = 0; /* where the next piece begins */
+    }
+    return (left - lond->to_wire.left) * CIPHER_COST;
+}
+
+/* How much the kernel took of the rest, or a negative errno. */
+static ssize_t send_rest(struct lond *lond, size_t most)
+{
+    int more = lond->enciphers ? MSG_MORE : 0;
+    ssize_t n;
+    do
+        n = send(lond->watch.fd, lond->rest, most < lond->rest_length ? most : lond->rest_length,
+                 MSG_DONTWAIT | MSG_NOSIGNAL | more);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    if (n == 0)
+        return -EPIPE; /* nothing taken, and no reason: the peer is hanging up */
+    lond->sent_any = true;
+    lond->rest += n;
+    lond->rest_length -= (size_t)n;
+    return n;
+}
+
+/* All has been sent. */
+static void sent(struct lond *lond)
+{
+    stop_sending(lond);
+    wait_for_room(lond, false);
+    if (lond->state == LOND_SENDING_REQUEST)
+        lond->state = LOND_RECEIVING_REPLY;
+}
+
+/* Sends a portion, as far as the kernel takes it; the next one queues. 0 or a negative errno. */
 static int flush(struct lond *lond)
 {
-    while (lond->rest_length > 0) {
-        ssize_t n =
-            send(lond->watch.fd, lond->rest, lond->rest_length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN)
-            return -errno;
-        if (n < 0)
+    struct loop *loop = &lond->service->loop;
+    size_t portion = loop_portion(loop), done = 0;
+    while (done < portion && is_sending(lond)) {
+        ssize_t n = lond->rest_length > 0 ? send_rest(lond, portion - done)
+                                          : (ssize_t)encipher(lond, portion - done);
+        if (n == -EAGAIN) {
+            wait_for_room(lond, true);
             break;
-        if (n == 0)
-            return -EPIPE; /* nothing taken, and no reason: the peer is hanging up */
-        lond->sent_any = true;
-        lond->rest += n;
-        lond->rest_length -= (size_t)n;
+        }
+        if (n < 0)
+            return (int)n;
+        done += (size_t)n;
     }
-    wait_for_room(lond, lond->rest_length > 0);
-    if (lond->rest_length == 0) {
-        buffer_consume(&lond->out, buffer_length(&lond->out));
-        if (lond->state == LOND_SENDING_REQUEST)
-            lond->state = LOND_RECEIVING_REPLY;
-    }
+    loop_moved(loop, done);
+    if (!is_sending(lond))
+        sent(lond);
+    else if (!lond->writing)
+        loop_queue(loop, &lond->bulk);
     return 0;
 }
 
@@ -142,18 +206,17 @@ static int need_cipher(struct lond *lond)
     return lond->cipher != NULL ? 0 : cipher_new(&lond->cipher, lond->key);
 }
 
-/* Puts the enciphered request into `out`, behind its prefix, which lond reads first. */
-static int encipher(struct lond *lond, const struct request *request, const char *prefix)
+/* The command is to be enciphered, piece by piece, in memory that is taken here. */
+static int start_enciphering(struct lond *lond, const struct request *request)
 {
+    size_t size = cipher_encrypted_size(request->length) + CIPHER_ROOM;
     int r = need_cipher(lond);
     if (r == 0)
-        r = buffer_reserve(&lond->out, request->prefix + cipher_encrypted_size(request->length));
-    if (r == 0)
-        r = buffer_append(&lond->out, prefix, request->prefix);
+        r = buffer_reserve(&lond->out, size < PIECE ? size : PIECE);
     if (r < 0)
-        return r;
-    lond->out.end += cipher_encrypt(lond->cipher, request->command, request->length,
-                                    lond->out.data + lond->out.end);
+        return r == -ENOBUFS ? r : -ENOMEM;
+    cipher_encrypt_begin(&lond->to_wire, request->command, request->length);
+    lond->enciphers = true;
     return 0;
 }
 
@@ -169,19 +232,21 @@ int lond_send(struct lond *lond, struct transaction *transaction)
     size_t length = transaction->length;
     struct request request = request_parse(bytes, length);
     if (request.encrypt) {
-        int r = encipher(lond, &request, bytes);
+        int r = start_enciphering(lond, &request);
         if (r < 0)
-            return r == -ENOBUFS ? r : -ENOMEM;
-        bytes = lond->out.data + lond->out.start;
-        length = buffer_length(&lond->out);
+            return r;
+        length = request.prefix; /* which lond reads first, in clear text */
     }
     /* lond goes on as whom it was told to be, and the next request is not meant for that one. */
     if (request_leaves_other(&request, lond->identity->remote_id))
         lond->closing = true;
     lond->state = LOND_SENDING_REQUEST;
     int r = send_bytes(lond, bytes, length);
-    if (r < 0 && !lond->sent_any)
+    if (r < 0 && !lond->sent_any) {
+        stop_sending(lond);
+        lond->state = LOND_IDLE;
         return r;
+    }
     lond->transaction = transaction;
     lond->discard = REASON_NONE;
     deadline_start(&lond->service->replying, &lond->deadline);
@@ -328,7 +393,7 @@ static void advance(struct lond *lond, size_t length)
 static void read_handshake(struct lond *lond)
 {
     bool more;
-    ssize_t n = buffer_receive(&lond->in, lond->watch.fd, &more);
+    ssize_t n = buffer_receive(&lond->in, lond->watch.fd, LOOP_SHORT, &more);
     if (n == -EAGAIN)
         return;
     size_t length = n > 0 ? buffer_line(&lond->in) : 0;
@@ -338,51 +403,103 @@ static void read_handshake(struct lond *lond)
         advance(lond, length);
 }
 
+/* More is sent of what is being sent. False where the connection is lost, and freed. */
+static bool flush_on(struct lond *lond)
+{
+    if (flush(lond) < 0) {
+        lose(lond, lond->opened ? REASON_LOST : REASON_HANDSHAKE);
+        return false;
+    }
+    if (lond->transaction != NULL)
+        deadline_start(&lond->service->replying, &lond->deadline);
+    return true;
+}
+
 /* --- Replies ---------------------------------------------------------------------------------- */
 
 /*
- * The reply is complete, or its last byte has been dropped. Bytes behind it would be taken for the
- * next request's reply, and a reply to half a request says that the peer is done with us: after
- * either, the connection ends.
+ * The reply's last byte has been read. Bytes behind it would be taken for the next request's reply,
+ * and a reply to half a request says that the peer is done with us: after either, the connection
+ * ends.
  */
-static void answer(struct lond *lond, enum reason reason)
+static void end_exchange(struct lond *lond)
 {
     if (lond->state == LOND_SENDING_REQUEST)
         lond->closing = true;
+    lond->readable = false;
+    stop_sending(lond);
+    scarcity_leave(lond->service, &lond->grower);
+}
+
+/* The reply is complete, or its last byte has been dropped. */
+static void answer(struct lond *lond, enum reason reason)
+{
+    end_exchange(lond);
+    loop_unqueue(&lond->service->loop, &lond->bulk);
     deadline_stop(&lond->deadline);
-    lond->rest_length = 0;
-    buffer_consume(&lond->out, buffer_length(&lond->out));
     go_idle(lond);
     lond->changed(lond, LOND_ANSWERED, reason);
 }
 
-/* The reply's clear text takes the place of its line; exactly one line, or it is no reply. */
-static enum reason decipher(struct lond *lond, size_t *length)
+/* The buffer leaves with the reply; the connection goes on with the empty one. */
+static void hand_over_reply(struct lond *lond, enum reason reason)
 {
-    char *line = lond->in.data + lond->in.start;
-    if (need_cipher(lond) < 0)
-        return REASON_NO_MEMORY;
-    ssize_t n = cipher_decrypt(lond->cipher, line, *length - 1);
-    if (n < 0 || memchr(line, '\n', (size_t)n) != NULL)
-        return REASON_BAD_REPLY;
-    line[n] = '\n';
-    *length = (size_t)n + 1;
-    return REASON_NONE;
-}
-
-static void take_reply(struct lond *lond, size_t length)
-{
-    enum reason reason = REASON_NONE;
-    lond->reply_length = length;
-    if (length > 4 && memcmp(lond->in.data + lond->in.start, "enc:", 4) == 0)
-        reason = decipher(lond, &lond->reply_length);
-    /* The buffer leaves with the reply; the connection goes on with the empty one. */
     buffer_swap(&lond->in, &lond->service->reply);
     answer(lond, reason);
 }
 
+/* Deciphers some more. Whether there is more left. */
+static bool decipher_some(struct lond *lond, enum reason *reason)
+{
+    struct deciphering *work = &lond->from_wire;
+    struct loop *loop = &lond->service->loop;
+    size_t before = work->done;
+    int r = cipher_decrypt(lond->cipher, work, loop_portion(loop) / CIPHER_COST);
+    size_t until = work->done < work->n ? work->done : work->n;
+    loop_moved(loop, (work->done - before) * CIPHER_COST);
+    /* The clear text is exactly one line, or it is no reply. */
+    if (r < 0 || (until > before && memchr(work->line + before, '\n', until - before) != NULL))
+        *reason = REASON_BAD_REPLY;
+    return *reason == REASON_NONE && r == 1;
+}
+
+/* The clear text takes the place of its line. */
+static void decipher(struct lond *lond)
+{
+    enum reason reason = REASON_NONE;
+    struct deciphering *work = &lond->from_wire;
+    if (decipher_some(lond, &reason)) {
+        deadline_start(&lond->service->replying, &lond->deadline);
+        loop_queue(&lond->service->loop, &lond->bulk);
+        return;
+    }
+    lond->deciphers = false;
+    if (reason == REASON_NONE)
+        work->line[work->n] = '\n';
+    lond->reply_length = work->n + 1;
+    hand_over_reply(lond, reason);
+}
+
+static void take_reply(struct lond *lond, size_t length)
+{
+    char *line = lond->in.data + lond->in.start;
+    lond->reply_length = length;
+    if (length <= 4 || memcmp(line, "enc:", 4) != 0) {
+        hand_over_reply(lond, REASON_NONE);
+    } else if (need_cipher(lond) < 0) {
+        hand_over_reply(lond, REASON_NO_MEMORY);
+    } else if (cipher_decrypt_begin(&lond->from_wire, line, length - 1) < 0) {
+        hand_over_reply(lond, REASON_BAD_REPLY);
+    } else {
+        end_exchange(lond);
+        lond->deciphers = true;
+        decipher(lond);
+    }
+}
+
 static void discard_reply(struct lond *lond, enum reason reason)
 {
+    scarcity_leave(lond->service, &lond->grower);
     lond->discard = reason;
     buffer_consume(&lond->in, buffer_length(&lond->in));
 }
@@ -411,37 +528,45 @@ static void check_surplus(struct lond *lond, bool in_hand, bool was_full)
         lond->closing = true;
 }
 
-/* Drops what has come. True while it goes on. */
-static bool read_dropping(struct lond *lond)
+/* Drops what has come, `most` bytes. True while it goes on. */
+static bool read_dropping(struct lond *lond, size_t most)
 {
-    ssize_t n = recv(lond->watch.fd, dustbin, sizeof(dustbin), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
+    ssize_t n = recv(lond->watch.fd, dustbin, most, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        lond->readable = errno == EINTR;
+        return lond->readable;
+    }
     if (n <= 0) {
         lose(lond, REASON_LOST);
         return false;
     }
+    loop_moved(&lond->service->loop, (size_t)n);
     if (lond->transaction != NULL)
         deadline_start(&lond->service->replying, &lond->deadline);
     const char *lf = memchr(dustbin, '\n', (size_t)n);
     explicit_bzero(dustbin, (size_t)n); /* nor does a reply stay there */
     if (lf == NULL)
         return true;
-    check_surplus(lond, lf != dustbin + n - 1, (size_t)n == sizeof(dustbin));
+    check_surplus(lond, lf != dustbin + n - 1, (size_t)n == most);
     answer(lond, lond->discard);
     return false;
 }
 
-/* Reads one portion of a reply. True while there may be more to read at once. */
-static bool read_reply(struct lond *lond)
+/*
+ * Reads up to `most` bytes of a reply. True while there may be more to read at once; else there is
+ * not, or the reply is complete, or the connection gone and freed.
+ */
+static bool read_reply(struct lond *lond, size_t most)
 {
     struct service *service = lond->service;
     if (lond->discard != REASON_NONE)
-        return read_dropping(lond);
+        return read_dropping(lond, most);
     bool more;
-    ssize_t n = buffer_receive(&lond->in, lond->watch.fd, &more);
-    if (n == -EAGAIN)
+    ssize_t n = buffer_receive(&lond->in, lond->watch.fd, most, &more);
+    if (n == -EAGAIN) {
+        lond->readable = false;
         return false;
+    }
     if (n == -ENOBUFS || n == -ENOMEM) {
         limit_reached(service, &service->memory_limit, NULL);
         overflow(lond, REASON_NO_MEMORY);
@@ -451,6 +576,7 @@ static bool read_reply(struct lond *lond)
         lose(lond, REASON_LOST);
         return false;
     }
+    loop_moved(&service->loop, (size_t)n);
     size_t length = buffer_line(&lond->in);
     if (length > 0)
         check_surplus(lond, length < buffer_length(&lond->in), more);
@@ -467,7 +593,52 @@ static bool read_reply(struct lond *lond)
         overflow(lond, REASON_TOO_LARGE);
     else
         deadline_start(&service->replying, &lond->deadline);
+    lond->readable = more;
     return more;
+}
+
+/* Whether it may be read on. Where it may not, its lond has all the time until it may. */
+static bool may_read(struct lond *lond)
+{
+    if (lond->discard != REASON_NONE || scarcity_may_fill(lond->service, &lond->grower, &lond->in))
+        return true;
+    watch_as_needed(lond);
+    deadline_stop(&lond->deadline);
+    return false;
+}
+
+static void on_may_grow(struct grower *grower)
+{
+    struct lond *lond = CONTAINER_OF(grower, struct lond, grower);
+    struct service *service = lond->service;
+    watch_as_needed(lond);
+    deadline_start(&service->replying, &lond->deadline);
+    loop_queue(&service->loop, &lond->bulk);
+}
+
+/* Reads a portion of a reply; the next one queues. */
+static void read_portion(struct lond *lond)
+{
+    struct loop *loop = &lond->service->loop;
+    uint64_t end = loop->moved + loop_portion(loop);
+    while (loop->moved < end)
+        if (!may_read(lond) || !read_reply(lond, (size_t)(end - loop->moved)))
+            return;
+    loop_queue(loop, &lond->bulk);
+}
+
+/* The next portion of a long reply, or of a long request. */
+static void next_portion(struct bulk *bulk)
+{
+    struct lond *lond = CONTAINER_OF(bulk, struct lond, bulk);
+    if (lond->deciphers) {
+        decipher(lond);
+        return;
+    }
+    if (is_sending(lond) && !lond->writing && !flush_on(lond))
+        return;
+    if (lond->readable)
+        read_portion(lond);
 }
 
 /* An idle peer has nothing to say: its close, or anything else, ends the connection. */
@@ -477,9 +648,16 @@ static void readable(struct lond *lond)
         read_handshake(lond);
     else if (lond->state == LOND_IDLE)
         lose(lond, REASON_LOST);
-    else
-        for (int i = 0; i < READS_PER_TURN && read_reply(lond); i++)
-            continue;
+    else if (lond->deciphers) /* whatever this is, it comes behind the reply */
+        lond->closing = true;
+    else {
+        bool is_long = buffer_length(&lond->in) >= LOOP_SHORT || lond->discard != REASON_NONE;
+        lond->readable = true;
+        if (is_long)
+            loop_queue(&lond->service->loop, &lond->bulk);
+        else
+            read_portion(lond);
+    }
 }
 
 /* --- Opening ---------------------------------------------------------------------------------- */
@@ -517,12 +695,13 @@ static void on_ready(struct watch *watch, uint32_t events)
         return;
     }
     if (events & EPOLLOUT) {
-        if (flush(lond) < 0) {
-            lose(lond, lond->opened ? REASON_LOST : REASON_HANDSHAKE);
+        wait_for_room(lond, false);
+        if (!flush_on(lond))
             return;
-        }
-        if (lond->transaction != NULL)
-            deadline_start(&lond->service->replying, &lond->deadline);
+    }
+    if (lond->grower.waiting && (events & (EPOLLHUP | EPOLLERR))) {
+        lose(lond, REASON_LOST);
+        return;
     }
     /* A peer that says no more may finish its reply, and gets no other request. */
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -656,6 +835,8 @@ struct lond *lond_open(struct service *service, const struct addresses *addresse
     }
     lond->service = service;
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
+    lond->bulk.go_on = next_portion;
+    lond->grower.may_grow = on_may_grow;
     lond->handshake = handshake;
     lond->identity = identity;
     lond->candidates = candidates;
@@ -673,6 +854,7 @@ struct lond *lond_open(struct service *service, const struct addresses *addresse
 
 void lond_setup(struct service *service)
 {
+    scarcity_setup(service);
     const struct settings *settings = &service->settings;
     struct loop *loop = &service->loop;
     deadline_queue_add(loop, &service->connecting, &settings->connect_timeout, on_connect_timeout);

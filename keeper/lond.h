@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "keeper/address.h"
+#include "keeper/cipher.h"
 #include "keeper/handshake.h"
 #include "keeper/service.h"
 #include "keeper/transaction.h"
@@ -44,13 +45,20 @@ struct lond {
     struct candidates *candidates; /* while connecting: the addresses that are left to try */
 
     enum lond_state state;
-    bool connecting;  /* TCP is not established yet */
-    bool writing;     /* waiting until the kernel takes more */
-    bool sent_any;    /* the kernel took a byte of the request: it must not be sent again */
-    bool closing;     /* to be closed once the request in flight is answered */
-    const char *rest; /* what the kernel has not taken yet of what is being sent */
+    struct bulk bulk;     /* where more is to be sent, read or deciphered than goes at once */
+    struct grower grower; /* once the reply is long */
+    bool connecting;      /* TCP is not established yet */
+    bool readable;        /* there may be more of the reply to read */
+    bool writing;         /* waiting until the kernel takes more */
+    bool sent_any;        /* the kernel took a byte of the request: it must not be sent again */
+    bool closing;         /* to be closed once the request in flight is answered */
+    const char *rest;     /* what the kernel has not taken yet of what is being sent */
     size_t rest_length;
-    struct buffer in, out;           /* out: a handshake line, or an enciphered request */
+    bool enciphers; /* what is left of the request goes through `to_wire` into `out` */
+    bool deciphers; /* the reply is there, and being deciphered in `in` */
+    struct enciphering to_wire;
+    struct deciphering from_wire;
+    struct buffer in, out; /* out: a handshake line, or a piece of an enciphered request */
     struct transaction *transaction; /* while sending or receiving */
     size_t reply_length;
     enum reason
@@ -90,9 +98,9 @@ bool lond_has_stirred(const struct lond *lond);
 
 /*
  * Sends a transaction's request on an idle connection. 0: it is under way. -ENOBUFS or -ENOMEM:
- * there is no room to encipher it; the connection is idle still. Any other negative errno: the peer
- * is gone and the kernel took no byte, so that the request may be sent elsewhere; free it with
- * lond_close.
+ * there is no room to encipher a piece of it; the connection is idle still. Any other negative
+ * errno: the peer is gone and the kernel took no byte, so that the request may be sent elsewhere;
+ * free it with lond_close.
  */
 int lond_send(struct lond *lond, struct transaction *transaction);
 

@@ -10,7 +10,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/buffer.h"
 #include "keeper/loop.h"
+
+/*
+ * Large buffers go back to the kernel so many bytes a turn, as fast as they can fill: freeing a
+ * page costs a fifth of filling it, and 64 MiB at once take milliseconds.
+ */
+#define LOOP_RELEASED LOOP_PORTION
+
+/*
+ * What is kept for the next long line is given back when so many turns have had none, which take so
+ * many microseconds each where there is nothing else to do.
+ */
+#define KEEPING_TURNS 16
+#define KEEPING_WAIT  1000
 
 uint64_t loop_clock(void)
 {
@@ -76,6 +90,69 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
             loop->batch[i].data.ptr = NULL;
 }
 
+/* --- Long lines ------------------------------------------------------------------------------- */
+
+/* Where nobody has said anything else. */
+static const uint64_t standard_turn_bytes = 2 * LOOP_PORTION;
+
+void loop_queue(struct loop *loop, struct bulk *bulk)
+{
+    if (bulk->waiting)
+        return;
+    bulk->waiting = true;
+    TAILQ_INSERT_TAIL(&loop->bulk, bulk, link);
+}
+
+void loop_unqueue(struct loop *loop, struct bulk *bulk)
+{
+    if (!bulk->waiting)
+        return;
+    bulk->waiting = false;
+    TAILQ_REMOVE(&loop->bulk, bulk, link);
+}
+
+size_t loop_portion(const struct loop *loop)
+{
+    size_t most = loop->at_bulk ? LOOP_PORTION : LOOP_SHORT;
+    return *loop->turn_bytes < most ? (size_t)*loop->turn_bytes : most;
+}
+
+/* What events have moved in this turn counts as well. */
+static void move_bulk(struct loop *loop)
+{
+    struct bulk *first;
+    loop->at_bulk = true;
+    while ((first = TAILQ_FIRST(&loop->bulk)) != NULL) {
+        loop_unqueue(loop, first);
+        loop_moved(loop, LOOP_CALL);
+        first->go_on(first);
+        if (loop->moved >= *loop->turn_bytes)
+            break;
+    }
+    loop->at_bulk = false;
+    loop->moved = 0;
+}
+
+/* How long the loop may wait for events, of `wait` microseconds. */
+static uint64_t may_wait(const struct loop *loop, uint64_t wait)
+{
+    if (!TAILQ_EMPTY(&loop->bulk))
+        return 0;
+    if (buffers_unused() == 0)
+        return wait;
+    return loop->turns_without_bulk >= KEEPING_TURNS ? 0
+           : wait < KEEPING_WAIT                     ? wait
+                                                     : KEEPING_WAIT;
+}
+
+/* What long lines have left: while there are more of them, some is kept for those. */
+static void release_buffers(struct loop *loop, bool bulk)
+{
+    loop->turns_without_bulk = bulk ? 0 : loop->turns_without_bulk + 1;
+    if (buffers_unused() > 0)
+        buffers_release(LOOP_RELEASED, loop->turns_without_bulk < KEEPING_TURNS);
+}
+
 /* --- Turns ------------------------------------------------------------------------------------ */
 
 static void on_cold(struct watch *watch, uint32_t events)
@@ -114,12 +191,16 @@ int loop_turn(struct loop *loop, uint64_t wait)
     int pending = ask(loop);
     if (pending < 0)
         return pending;
-    int n = wait_and_deliver(loop, pending > 0 || loop->asking ? 0 : milliseconds(wait));
+    bool idle = pending == 0 && !loop->asking;
+    int n = wait_and_deliver(loop, idle ? milliseconds(may_wait(loop, wait)) : 0);
+    bool bulk = !TAILQ_EMPTY(&loop->bulk);
+    move_bulk(loop);
+    release_buffers(loop, bulk);
     if (pending == 0)
         pending = ask(loop);
     if (pending > 0)
         pending = sd_event_dispatch(loop->event);
-    return pending < 0 ? pending : pending > 0 || n > 0;
+    return pending < 0 ? pending : pending > 0 || n > 0 || bulk;
 }
 
 int loop_run(struct loop *loop)
@@ -245,9 +326,11 @@ int loop_open(struct loop *loop)
         .armed = UINT64_MAX,
         .now = loop_clock(),
         .asking = true,
+        .turn_bytes = &standard_turn_bytes,
         .cold = {.fd = -1, .ready = on_cold},
     };
     LIST_INIT(&loop->queues);
+    TAILQ_INIT(&loop->bulk);
     int r = sd_event_new(&loop->event);
     if (r < 0)
         return r;

@@ -22,6 +22,15 @@
 /* Events taken at once: enough to make the system call cheap, few enough to keep turns short. */
 #define LOOP_BATCH 64
 
+/* A line up to this length is short: it is moved as its events come. */
+#define LOOP_SHORT ((size_t)16 * 1024)
+
+/* Of a longer one, so much goes at once: enough to make the system calls cheap. */
+#define LOOP_PORTION ((size_t)64 * 1024)
+
+/* What a line or a portion takes however short it is, in bytes that could be moved instead. */
+#define LOOP_CALL ((size_t)1024)
+
 /* How late a time-out may be told, in microseconds: below the shortest setting; lets timers merge.
  */
 #define LOOP_TIMER_ACCURACY 10000
@@ -32,6 +41,19 @@ struct watch {
     /* Its events are handled before those of others of the batch. */
     bool urgent;
     void (*ready)(struct watch *watch, uint32_t events);
+};
+
+/*
+ * Somebody with a long line to move. What is long goes in portions behind what is short: a turn
+ * serves all events of its batch, and then gives those that wait here a portion each, those who
+ * have waited longest first, until it has moved `turn_bytes`. One of them has its portion in any
+ * case, so that no flood of short lines stops them.
+ */
+struct bulk {
+    TAILQ_ENTRY(bulk) link;
+    bool waiting;
+    void (*go_on)(
+        struct bulk *bulk); /* moves a portion, see loop_portion; does not wait any more */
 };
 
 struct deadline {
@@ -58,6 +80,11 @@ struct loop {
     uint64_t now;   /* CLOCK_MONOTONIC in microseconds, taken once a turn */
     uint64_t armed; /* when the timer fires; UINT64_MAX: not at all */
     LIST_HEAD(, deadline_queue) queues;
+    TAILQ_HEAD(, bulk) bulk;
+    const uint64_t *turn_bytes; /* of all who wait in `bulk`; may be pointed at a setting */
+    uint64_t moved;             /* in this turn */
+    bool at_bulk;               /* events have been served */
+    unsigned turns_without_bulk;
     struct epoll_event batch[LOOP_BATCH];
     int batch_next, batch_count;
 };
@@ -98,6 +125,20 @@ void loop_change(struct loop *loop, struct watch *watch, uint32_t events);
 
 /* Stops watching, before the descriptor is closed; no event of it is delivered any more. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
+
+/* Puts it behind those that wait for their next portion; nothing where it waits already. */
+void loop_queue(struct loop *loop, struct bulk *bulk);
+void loop_unqueue(struct loop *loop, struct bulk *bulk);
+
+/* How many bytes whoever runs now may read, or write, before he queues: few while events are
+ * served. Never 0. */
+size_t loop_portion(const struct loop *loop);
+
+/* So many bytes were moved, or as much was done as moving them takes. */
+static inline void loop_moved(struct loop *loop, size_t bytes)
+{
+    loop->moved += bytes;
+}
 
 /* `span` must stay; `expired` may start and stop any deadline. */
 void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const uint64_t *span,

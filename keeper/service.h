@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "keeper/loop.h"
 #include "keeper/reason.h"
+#include "keeper/scarcity.h"
 #include "keeper/stats.h"
 #include "keeper/troubles.h"
 
@@ -40,6 +41,8 @@ struct service {
     struct deadline_queue line, writing, silent, draining;            /* client.c */
 
     struct buffer reply; /* the reply being delivered, between a lond and its client */
+
+    struct scarcity scarcity;
 
     size_t queued; /* requests in the queues of all hosts */
 

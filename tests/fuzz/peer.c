@@ -82,9 +82,13 @@ static struct cipher *cipher_of(const struct peer *peer)
 void peer_say_enciphered(struct peer *peer, const char *text, size_t length)
 {
     struct cipher *cipher = cipher_of(peer);
-    char *line = malloc(cipher_encrypted_size(length));
+    size_t size = cipher_encrypted_size(length) + CIPHER_ROOM;
+    char *line = malloc(size);
+    struct enciphering work;
     CHECK(line != NULL);
-    peer_say(peer, line, cipher_encrypt(cipher, text, length, line));
+    cipher_encrypt_begin(&work, text, length);
+    peer_say(peer, line, cipher_encrypt(cipher, &work, line, size));
+    CHECK(work.ended);
     free(line);
     cipher_free(cipher);
 }
@@ -132,10 +136,12 @@ static void ask(struct peer *peer, char *line, size_t length)
     CHECK(length < 8 || memcmp(line, "encrypt:", 8) != 0);
     if (length > 4 && memcmp(line, "enc:", 4) == 0) {
         struct cipher *cipher = cipher_of(peer);
-        ssize_t n = cipher_decrypt(cipher, line, length);
+        struct deciphering work;
+        /* Else a client has sent it so. */
+        enciphered = cipher_decrypt_begin(&work, line, length) == 0 &&
+                     cipher_decrypt(cipher, &work, SIZE_MAX) == 0;
         cipher_free(cipher);
-        enciphered = n >= 0; /* else a client has sent it so */
-        length = n >= 0 ? (size_t)n : length;
+        length = enciphered ? work.n : length;
     }
     if (peer_asked != NULL)
         peer_asked(peer, line, length, enciphered);

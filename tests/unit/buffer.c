@@ -30,9 +30,19 @@ static void begin(void)
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 }
 
+/* As the loop does, a piece a turn. How many there were. */
+static unsigned release(size_t most)
+{
+    unsigned turns = 0;
+    for (; buffers_unused() > 0; turns++)
+        buffers_release(most, false);
+    return turns;
+}
+
 static void end(void)
 {
     buffer_free(&buffer);
+    release(65536);
     cr_assert_eq(buffers_used(), 0, "%zu bytes were not given back", buffers_used());
     close(NEAR);
     close(FAR);
@@ -65,7 +75,7 @@ static void receive(const char *text)
 {
     bool more;
     send_from_far(text, strlen(text));
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), (ssize_t)strlen(text));
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), (ssize_t)strlen(text));
 }
 
 static void expect_content(const struct buffer *of, const char *text)
@@ -162,7 +172,7 @@ Test(buffer, every_byte_but_lf_is_an_ordinary_one)
     send_from_far(bytes, sizeof(bytes));
     send_from_far("\n", 1);
     bool more;
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), 257);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), 257);
     cr_assert_eq(buffer_line(&buffer), 257);
     cr_assert_arr_eq(buffer.data + buffer.start, bytes, 256);
 }
@@ -431,7 +441,7 @@ Test(buffer, the_end_of_the_stream_is_told_and_leaves_what_came_before)
     receive("half a li");
     close(FAR);
     FAR = -1;
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), 0);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), 0);
     cr_assert_not(more);
     expect_content(&buffer, "half a li");
     expect_no_line();
@@ -440,7 +450,7 @@ Test(buffer, the_end_of_the_stream_is_told_and_leaves_what_came_before)
 Test(buffer, nothing_there_is_told_without_waiting)
 {
     bool more = true;
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), -EAGAIN);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), -EAGAIN);
     cr_assert_not(more);
     cr_assert_eq(buffer_length(&buffer), 0);
 }
@@ -450,10 +460,10 @@ Test(buffer, what_cannot_be_received_from_is_an_error)
     int pipe_ends[2];
     bool more;
     cr_assert_eq(pipe(pipe_ends), 0);
-    cr_assert_eq(buffer_receive(&buffer, pipe_ends[0], &more), -ENOTSOCK);
-    cr_assert_eq(buffer_receive(&buffer, -1, &more), -EBADF);
+    cr_assert_eq(buffer_receive(&buffer, pipe_ends[0], SIZE_MAX, &more), -ENOTSOCK);
+    cr_assert_eq(buffer_receive(&buffer, -1, SIZE_MAX, &more), -EBADF);
     append("x");
-    cr_assert_eq(buffer_send(&buffer, -1), -EBADF);
+    cr_assert_eq(buffer_send(&buffer, -1, SIZE_MAX), -EBADF);
     expect_content(&buffer, "x");
     close(pipe_ends[0]);
     close(pipe_ends[1]);
@@ -465,12 +475,12 @@ Test(buffer, without_room_nothing_is_read)
     append_bytes(&buffer, 'x', BUFFER_KEPT);
     buffers_set_limit(BUFFER_KEPT);
     send_from_far("ping\n", 5);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), -ENOBUFS);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), -ENOBUFS);
     cr_assert_not(more);
     cr_assert_eq(buffer_length(&buffer), BUFFER_KEPT);
 
     buffer_consume(&buffer, BUFFER_KEPT);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), 5);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), 5);
     expect_line("ping\n");
 }
 
@@ -479,21 +489,21 @@ Test(buffer, more_may_wait_exactly_when_the_room_was_filled)
     char bytes[BUFFER_KEPT + 1] = {0};
     bool more;
     send_from_far(bytes, BUFFER_KEPT - 1);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), BUFFER_KEPT - 1);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), BUFFER_KEPT - 1);
     cr_assert_not(more);
     buffer_consume(&buffer, BUFFER_KEPT - 1);
 
     send_from_far(bytes, BUFFER_KEPT);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), BUFFER_KEPT);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), BUFFER_KEPT);
     cr_assert(more);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), -EAGAIN);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), -EAGAIN);
     cr_assert_not(more);
     buffer_consume(&buffer, BUFFER_KEPT);
 
     send_from_far(bytes, BUFFER_KEPT + 1);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), BUFFER_KEPT);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), BUFFER_KEPT);
     cr_assert(more);
-    cr_assert_eq(buffer_receive(&buffer, NEAR, &more), 1);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, SIZE_MAX, &more), 1);
     cr_assert_not(more);
 }
 
@@ -501,11 +511,11 @@ Test(buffer, what_is_sent_is_taken_away)
 {
     char bytes[16];
     append("ping\n");
-    cr_assert_eq(buffer_send(&buffer, NEAR), 5);
+    cr_assert_eq(buffer_send(&buffer, NEAR, SIZE_MAX), 5);
     cr_assert_eq(buffer_length(&buffer), 0);
     cr_assert_eq(recv(FAR, bytes, sizeof(bytes), MSG_DONTWAIT), 5);
     cr_assert_arr_eq(bytes, "ping\n", 5);
-    cr_assert_eq(buffer_send(&buffer, NEAR), 0);
+    cr_assert_eq(buffer_send(&buffer, NEAR, SIZE_MAX), 0);
 }
 
 /* Reads all there is at the far end and compares it with the pattern from `at` on. */
@@ -528,7 +538,7 @@ Test(buffer, a_send_takes_away_only_what_the_kernel_took)
 
     while (buffer_length(&buffer) > 0) {
         size_t before = buffer_length(&buffer);
-        ssize_t n = buffer_send(&buffer, NEAR);
+        ssize_t n = buffer_send(&buffer, NEAR, SIZE_MAX);
         if (n < 0) {
             cr_assert_eq(n, -EAGAIN);
             cr_assert_eq(buffer_length(&buffer), before);
@@ -540,6 +550,7 @@ Test(buffer, a_send_takes_away_only_what_the_kernel_took)
     }
     cr_assert_eq(drain_pattern(got), total);
     cr_assert_gt(partial, 0, "the kernel took all at once");
+    release(65536);
     cr_assert_eq(buffers_used(), BUFFER_KEPT);
 }
 
@@ -548,7 +559,7 @@ Test(buffer, a_peer_that_went_away_is_an_error_and_no_signal)
     append("ping\n");
     close(FAR);
     FAR = -1;
-    cr_assert_eq(buffer_send(&buffer, NEAR), -EPIPE);
+    cr_assert_eq(buffer_send(&buffer, NEAR, SIZE_MAX), -EPIPE);
     expect_content(&buffer, "ping\n");
 }
 
@@ -571,7 +582,7 @@ static size_t receive_long_line(size_t length, unsigned *grew)
     bool more;
     while ((line = buffer_line(&buffer)) == 0) {
         sent = send_long_line(sent, length);
-        ssize_t n = buffer_receive(&buffer, NEAR, &more);
+        ssize_t n = buffer_receive(&buffer, NEAR, SIZE_MAX, &more);
         cr_assert(n > 0 || n == -EAGAIN, "%zd", n);
         *grew += buffer.size != size;
         size = buffer.size;
@@ -594,9 +605,123 @@ Test(buffer, a_line_of_64_mib_arrives_whole_and_leaves_nothing_behind)
     cr_assert_eq(buffer.data[buffer.start + LINE_LIMIT], '\n');
 
     buffer_consume(&buffer, LINE_LIMIT + 1);
-    buffer_receive(&buffer, NEAR, &more);
+    buffer_receive(&buffer, NEAR, SIZE_MAX, &more);
     expect_line("next\n");
+    cr_assert_geq(release(65536), LINE_LIMIT / 65536 - 1, "too much at once");
     cr_assert_eq(buffers_used(), BUFFER_KEPT);
+}
+
+/* --- Large buffers ---------------------------------------------------------------------------- */
+
+Test(buffer, a_receive_and_a_send_move_no_more_than_they_may)
+{
+    bool more;
+    char bytes[16];
+    send_from_far("0123456789", 10);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, 4, &more), 4);
+    cr_assert(more);
+    cr_assert_eq(buffer_receive(&buffer, NEAR, 7, &more), 6);
+    cr_assert_not(more);
+    cr_assert_eq(buffer_send(&buffer, NEAR, 3), 3);
+    expect_content(&buffer, "3456789");
+    cr_assert_eq(recv(FAR, bytes, sizeof(bytes), MSG_DONTWAIT), 3);
+}
+
+Test(buffer, what_stands_behind_a_large_line_moves_to_a_small_buffer)
+{
+    append_bytes(&buffer, 'x', MIB);
+    append("\nnext\nand");
+    cr_assert_eq(buffer_line(&buffer), MIB + 1);
+    buffer_consume(&buffer, MIB + 1);
+    cr_assert_eq(buffer.size, BUFFER_KEPT);
+    cr_assert_geq(buffers_unused(), MIB);
+    expect_line("next\n");
+    expect_content(&buffer, "and");
+    release(65536);
+    cr_assert_eq(buffers_used(), BUFFER_KEPT);
+}
+
+/* Whether the kernel has taken back the page in the middle: it is there, and holds nothing. */
+Test(buffer, memory_of_a_large_buffer_goes_back_a_piece_at_a_time_and_with_what_it_holds)
+{
+    append_bytes(&buffer, 'x', MIB);
+    const char *middle = buffer.data + MIB / 2, *last = buffer.data + MIB - 10;
+    size_t size = buffer.size;
+    buffer_free(&buffer);
+    cr_assert_eq(buffers_unused(), size);
+    cr_assert_eq(*middle, 'x');
+    while (*middle == 'x')
+        buffers_release(65536, false);
+    cr_assert_eq(*middle, 0);
+    cr_assert_eq(*last, 'x', "more than was asked for");
+    cr_assert_eq(buffers_unused(), size);
+    release(65536);
+    cr_assert_eq(buffers_used(), 0);
+}
+
+Test(buffer, what_is_dropped_goes_back_at_once_where_the_budget_is_short)
+{
+    struct buffer other = {.data = NULL};
+    buffers_set_limit((size_t)3 * MIB);
+    append_bytes(&buffer, 'x', (size_t)2 * MIB);
+    buffer_free(&buffer);
+    cr_assert_eq(buffers_unused(), 2 * MIB);
+    append_bytes(&other, 'y', (size_t)2 * MIB);
+    cr_assert_eq(buffers_unused(), 0);
+    cr_assert_eq(buffers_used(), 2 * MIB);
+    buffer_free(&other);
+}
+
+/* The next long line has it at once, whole, and without what it held. */
+Test(buffer, what_is_kept_is_wiped_and_serves_the_next)
+{
+    struct buffer other = {.data = NULL};
+    buffers_set_limit((size_t)64 * MIB);
+    append_bytes(&buffer, 'x', (size_t)3 * MIB);
+    const char *before = buffer.data;
+    size_t size = buffer.size;
+    buffer_free(&buffer);
+    for (unsigned turns = 0; turns < 3 * MIB / 65536 + 1; turns++)
+        buffers_release(65536, true);
+    cr_assert_eq(buffers_unused(), size);
+    cr_assert_eq(buffers_used(), 0);
+
+    append_bytes(&other, 'y', 100000);
+    cr_assert_neq(other.data, before, "it is not that long");
+    append_bytes(&other, 'z', 200000);
+    cr_assert_eq(other.data, before);
+    cr_assert_eq(other.size, size);
+    cr_assert_arr_eq(other.data, "yyyy", 4);
+    for (size_t i = other.end; i < size; i++)
+        cr_assert_eq(other.data[i], 0, "byte %zu", i);
+    cr_assert_eq(buffers_unused(), 0);
+    cr_assert_eq(buffers_used(), size);
+    buffer_free(&other);
+}
+
+Test(buffer, no_more_than_a_share_of_the_budget_is_kept)
+{
+    struct buffer others[5] = {{.data = NULL}};
+    buffers_set_limit((size_t)16 * MIB);
+    for (size_t i = 0; i < 5; i++)
+        append_bytes(&others[i], 'x', 1000000);
+    for (size_t i = 0; i < 5; i++)
+        buffer_free(&others[i]);
+    for (unsigned turns = 0; turns < 200; turns++)
+        buffers_release(65536, true);
+    cr_assert_eq(buffers_unused(), 2 * MIB);
+}
+
+Test(buffer, several_dropped_buffers_all_go_back)
+{
+    struct buffer others[5] = {{.data = NULL}};
+    for (size_t i = 0; i < 5; i++)
+        append_bytes(&others[i], 'x', (i + 1) * 300000);
+    for (size_t i = 0; i < 5; i++)
+        buffer_free(&others[i]);
+    cr_assert_gt(buffers_unused(), 0);
+    release(SIZE_MAX);
+    cr_assert_eq(buffers_used(), 0);
 }
 
 /* --- At random -------------------------------------------------------------------------------- */

@@ -43,13 +43,43 @@ static void expect_key(const char *remote_id, const char *own_id, const char *bu
                      build);
 }
 
+/* In pieces that take `room` each, or at once. */
+static size_t encrypt(struct cipher *with, const char *command, size_t n, char *out, size_t room)
+{
+    struct enciphering work;
+    size_t length = 0;
+
+    cipher_encrypt_begin(&work, command, n);
+    do {
+        size_t size = cipher_encrypt(with, &work, out + length, room);
+
+        cr_assert_gt(size, 0);
+        cr_assert_leq(size, room);
+        length += size;
+    } while (!work.ended);
+    return length;
+}
+
+/* In pieces of `most` bytes. The length of the clear text, or -EBADMSG. */
+static ssize_t decrypt_line(struct cipher *with, char *line, size_t length, size_t most)
+{
+    struct deciphering work;
+    int r = cipher_decrypt_begin(&work, line, length);
+
+    while (r == 0 && (r = cipher_decrypt(with, &work, most)) == 1)
+        r = 0;
+    return r < 0 ? r : (ssize_t)work.n;
+}
+
 /* In a block of exactly the promised size, so that a sanitizer sees a byte too many. */
 static void expect_encrypted(const char *command, const char *line)
 {
     size_t size = cipher_encrypted_size(strlen(command));
     char *out = malloc(size);
 
-    cr_assert_eq(cipher_encrypt(cipher, command, strlen(command), out), size);
+    cr_assert_eq(
+        encrypt(cipher, command, strlen(command), out, size > CIPHER_ROOM ? size : CIPHER_ROOM),
+        size);
     cr_assert_eq(size, strlen(line));
     cr_assert_arr_eq(out, line, size, "%s", command);
     free(out);
@@ -62,7 +92,7 @@ static ssize_t decrypt(const char *line, char *clear)
     ssize_t n;
 
     memcpy(copy, line, length);
-    n = cipher_decrypt(cipher, copy, length);
+    n = decrypt_line(cipher, copy, length, SIZE_MAX);
     if (n > 0)
         memcpy(clear, copy, (size_t)n);
     free(copy);
@@ -326,18 +356,18 @@ static void fill(char *text, size_t n)
         text[i] = (char)((i * 37 + 11 * (i / 251)) & 0xff);
 }
 
-static void expect_round_trip(size_t n)
+static void expect_round_trip(size_t n, size_t room, size_t most)
 {
     size_t size = cipher_encrypted_size(n);
     char *command = malloc(n + 1);    /* malloc(0) may be NULL */
     char *line = calloc(1, size + 1); /* strspn below wants its NUL */
 
     fill(command, n);
-    cr_assert_eq(cipher_encrypt(cipher, command, n, line), size);
+    cr_assert_eq(encrypt(cipher, command, n, line, room), size);
     cr_assert_eq(line[size - 1], '\n');
     const char *digits = (const char *)memchr(line + 4, ':', size - 4) + 1;
     cr_assert_eq(strspn(digits, "0123456789abcdef"), 2 * (n / 8 + 1) * 8);
-    cr_assert_eq(cipher_decrypt(cipher, line, size - 1), (ssize_t)n, "%zu bytes", n);
+    cr_assert_eq(decrypt_line(cipher, line, size - 1, most), (ssize_t)n, "%zu bytes", n);
     cr_assert_eq(memcmp(line, command, n), 0, "%zu bytes", n);
     free(command);
     free(line);
@@ -346,13 +376,47 @@ static void expect_round_trip(size_t n)
 Test(cipher, brings_back_every_length_from_0_to_64)
 {
     for (size_t n = 0; n <= 64; n++)
-        expect_round_trip(n);
+        expect_round_trip(n, 4096, 4096);
+}
+
+Test(cipher, brings_back_what_is_done_in_the_smallest_pieces)
+{
+    for (size_t n = 0; n <= 200; n++) {
+        expect_round_trip(n, CIPHER_ROOM, 8);
+        expect_round_trip(n, CIPHER_ROOM + n, 8 + n);
+    }
+}
+
+/* So many bytes a call, and no more: a long line must not hold up others. */
+Test(cipher, does_no_more_at_once_than_was_asked)
+{
+    enum { LENGTH = 100000 };
+    char *command = malloc(LENGTH), *line = malloc(cipher_encrypted_size(LENGTH));
+    struct enciphering to;
+    struct deciphering from;
+    size_t length = 0, calls = 0;
+
+    fill(command, LENGTH);
+    cipher_encrypt_begin(&to, command, LENGTH);
+    for (; !to.ended; calls++) {
+        size_t left = to.left;
+        length += cipher_encrypt(cipher, &to, line + length, 4096);
+        cr_assert_leq(left - to.left, 2048);
+    }
+    cr_assert_leq(calls, LENGTH / 2000);
+    cr_assert_eq(cipher_decrypt_begin(&from, line, length - 1), 0);
+    for (size_t done = 0; cipher_decrypt(cipher, &from, 1001) == 1; done = from.done)
+        cr_assert_eq(from.done - done, 1000);
+    cr_assert_eq(from.n, LENGTH);
+    cr_assert_arr_eq(line, command, LENGTH);
+    free(command);
+    free(line);
 }
 
 Test(cipher, brings_back_megabytes)
 {
-    expect_round_trip(3 * 1024 * 1024);
-    expect_round_trip(3 * 1024 * 1024 + 5);
+    expect_round_trip(3 * 1024 * 1024, 8192, 4096);
+    expect_round_trip(3 * 1024 * 1024 + 5, 8 * 1024 * 1024, SIZE_MAX);
 }
 
 Test(cipher, serves_one_connection_after_another_with_its_own_key)
@@ -362,9 +426,9 @@ Test(cipher, serves_one_connection_after_another_with_its_own_key)
     char line[64], clear[64];
 
     cr_assert_eq(cipher_new(&other, other_key), 0);
-    cr_assert_eq(cipher_encrypt(other, "1234567", 7, line), cipher_encrypted_size(7));
+    cr_assert_eq(encrypt(other, "1234567", 7, line, sizeof(line)), cipher_encrypted_size(7));
     cr_assert_neq(memcmp(line, "enc:7:d0aae4b321ae396d", 22), 0);
-    cr_assert_eq(cipher_decrypt(other, line, 22), 7);
+    cr_assert_eq(decrypt_line(other, line, 22, SIZE_MAX), 7);
     cr_assert_arr_eq(line, "1234567", 7);
     cipher_free(other);
 

@@ -160,3 +160,108 @@ Test(turns, a_socket_ends_the_loop)
     cr_assert_eq(loop_run(&loop), 0);
     cr_assert_eq(readable, 1);
 }
+
+/* --- Long lines ------------------------------------------------------------------------------- */
+
+/* Somebody who has so much to move, in portions. */
+struct mover {
+    struct bulk bulk;
+    size_t left, most;     /* most: that was moved in a portion */
+    unsigned portions, at; /* at: when the last was, among those of all */
+};
+
+static unsigned portions;
+
+static void move_portion(struct bulk *bulk)
+{
+    struct mover *mover = CONTAINER_OF(bulk, struct mover, bulk);
+    size_t moved = mover->left < loop_portion(&loop) ? mover->left : loop_portion(&loop);
+    mover->left -= moved;
+    mover->portions++;
+    mover->at = ++portions;
+    if (moved > mover->most)
+        mover->most = moved;
+    loop_moved(&loop, moved);
+    if (mover->left > 0)
+        loop_queue(&loop, bulk);
+}
+
+static void queue(struct mover *mover, size_t bytes)
+{
+    *mover = (struct mover){.bulk.go_on = move_portion, .left = bytes};
+    loop_queue(&loop, &mover->bulk);
+    loop_queue(&loop, &mover->bulk); /* which is nothing */
+}
+
+Test(turns, a_turn_moves_so_many_bytes_and_the_loop_does_not_wait_before_all_are_moved)
+{
+    static const uint64_t limit = 100000;
+    struct mover mover;
+    loop.turn_bytes = &limit;
+    queue(&mover, 1000000);
+    for (size_t before = mover.left; mover.left > 0; before = mover.left) {
+        cr_assert_gt(loop_turn(&loop, LONG), 0);
+        cr_assert_lt(mover.left, before);
+        cr_assert_leq(before - mover.left, limit + LOOP_PORTION);
+    }
+    cr_assert_leq(mover.most, LOOP_PORTION);
+    cr_assert_eq(loop_turn(&loop, 0), 0, "there is nothing left to do");
+}
+
+Test(turns, a_portion_is_no_more_than_a_turn)
+{
+    static const uint64_t limit = 5000;
+    struct mover mover;
+    loop.turn_bytes = &limit;
+    cr_assert_eq(loop_portion(&loop), limit);
+    queue(&mover, 50000);
+    while (mover.left > 0)
+        cr_assert_gt(loop_turn(&loop, LONG), 0);
+    cr_assert_eq(mover.most, limit);
+}
+
+Test(turns, those_who_have_long_lines_take_turns)
+{
+    struct mover movers[5];
+    for (size_t i = 0; i < 5; i++)
+        queue(&movers[i], 10 * LOOP_PORTION);
+    while (movers[4].left > 0) {
+        cr_assert_gt(loop_turn(&loop, LONG), 0);
+        cr_assert_leq(movers[0].portions, movers[4].portions + 1);
+    }
+    for (size_t i = 0; i < 4; i++)
+        cr_assert_eq(movers[i].at, movers[i + 1].at - 1, "in the order in which they came");
+}
+
+Test(turns, one_who_leaves_the_queue_gets_no_portion)
+{
+    struct mover one, other;
+    queue(&one, 100);
+    queue(&other, 100);
+    loop_unqueue(&loop, &one.bulk);
+    loop_unqueue(&loop, &one.bulk);
+    cr_assert_gt(loop_turn(&loop, LONG), 0);
+    cr_assert_eq(one.portions, 0);
+    cr_assert_eq(other.portions, 1);
+}
+
+/* What events move counts, and yet those who wait go on. */
+static void move_much(void)
+{
+    cr_assert_eq(loop_portion(&loop), LOOP_SHORT);
+    loop_moved(&loop, 100 * LOOP_PORTION);
+    tell_socket();
+}
+
+Test(turns, short_lines_go_first_and_a_flood_of_them_does_not_stop_the_long)
+{
+    struct mover mover;
+    act = move_much;
+    queue(&mover, 10 * LOOP_PORTION);
+    tell_socket();
+    for (unsigned turn = 1; turn <= 10; turn++) {
+        cr_assert_gt(loop_turn(&loop, LONG), 0);
+        cr_assert_eq(readable, turn);
+        cr_assert_eq(mover.portions, turn, "one portion a turn, and no more");
+    }
+}
