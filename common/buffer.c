@@ -309,7 +309,9 @@ int buffer_reserve(struct buffer *buffer, size_t room)
     /* Near the budget's edge a smaller step may fit where the doubling does not. */
     if (r == -ENOBUFS && size > needed + SECOND_SIZE)
         r = grow(buffer, needed + SECOND_SIZE);
-    return r == -ENOBUFS && size > needed ? grow(buffer, needed) : r;
+    if (r == -ENOBUFS && buffer->size + left_for(buffer->reserved) >= needed)
+        r = grow(buffer, buffer->size + left_for(buffer->reserved));
+    return r;
 }
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length)

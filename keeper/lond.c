@@ -21,8 +21,9 @@
 /* An enciphered request is sent in pieces of so much, which need a few turns each to be made. */
 #define PIECE ((size_t)16 * 1024)
 
-/* Where replies that are dropped go. */
+/* Where replies that are dropped go, which takes a fraction of what keeping them does. */
 static char dustbin[LOOP_PORTION];
+#define DROPPING_SHARE 4
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
@@ -528,10 +529,10 @@ static void check_surplus(struct lond *lond, bool in_hand, bool was_full)
         lond->closing = true;
 }
 
-/* Drops what has come, `most` bytes. True while it goes on. */
-static bool read_dropping(struct lond *lond, size_t most)
+/* Drops what has come. True while it goes on. */
+static bool read_dropping(struct lond *lond)
 {
-    ssize_t n = recv(lond->watch.fd, dustbin, most, MSG_DONTWAIT);
+    ssize_t n = recv(lond->watch.fd, dustbin, sizeof(dustbin), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         lond->readable = errno == EINTR;
         return lond->readable;
@@ -540,14 +541,14 @@ static bool read_dropping(struct lond *lond, size_t most)
         lose(lond, REASON_LOST);
         return false;
     }
-    loop_moved(&lond->service->loop, (size_t)n);
+    loop_moved(&lond->service->loop, (size_t)n / DROPPING_SHARE);
     if (lond->transaction != NULL)
         deadline_start(&lond->service->replying, &lond->deadline);
     const char *lf = memchr(dustbin, '\n', (size_t)n);
     explicit_bzero(dustbin, (size_t)n); /* nor does a reply stay there */
     if (lf == NULL)
         return true;
-    check_surplus(lond, lf != dustbin + n - 1, (size_t)n == most);
+    check_surplus(lond, lf != dustbin + n - 1, (size_t)n == sizeof(dustbin));
     answer(lond, lond->discard);
     return false;
 }
@@ -560,7 +561,7 @@ static bool read_reply(struct lond *lond, size_t most)
 {
     struct service *service = lond->service;
     if (lond->discard != REASON_NONE)
-        return read_dropping(lond, most);
+        return read_dropping(lond);
     bool more;
     ssize_t n = buffer_receive(&lond->in, lond->watch.fd, most, &more);
     if (n == -EAGAIN) {

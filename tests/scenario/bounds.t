@@ -206,7 +206,7 @@ sub answers_of_leaving {
 
 SKIP: {
     skip 'a sanitizer copies what it makes larger, which takes too long here', 19 if $ENV{LONC_SANITIZED};
-    my ($world, $lond) = Lonc->up(settings => {buffers_limit => '1M', line_limit => '1M'});
+    my ($world, $lond) = Lonc->up(settings => {buffers_limit => '1M', line_limit => '1M', connections_per_host => 1});
     my $keeper = $world->{keeper};
     my $bystander = $world->client('msul1');
     is $bystander->ask('ping'), 'pong:msul1', '(a client that has nothing to do with it)';
