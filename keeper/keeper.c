@@ -26,6 +26,7 @@
 #include "keeper/intake.h"
 #include "keeper/keeper.h"
 #include "keeper/lonclog.h"
+#include "keeper/loncstatus.h"
 #include "keeper/presence.h"
 #include "keeper/reload.h"
 #include "keeper/resolver.h"
@@ -43,6 +44,7 @@ struct keeper {
     struct presence *presence;
     struct certificates *certificates;
     struct reload *reload;
+    struct loncstatus *loncstatus;
     struct status status;
     sd_event_source *drain_end;
     const char *config_path;
@@ -121,13 +123,6 @@ static void leave_to_return(void *argument)
 
 /* --- Signals ---------------------------------------------------------------------------------- */
 
-static void write_status_file(const struct keeper *keeper)
-{
-    int r = status_write_file(&keeper->status);
-    if (r < 0)
-        log_write(LOG_WARNING, NULL, "cannot write loncstatus.txt: %s", strerror(-r));
-}
-
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *argument)
 {
     struct keeper *keeper = argument;
@@ -139,8 +134,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         reload_ask(keeper->reload, NULL);
         break;
     case SIGUSR1:
-        write_status_file(keeper); /* first, or it would have nobody dead */
-        hosts_forgive(&keeper->hosts);
+        loncstatus_ask(keeper->loncstatus);
         break;
     case SIGQUIT:
         leave(keeper);
@@ -346,6 +340,9 @@ static int start(struct keeper *keeper, struct config *config)
                                 keeper->config_path);
     if (keeper->reload == NULL)
         return -ENOMEM;
+    keeper->loncstatus = loncstatus_new(service);
+    if (keeper->loncstatus == NULL)
+        return -ENOMEM;
     service->tls_works = tls_works_new(service);
     if (service->tls_works == NULL)
         return -ENOMEM;
@@ -373,6 +370,7 @@ static void finish(struct keeper *keeper)
     presence_free(keeper->presence);
     reload_free(keeper->reload);
     certificates_free(keeper->certificates);
+    loncstatus_free(keeper->loncstatus);
     hosts_free(&keeper->hosts);
     tls_works_free(keeper->service.tls_works);
     credentials_free(keeper->service.credentials);

@@ -2,7 +2,6 @@
 /*
  * The keeper's state, in the forms others want it.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,80 +347,4 @@ json_t *status_connections_json(const struct host *host)
         }
     }
     return connections;
-}
-
-/* --- loncstatus.txt --------------------------------------------------------------------------- */
-
-/* What the old daemon counted: how many failures are left before the host is dead. */
-static unsigned retries_remaining(const struct host *host)
-{
-    unsigned allowed = (unsigned)host->service->settings.failures_until_dead;
-    return host->health.failures < allowed ? allowed - host->health.failures : 0;
-}
-
-static void write_host(FILE *file, const struct host *host, const char *date)
-{
-    char peer[ADDRESS_TEXT_SIZE];
-    unsigned connections = 0, number = 0;
-    for (unsigned list = 0; list < POOL_LISTS; list++)
-        connections += host->pool_count[list];
-    fprintf(file, "%ld\t%s\t%s: ", (long)getpid(), host->id, date);
-    /* Of the old daemon's three texts for it, the one that its administrators saw. */
-    if (host->health.state == HEALTH_DEAD)
-        fprintf(file, "%s >>> DEAD !!!! <<<\t", host->id);
-    else
-        fprintf(file, "%s Connection count: %u Retries remaining: %u\t", host->id, connections,
-                retries_remaining(host));
-    /* In the place of the old daemon's last log line: the last thing there was to say. */
-    if (host->health.state != HEALTH_HEALTHY)
-        fprintf(file, "%s\n", reason_text(host->health.reason));
-    else if (host_has_connected(host))
-        fprintf(file, "connected to lond %s at %s, %s\n", host_lond_version(host),
-                address_text(&host->peer, peer), handshake_mode_word(host->mode));
-    else
-        fputs("no connection yet\n", file);
-    fputs("Active connection statuses: \n", file);
-    for (unsigned list = 0; list < POOL_LISTS; list++) {
-        const struct lond *lond;
-        LIST_FOREACH (lond, &host->pool[list], link)
-            fprintf(file, "Connection %u State: %s\n", ++number, lond_state_name(lond->state));
-    }
-}
-
-static void write_all(FILE *file, const struct status *status)
-{
-    char date[64];
-    time_t now = time(NULL);
-    struct tm local;
-    localtime_r(&now, &local);
-    strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &local);
-    fprintf(file, "LONC status %s - parent %ld \n\n", date, (long)getpid());
-    struct host *host;
-    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id)
-        if (host->listed)
-            write_host(file, host, date);
-}
-
-int status_write_file(const struct status *status)
-{
-    const char *root = status->service->config->loncapa.doc_root;
-    char path[4096], temporary[4096 + 8];
-    if (root == NULL)
-        return -ENOENT;
-    int length = snprintf(path, sizeof(path), "%s/lon-status/loncstatus.txt", root);
-    if (length < 0 || (size_t)length >= sizeof(path))
-        return -ENAMETOOLONG;
-    snprintf(temporary, sizeof(temporary), "%s.new", path);
-    FILE *file = fopen(temporary, "we");
-    if (file == NULL)
-        return -errno;
-    write_all(file, status);
-    int error = ferror(file) ? EIO : 0;
-    if (fclose(file) != 0)
-        error = errno;
-    if (error == 0 && rename(temporary, path) < 0)
-        error = errno;
-    if (error != 0)
-        unlink(temporary);
-    return -error;
 }

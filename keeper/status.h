@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the keeper says of itself: to `loncctl status`, to systemd (STATUS=) and ps, and to LON-CAPA
- * in loncstatus.txt. All of it is read from the objects here, so that no two places differ.
+ * What the keeper says of itself: to `loncctl status`, to systemd (STATUS=) and ps. All of it is
+ * read from the objects here, so that no two places differ.
  */
 #ifndef LONC_KEEPER_STATUS_H
 #define LONC_KEEPER_STATUS_H
@@ -38,11 +38,5 @@ json_t *status_histograms_json(const struct status *status);
 
 /* The connections of one host, as an array that the caller owns; NULL without memory. */
 json_t *status_connections_json(const struct host *host);
-
-/*
- * Writes `<lonDocRoot>/lon-status/loncstatus.txt` (PROTOCOL.md section 6), whole or not at all. 0
- * or a negative errno.
- */
-int status_write_file(const struct status *status);
 
 #endif

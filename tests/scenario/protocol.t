@@ -250,4 +250,26 @@ SKIP: {
     ok Lonc::within($Lonc::PATIENCE, sub { $world->ask('msul1', 'ping') eq 'pong:msul1' }), 'SIGUSR1 to the pid of lonc.pid forgives all hosts at once';
 }
 
+{
+    # lond sends it for each host that connects: many hosts, many signals, and nobody waits for them.
+    my $world = Lonc->new(settings => \%still);
+    my $lond = $world->lond('msul1');
+    $world->write_file('tabs/hosts.tab', $world->read_file('tabs/hosts.tab') . join '', map {"host$_:msu:library:host$_.example.edu:192.0.2.1\n"} 1 .. 1999);
+    my $keeper = $world->keeper;
+    $world->activate('msul1');
+    my $path = $world->path('html/lon-status/loncstatus.txt');
+    my @torn;
+    for my $i (1 .. 30) {
+        $keeper->signal('USR1');
+        $world->ask('msul1', "echo:$i") eq $i or push @torn, 'an answer';
+        my $text = $world->read_file('html/lon-status/loncstatus.txt') // next;
+        push @torn, 'a file' if (() = $text =~ /^\d+\t\S+\t[^\t]+\t.*\nActive connection statuses: $/mg) != 2000;
+    }
+    is_deeply \@torn, [], '30 signals, 2,000 hosts: each file is whole whenever it is read, and requests are answered beside it';
+    ok Lonc::within($Lonc::PATIENCE, sub { -s $path && !-e "$path.new" }), '... and the last is written as well';
+    is((() = $world->read_file('html/lon-status/loncstatus.txt') =~ /^Active/mg), 2000, '... with all hosts');
+    $keeper->signal('TERM');
+    is $keeper->wait_exit, 0, '... and the keeper leaves as always';
+}
+
 done_testing;
