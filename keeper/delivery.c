@@ -301,15 +301,16 @@ void delivery_check(struct backlogs *all)
 }
 
 /*
- * Whether nothing has happened to the file for so long: by its time of change, or, since the wall
- * clock may be set, by what was seen of it that long ago.
+ * Whether nobody has written to the file for so long: by its time of modification, which
+ * permissions, links and renames leave alone, or, since the wall clock may be set, by what was seen
+ * of it that long ago.
  */
 static bool is_still(const struct file *file, const struct spool_found *found, uint64_t span)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    int64_t age = (now.tv_sec - found->is.changed.tv_sec) * 1000000 +
-                  (now.tv_nsec - found->is.changed.tv_nsec) / 1000;
+    int64_t age = (now.tv_sec - found->is.modified.tv_sec) * 1000000 +
+                  (now.tv_nsec - found->is.modified.tv_nsec) / 1000;
     if (age >= 0 && (uint64_t)age >= span)
         return true;
     return file->seen_at != 0 && spool_is_same(&file->seen, &found->is) &&
