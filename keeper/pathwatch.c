@@ -23,7 +23,7 @@ struct path_watch {
     unsigned count;
     struct {
         sd_event_source *source;
-        char name[NAME_MAX + 1]; /* the component that is looked for in this folder */
+        char name[NAME_MAX + 1]; /* what is looked for in this folder; "": the folder itself */
     } at[PATH_WATCH_DEPTH];
 };
 
@@ -67,20 +67,43 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *arg
     return 0;
 }
 
-static int watch_folder(struct path_watch *watch, const char *folder, const char *name)
+static int add_watch(struct path_watch *watch, const char *path, uint32_t events, const char *name)
 {
-    const uint32_t events = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
-                            IN_CLOSE_WRITE | IN_ONLYDIR;
     if (watch->count == PATH_WATCH_DEPTH)
         return -ELOOP;
-    sd_event_source **source = &watch->at[watch->count].source;
-    int r = sd_event_add_inotify(watch->loop->event, source, folder[0] != '\0' ? folder : "/",
-                                 events, on_event, watch);
+    int r = sd_event_add_inotify(watch->loop->event, &watch->at[watch->count].source, path, events,
+                                 on_event, watch);
     if (r < 0)
         return r;
     snprintf(watch->at[watch->count].name, sizeof(watch->at[watch->count].name), "%s", name);
     watch->count++;
     return 0;
+}
+
+/* What is made, removed or written by this name is told; the kernel wakes us for others as well. */
+static int watch_name(struct path_watch *watch, const char *folder, const char *name)
+{
+    const uint32_t events = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
+                            IN_CLOSE_WRITE | IN_ONLYDIR;
+    return add_watch(watch, folder[0] != '\0' ? folder : "/", events, name);
+}
+
+/*
+ * A folder or link on the way is watched by itself, so that what others do beside it, as all day in
+ * /tmp, wakes nobody. Its removal is told late if somebody has it open, but what the path leads to
+ * is removed before it, and that is watched by its name.
+ */
+static int watch_component(struct path_watch *watch, const char *folder, const char *name,
+                           bool is_last)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "%s/%s", folder, name);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return -ENAMETOOLONG;
+    int r = is_last ? -ENOENT
+                    : add_watch(watch, path,
+                                IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB | IN_DONT_FOLLOW, "");
+    return r == -ENOENT || r == -EACCES ? watch_name(watch, folder, name) : r;
 }
 
 /* Takes the next component off what is to be walked. False at the end. */
@@ -157,7 +180,8 @@ int path_watch_set(struct path_watch *watch, const char *path)
             leave_folder(&walk);
             continue;
         }
-        int r = watch_folder(watch, walk.folder, name);
+        bool is_last = walk.path[walk.at + strspn(walk.path + walk.at, "/")] == '\0';
+        int r = watch_component(watch, walk.folder, name, is_last);
         if (r == -ENOENT || r == -ENOTDIR || r == -EACCES) /* gone since, or not for us to read */
             r = 0;
         if (r < 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Watches what a path leads to. A folder that is open here lives on when it is moved away, mounted
- * over or replaced, and no event of its own tells; so each folder on the way is watched for the
- * path's next component, symbolic links are followed as the kernel follows them, and mounts are
- * heard of through /proc/self/mountinfo (DESIGN.md rule 14). Nothing wakes up while nothing
- * happens.
+ * over or replaced, and no event of its own tells; so each folder and symbolic link on the way is
+ * watched, as is the folder of the last component for its name, links are followed as the kernel
+ * follows them, and mounts are heard of through /proc/self/mountinfo (DESIGN.md rule 14). Nothing
+ * wakes up while nothing happens on the way.
  */
 #ifndef LONC_KEEPER_PATHWATCH_H
 #define LONC_KEEPER_PATHWATCH_H

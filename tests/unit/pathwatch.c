@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,55 @@ Test(pathwatch, what_happens_beside_the_path_is_not_told)
     make("a/b/other");
     write_file("a/b/file");
     cr_assert_eq(heard(), 0);
+}
+
+/* Whether the kernel has something to tell, be it about somebody else. */
+static bool is_woken(void)
+{
+    struct pollfd ready = {.fd = sd_event_get_fd(loop.event), .events = POLLIN};
+    heard();
+    make("a/beside");
+    write_file("beside");
+    bool woken = poll(&ready, 1, 0) > 0;
+    heard();
+    return woken;
+}
+
+Test(pathwatch, what_happens_beside_a_folder_on_the_way_wakes_nobody)
+{
+    watch_path("a/b/c");
+    cr_assert_not(is_woken());
+}
+
+Test(pathwatch, a_link_on_the_way_that_is_replaced_or_removed_is_told)
+{
+    make("x");
+    make("x/b");
+    cr_assert_eq(symlink("a", in("link")), 0);
+    cr_assert_eq(symlink("x", in("next")), 0);
+    watch_path("link/b");
+    move("next", "link");
+    cr_assert_gt(heard(), 0);
+    watch_path("link/b");
+    cr_assert_eq(unlink(in("link")), 0);
+    cr_assert_gt(heard(), 0);
+    watch_path("link/b");
+    cr_assert_eq(symlink("a", in("link")), 0);
+    cr_assert_gt(heard(), 0);
+}
+
+Test(pathwatch, a_way_that_is_removed_and_made_anew_while_it_is_open_is_told)
+{
+    int fd = open(in("a/b"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    watch_path("a/b/c");
+    cr_assert_eq(rmdir(in("a/b/c")), 0);
+    cr_assert_eq(rmdir(in("a/b")), 0);
+    cr_assert_gt(heard(), 0);
+    watch_path("a/b/c");
+    make("a/b");
+    cr_assert_gt(heard(), 0);
+    close(fd);
 }
 
 Test(pathwatch, what_is_missing_is_awaited)
