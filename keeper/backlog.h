@@ -110,6 +110,7 @@ RB_HEAD(backlogs_by_host, backlog);
 struct backlogs {
     struct service *service;
     struct sync *sync;
+    LIST_HEAD(, store) writing; /* see store.c */
     char *folder_path, *permlog_path;
     int folder; /* -1: there is none */
     struct files_by_name files;

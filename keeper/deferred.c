@@ -539,6 +539,7 @@ void deferred_free(struct deferred *deferred)
 {
     if (deferred == NULL)
         return;
+    stores_write_out(&deferred->all);
     sync_free(deferred->all.sync); /* which ends all stores */
     path_watch_free(deferred->folder_watch);
     path_watch_free(deferred->log_watch);
