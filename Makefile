@@ -251,7 +251,7 @@ SCENARIOS ?= tests/scenario
 check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 $(SCENARIOS)
 
-check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains and silent hosts
+check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains, silent hosts and long lines
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
 # Each of its calls fails in turn: what it does then should be seen to the byte.

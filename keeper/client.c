@@ -4,6 +4,9 @@
  * the last is answered, so that answers come in order and a request stays where it is until it is
  * sent.
  *
+ * A long line is read, and a long answer written, in portions: next_portion, whose turn comes behind
+ * what is short (see struct bulk).
+ *
  * The socket is watched edge-triggered from the first wait on, with one registration for good: what
  * has come is remembered in `readable`, and read when it is wanted.
  *

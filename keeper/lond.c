@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A connection to a lond. What the handshake says is handshake.c's, when to open a connection and
- * what a loss means for the host is host.c's; this moves the bytes and watches the clock.
+ * what a loss means for the host is host.c's; this moves the bytes and watches the clock. A long
+ * request or reply goes in portions, as does what enciphers and deciphers it: see next_portion.
  */
 #include <bsd/string.h>
 #include <errno.h>
