@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use Booted;
+use IO::Socket::UNIX;
 use Test::More;
 
 my @five = map {"msul$_"} 1 .. 5;
@@ -70,4 +71,19 @@ is $n->{ok}, $n->{requests}, "none of $n->{requests} requests beside them notice
 is main_pid(), $keeper, 'by one keeper';
 write_hosts(@five);
 is sh('systemctl reload lonc-keeper'), 0, 'the usual hosts again';
+
+# Whoever holds places of the control socket, be it as the user that a reload asks as.
+my @holding = map { IO::Socket::UNIX->new(Peer => '/run/lonc/control.sock') } 1 .. 40; # root's, without a word
+for my $user ('www', 'root') {
+    for (1 .. 20) {
+        open my $following, '-|', 'setpriv', "--reuid=$user", "--regid=$user", '--clear-groups', 'loncctl', 'events' or die "loncctl: $!";
+        push @holding, $following;
+    }
+}
+ok within($patience, sub { output('loncctl status') =~ /TROUBLE: control-limit/ }), 'forty say nothing, and forty follow the events: a trouble';
+ok within($patience, sub { output('systemctl status lonc-keeper') =~ /Status: ".*; troubles: .*control-limit/ }), '... in systemctl status, too';
+is sh('systemctl reload lonc-keeper'), 0, '... a reload is done all the same';
+is sh('setpriv --reuid=www --regid=www --clear-groups loncctl status'), 0, '... and www has its status';
+@holding = ();
+ok within($patience, sub { output('loncctl status') !~ /TROUBLE: control-limit/ }), '... until they have left';
 done_testing;
