@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "keeper/backlog.h"
 #include "keeper/hosts.h"
+#include "keeper/permlog.h"
 
 static int compare_orders(struct file *one, struct file *other)
 {
@@ -150,7 +151,7 @@ void file_forget(struct file *file)
     file_well(file);
     LIST_REMOVE(file, of_backlog);
     RB_REMOVE(files_by_name, &backlog->all->files, file);
-    free(file->command);
+    permlog_drop(file->command, file->command_length);
     free(file);
     backlog->file_count--;
     backlog_recount(backlog);

@@ -73,6 +73,7 @@ struct file {
     size_t sent_length;
     bool logged;   /* DELIVERED: its S line is written */
     char *command; /* DELIVERED: the beginning, for the S line; NULL without memory */
+    size_t command_length;
     unsigned char digest[SPOOL_DIGEST_SIZE]; /* DELIVERED: of its content */
 
     const char *host; /* in `name` */

@@ -166,14 +166,12 @@ static void save_marks(struct backlogs *all)
 
 /* --- After a delivery ------------------------------------------------------------------------- */
 
-/* For an S line that is to be written later; the perm log takes the beginning only. */
+/* For an S line that is to be written later. */
 static void keep_command(struct file *file, const char *content, size_t length)
 {
-    size_t kept = length - 1 < PERMLOG_COMMAND_MAX ? length - 1 : PERMLOG_COMMAND_MAX;
-    free(file->command);
-    file->command = malloc(kept + 1);
-    if (file->command != NULL)
-        memcpy(file->command, content, kept);
+    permlog_drop(file->command, file->command_length);
+    file->command = permlog_keep(content, length - 1);
+    file->command_length = length - 1;
 }
 
 /* It is executed, and yet something is left to do: this keeper or the next one tries again. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -78,12 +79,17 @@ int permlog_probe(const char *path)
     return r;
 }
 
+/* So much of a command is read. */
+static size_t read_of(size_t length)
+{
+    return length < PERMLOG_COMMAND_MAX ? length : PERMLOG_COMMAND_MAX;
+}
+
 int permlog_append(const char *path, enum permlog_kind kind, const char *host, const char *command,
                    size_t length, time_t now)
 {
     char line[PERMLOG_LINE_MAX], bytes[32] = "", date[64];
-    struct request_shown shown =
-        request_shown(command, length < PERMLOG_COMMAND_MAX ? length : PERMLOG_COMMAND_MAX);
+    struct request_shown shown = request_shown(command, read_of(length));
     if (shown.secret) /* "encrypt:auth (37 bytes)" */
         snprintf(bytes, sizeof(bytes), " (%zu bytes)", length);
     struct tm local;
@@ -104,4 +110,19 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
     int r = n < 0 ? -errno : (size_t)n < total ? -ENOSPC : 0;
     close(fd);
     return r;
+}
+
+char *permlog_keep(const char *command, size_t length)
+{
+    char *kept = malloc(read_of(length) + 1); /* it may be empty */
+    if (kept != NULL)
+        memcpy(kept, command, read_of(length));
+    return kept;
+}
+
+void permlog_drop(char *kept, size_t length)
+{
+    if (kept != NULL)
+        explicit_bzero(kept, read_of(length));
+    free(kept);
 }

@@ -34,4 +34,12 @@ int permlog_probe(const char *path);
 int permlog_append(const char *path, enum permlog_kind kind, const char *host, const char *command,
                    size_t length, time_t now);
 
+/*
+ * A copy of as much of a command as permlog_append reads, for a line that is written later. It may
+ * be a secret: permlog_drop, told the same length, leaves nothing of it in memory. NULL without
+ * memory, which permlog_drop takes as well.
+ */
+char *permlog_keep(const char *command, size_t length);
+void permlog_drop(char *kept, size_t length);
+
 #endif

@@ -52,7 +52,7 @@ static void end_store(struct store *store, int result)
     if (store->folder >= 0)
         close(store->folder);
     free(store->host);
-    free(store->command);
+    permlog_drop(store->command, store->length);
     free(store);
 }
 
@@ -126,17 +126,14 @@ void store_start(struct backlogs *all, const char *host, const char *line, size_
 {
     struct store *store = calloc(1, sizeof(*store));
     char *id = strdup(host);
-    /* As much of the command as the perm log takes. */
-    size_t kept = length - 1 < PERMLOG_COMMAND_MAX ? length - 1 : PERMLOG_COMMAND_MAX;
-    char *command = malloc(kept + 1); /* it may be empty */
+    char *command = permlog_keep(line, length - 1);
     if (store == NULL || id == NULL || command == NULL) {
         free(store);
         free(id);
-        free(command);
+        permlog_drop(command, length - 1);
         done(argument, false);
         return;
     }
-    memcpy(command, line, kept);
     *store = (struct store){
         .all = all,
         .folder = all->folder_path != NULL ? spool_open(all->folder_path) : -ENOMEM,

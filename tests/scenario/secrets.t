@@ -187,6 +187,15 @@ is $seen->{con_failed}, 2, 'they cannot be stored';
 unlink $world->path('sockets/delayed/storing');
 rename $world->path('storing'), $world->path('sockets/delayed/storing');
 
+# What was kept for a line of lonnet.perm.log is gone from memory with it.
+SKIP: {
+    skip 'only root can look', 2 if !$root;
+    skip 'a sanitizer has terabytes of memory that are not there', 2 if $ENV{LONC_SANITIZED};
+    my %answers = %{ask_all('dead', map { ("lonc_defer:encrypt:count:$_", "lonc_defer:sethost:dead:encrypt:count:$_") } map { secret() x 300 } 1 .. 4)};
+    is $answers{con_delayed}, 8, 'long secrets are stored';
+    is scalar(() = $keeper->memory =~ /(?:$mark\d+){3}/g), 0, '... and nothing of them stays in memory';
+}
+
 # --- By hand --------------------------------------------------------------------------------------
 
 like run('', 'send', 'alive', 'encrypt:echo:' . secret()), qr/^$mark/, 'loncctl send shows the reply, which was asked for';

@@ -209,11 +209,11 @@ SKIP: {
         $secrets{begun} = 'alohomora-and-no-end';
         my $client = $world->client('msul1');
         $client->send('encrypt:' . 'y' x 300 . ":$secrets{begun}:"); # the allocator uses a block's first bytes
-        Lonc::within($Lonc::PATIENCE, sub { $in->(memory_of($keeper->{pid})) eq 'begun' });
-        is $in->(memory_of($keeper->{pid})), 'begun', 'root sees in its memory what is under way, and nothing else of a request or reply';
+        Lonc::within($Lonc::PATIENCE, sub { $in->($keeper->memory) eq 'begun' });
+        is $in->($keeper->memory), 'begun', 'root sees in its memory what is under way, and nothing else of a request or reply';
         $client->send('x' x 20000);
         $client->ask('');
-        my $memory = memory_of($keeper->{pid});
+        my $memory = $keeper->memory;
         is $in->($memory), '', '... nor that when it is answered';
         is index($memory, '9182736455463728190') >= 0 ? 'there' : 'gone', 'gone', 'the number of which lond and keeper make the key is gone after the handshake';
         my $key = do { local $/; open my $file, '<', $world->path('loncapa.conf'); my ($path) = <$file> =~ /lonnetPrivateKey (\S+)/; $path };
@@ -234,22 +234,6 @@ SKIP: {
     is scalar((stat "/proc/$keeper->{pid}/status")[4]), 0, 'a keeper that is not root shows its memory to root only, not to others of its own user';
     my $look = $world->start('look', [@as_nobody, 'cat', "/proc/$keeper->{pid}/environ"]);
     isnt $look->wait_exit, 0, '... who are refused';
-}
-
-# All of a process's memory that can be written, as gcore would have it.
-sub memory_of {
-    my ($pid) = @_;
-    open my $maps, '<', "/proc/$pid/maps" or die "maps: $!";
-    open my $file, '<:raw', "/proc/$pid/mem" or die "mem: $!";
-    my $memory = '';
-    while (<$maps>) {
-        no warnings "portable"; # addresses have more than 32 bits
-        my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
-        my ($at, $size) = (hex $from, hex($to) - hex $from);
-        sysseek $file, $at, 0 or next;
-        while ($size > 0 && (my $n = sysread $file, my $bytes, $size)) { $memory .= $bytes; $size -= $n }
-    }
-    return $memory;
 }
 
 done_testing;

@@ -400,6 +400,22 @@ sub waits_of_all {
     return $sum;
 }
 
+# All of its memory that can be written, as gcore would have it; for root.
+sub memory {
+    my ($self) = @_;
+    open my $maps, '<', "/proc/$self->{pid}/maps" or die "maps: $!";
+    open my $file, '<:raw', "/proc/$self->{pid}/mem" or die "mem: $!";
+    my $memory = '';
+    while (<$maps>) {
+        no warnings "portable"; # addresses have more than 32 bits
+        my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
+        my ($at, $size) = (hex $from, hex($to) - hex $from);
+        sysseek $file, $at, 0 or next;
+        while ($size > 0 && (my $n = sysread $file, my $bytes, $size)) { $memory .= $bytes; $size -= $n }
+    }
+    return $memory;
+}
+
 # Stopped, it sees nothing of what happens until the code has run; then it sees all of it at once.
 sub while_stopped {
     my ($self, $code) = @_;
