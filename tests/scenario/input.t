@@ -108,10 +108,11 @@ for my $setting (@settings) {
 }
 refuses('a setting given twice', 'keeper.conf', "$first\nqueue_per_host = 5\nqueue_per_host = 6\n$right{'keeper.conf'}",
     [3, 'queue_per_host: "6": expected once, but line 2 sets it too']);
+my $next = 1 + ($right{'keeper.conf'} =~ tr/\n//);
 refuses('three mistakes', 'keeper.conf', "$right{'keeper.conf'}queue_per_host = 0\nnothing\nlog_levl = 1\n",
-    [5, 'queue_per_host: "0"'], [6, 'line: "nothing"'], [7, 'name: "log_levl"']);
+    [$next, 'queue_per_host: "0"'], [$next + 1, 'line: "nothing"'], [$next + 2, 'name: "log_levl"']);
 refuses('bytes that would write to a terminal', 'keeper.conf', "$right{'keeper.conf'}log_level\x1b[31m = \xff\n",
-    [5, 'name: "log_level\?\[31m": expected the name of a setting']);
+    [$next, 'name: "log_level\?\[31m": expected the name of a setting']);
 refuses('no keeper.conf', 'keeper.conf', undef, [0, 'cannot be read: No such file or directory']);
 
 # An editor's byte order mark is no part of a file's first line.
