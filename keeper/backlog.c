@@ -358,7 +358,6 @@ uint64_t backlog_oldest(const struct backlog *backlog)
 void backlogs_setup(struct backlogs *all, struct service *service)
 {
     *all = (struct backlogs){.service = service, .folder = -1};
-    LIST_INIT(&all->writing);
     RB_INIT(&all->files);
     RB_INIT(&all->by_host);
     TAILQ_INIT(&all->settled);

@@ -111,7 +111,6 @@ RB_HEAD(backlogs_by_host, backlog);
 struct backlogs {
     struct service *service;
     struct sync *sync;
-    LIST_HEAD(, store) writing; /* see store.c */
     char *folder_path, *permlog_path;
     int folder; /* -1: there is none */
     struct files_by_name files;
@@ -126,6 +125,7 @@ struct backlogs {
     size_t removals;  /* by the keeper itself, of which inotify has not told yet */
     bool scanning;    /* the folder is being read */
     bool closed;      /* what is delivered could not be recorded or removed: nothing is sent */
+    bool was_open;    /* it could be, at some time since the start */
     bool switching;   /* the path leads to another folder: nothing more is sent from this one */
     bool unmarked;    /* marks could not be written */
     bool syncing, sync_wanted; /* the folder has changed since the sync under way began */

@@ -49,7 +49,6 @@ struct deferred {
     struct deadline rescan, poll;
     struct deadline_queue rescanning, polling;
     uint64_t started;      /* loop.now */
-    bool shut_from_start;  /* the sandbox hid the folder when this keeper started */
     void (*quiet)(void *); /* see deferred_drain; or NULL */
     void *quiet_argument;
     void (*misplaced)(void *); /* see deferred_on_misplaced; or NULL */
@@ -417,9 +416,8 @@ static void on_shut(struct backlogs *all, const char *path, int error)
         (void)path_watch_set(deferred->log_watch, path);
     if (error != EROFS || !mounts_forbid_writing(path) || deferred->misplaced == NULL)
         return;
-    if (up < MISPLACED_SPAN / 2)
-        deferred->shut_from_start = true;
-    if (up >= (deferred->shut_from_start ? 10 : 1) * MISPLACED_SPAN)
+    /* Shut from the start: being started again has not helped. */
+    if (up >= (all->was_open ? 1 : 10) * MISPLACED_SPAN)
         deferred->misplaced(deferred->misplaced_argument);
 }
 
@@ -539,7 +537,6 @@ void deferred_free(struct deferred *deferred)
 {
     if (deferred == NULL)
         return;
-    stores_write_out(&deferred->all);
     sync_free(deferred->all.sync); /* which ends all stores */
     path_watch_free(deferred->folder_watch);
     path_watch_free(deferred->log_watch);

@@ -284,6 +284,7 @@ static bool check_gate(struct backlogs *all)
         return false;
     }
     all->closed = false;
+    all->was_open = true;
     return true;
 }
 

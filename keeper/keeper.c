@@ -118,6 +118,8 @@ static void leave_to_return(void *argument)
         return;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
               "a folder that was made anew is read-only in this keeper's sandbox: starting again");
+    /* It may be a link that leads elsewhere, for which lonc-hosts has to write a drop-in. */
+    presence_touch_reloaded(keeper->presence);
     drain(keeper);
 }
 

@@ -2,7 +2,10 @@
 /*
  * Reading /proc/self/mountinfo (proc(5)).
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,17 +42,35 @@ static bool forbids_writing(char *line)
     return has_option(options, "ro") && has_option(super + 1, "rw");
 }
 
-bool mounts_forbid_writing(const char *path)
+/* The mount of the path, or, where there is no such file yet, of its folder. False when unknown. */
+static bool find_mount(const char *path, uint64_t *id)
 {
     struct statx status;
+    char folder[PATH_MAX];
+    int r = statx(AT_FDCWD, path, 0, STATX_MNT_ID, &status);
+    const char *slash = strrchr(path, '/');
+    if (r < 0 && errno == ENOENT && slash != NULL && (size_t)(slash - path) < sizeof(folder)) {
+        memcpy(folder, path, (size_t)(slash - path));
+        folder[slash - path] = '\0';
+        r = statx(AT_FDCWD, *folder != '\0' ? folder : "/", 0, STATX_MNT_ID, &status);
+    }
+    if (r < 0 || !(status.stx_mask & STATX_MNT_ID))
+        return false;
+    *id = status.stx_mnt_id;
+    return true;
+}
+
+bool mounts_forbid_writing(const char *path)
+{
     bool found = false, forbidden = false;
     char *line = NULL;
     size_t size = 0;
-    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &status) < 0 || !(status.stx_mask & STATX_MNT_ID))
+    uint64_t id;
+    if (!find_mount(path, &id))
         return false;
     FILE *file = fopen("/proc/self/mountinfo", "re");
     while (file != NULL && !found && getline(&line, &size, file) > 0) {
-        found = strtoull(line, NULL, 10) == status.stx_mnt_id;
+        found = strtoull(line, NULL, 10) == id;
         forbidden = found && forbids_writing(line);
     }
     free(line);

@@ -405,11 +405,6 @@ int spool_create(int folder, const char *host, uint64_t epoch, const char *line,
     return r;
 }
 
-int spool_append(struct spool_file *file, const char *bytes, size_t length)
-{
-    return write_all(file->fd, bytes, length);
-}
-
 int spool_publish(int folder, struct spool_file *file)
 {
     if (renameat2(folder, file->temporary, folder, file->name, RENAME_NOREPLACE) < 0)

@@ -120,14 +120,12 @@ struct spool_file {
 };
 
 /*
- * Writes `line` (LF included), or as much of a long one as `length` says, to a new file in the
- * folder "storing" below; 0 or a negative errno, with nothing left behind. spool_append writes
- * more. Then the caller makes it durable, and spool_publish moves it to its place; spool_abandon
- * removes it at any point before.
+ * Writes `line` (LF included) to a new file in the folder "storing" below. Then the caller makes it
+ * durable, and spool_publish moves it to its place; spool_abandon removes it at any point before. 0
+ * or a negative errno, with nothing left behind.
  */
 int spool_create(int folder, const char *host, uint64_t epoch, const char *line, size_t length,
                  struct spool_file *file);
-int spool_append(struct spool_file *file, const char *bytes, size_t length);
 int spool_publish(int folder, struct spool_file *file);
 void spool_abandon(int folder, struct spool_file *file);
 

@@ -19,10 +19,6 @@ struct store {
     struct spool_file file;
     char *host, *command;
     size_t length;
-    struct bulk bulk; /* while it is written, and listed among those that are */
-    LIST_ENTRY(store) link;
-    const char *rest; /* what is not written yet */
-    size_t rest_length;
     void (*done)(void *argument, bool stored);
     void *argument;
 };
@@ -85,42 +81,6 @@ static void on_content_durable(void *argument, int result)
         sync_start(all->sync, store->folder, on_name_durable, store);
 }
 
-/* Writes some more: at once, for a cache takes it, but 64 MiB take even that long. */
-static void write_some(struct store *store, size_t most)
-{
-    struct backlogs *all = store->all;
-    struct loop *loop = &all->service->loop;
-    size_t length = store->rest_length < most ? store->rest_length : most;
-    int r = spool_append(&store->file, store->rest, length);
-    loop_moved(loop, length);
-    store->rest += length;
-    store->rest_length -= length;
-    if (r == 0 && store->rest_length > 0) {
-        loop_queue(loop, &store->bulk);
-        return;
-    }
-    LIST_REMOVE(store, link);
-    if (r < 0)
-        end_store(store, r);
-    else
-        sync_start(all->sync, store->file.fd, on_content_durable, store);
-}
-
-static void next_portion(struct bulk *bulk)
-{
-    struct store *store = CONTAINER_OF(bulk, struct store, bulk);
-    write_some(store, loop_portion(&store->all->service->loop));
-}
-
-void stores_write_out(struct backlogs *all)
-{
-    struct store *store, *next;
-    LIST_FOREACH_SAFE (store, &all->writing, link, next) {
-        loop_unqueue(&all->service->loop, &store->bulk);
-        write_some(store, SIZE_MAX);
-    }
-}
-
 void store_start(struct backlogs *all, const char *host, const char *line, size_t length,
                  void (*done)(void *argument, bool stored), void *argument)
 {
@@ -141,25 +101,14 @@ void store_start(struct backlogs *all, const char *host, const char *line, size_
         .host = id,
         .command = command,
         .length = length - 1,
-        .bulk.go_on = next_portion,
         .done = done,
         .argument = argument,
     };
-    size_t portion = loop_portion(&all->service->loop);
-    size_t first = length < portion ? length : portion;
-    store->rest = line + first;
-    store->rest_length = length - first;
     int r = store->folder;
     if (r >= 0)
-        r = spool_create(store->folder, host, (uint64_t)time(NULL), line, first, &store->file);
-    if (r < 0) {
+        r = spool_create(store->folder, host, (uint64_t)time(NULL), line, length, &store->file);
+    if (r < 0)
         end_store(store, r);
-        return;
-    }
-    loop_moved(&all->service->loop, first);
-    LIST_INSERT_HEAD(&all->writing, store, link);
-    if (store->rest_length > 0)
-        loop_queue(&all->service->loop, &store->bulk);
     else
-        write_some(store, 0);
+        sync_start(all->sync, store->file.fd, on_content_durable, store);
 }

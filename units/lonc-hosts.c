@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/config.h"
@@ -32,6 +33,9 @@ enum hosts_exit { HOSTS_DONE = 0, HOSTS_CONFIG = 1, HOSTS_USAGE = 2, HOSTS_SYSTE
 
 /* For all that is asked of systemd: a start of a socket takes milliseconds. */
 #define PATIENCE_SECONDS 30
+
+/* In a row, where the keeper asks for another sync while one is at work; the timer comes after. */
+#define RUNS_MAX 3
 
 static const char *const kind_name[] = {
     [ACTIVATION_PER_CONNECTION] = "per-connection",
@@ -83,6 +87,9 @@ static int reread(struct written *written, struct manager *manager)
 /* Two at once (a reload, the timer) would undo each other's work; the second finds it done. */
 static int take_turn(void)
 {
+    static bool taken;
+    if (taken)
+        return 0;
     int fd = open("/run/systemd/system", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
         if (errno != EWOULDBLOCK || tries == PATIENCE_SECONDS * 20) {
@@ -92,7 +99,8 @@ static int take_turn(void)
         }
         poll(NULL, 0, 50);
     }
-    return 0; /* until this process ends */
+    taken = true; /* until this process ends */
+    return 0;
 }
 
 static const char *describe(const struct host *host)
@@ -146,14 +154,13 @@ static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *conf
     if (write_files(&written, hosts, config) < 0)
         return HOSTS_SYSTEMD;
     bool changed = written.changed;
-    if (written.keeper_changed)
-        puts("lonc-keeper.service: restart it, so that it may write there");
     if (reread(&written, manager) < 0)
         return HOSTS_SYSTEMD;
     work_serve(&work, hosts);
     /* Last, since a unit whose file is gone cannot be stopped in good order. */
     if (written_prune(&written, hosts) < 0 || reread(&written, manager) < 0)
         return HOSTS_SYSTEMD;
+    work_renew_keeper(&work, hosts);
     if (dry_run && work.done == 0 && !changed)
         puts("nothing to do");
     if (!dry_run && tell_unserved(hosts, config, manager, work.done > 0) < 0)
@@ -298,17 +305,39 @@ static enum hosts_exit run(const struct options *options, const struct config *c
     return config->valid ? result : HOSTS_CONFIG;
 }
 
-int main(int argc, char **argv)
+/* When the keeper asked last for a sync, as lonc-reloaded.path learns it; all zero for never. */
+static struct timespec asked(void)
 {
-    struct options options = {.config = NULL};
+    struct stat status = {.st_size = 0};
+    (void)stat("/run/lonc/reloaded", &status);
+    return status.st_mtim;
+}
+
+static enum hosts_exit run_once(const struct options *options)
+{
     struct complaints complaints = {.say = say};
-    parse_options(&options, argc, argv);
-    struct config *config = config_load(options.config, &complaints);
+    struct config *config = config_load(options->config, &complaints);
     enum hosts_exit result = HOSTS_CONFIG;
     if (config == NULL)
         fputs("lonc-hosts: out of memory\n", stderr);
     else
-        result = run(&options, config);
+        result = run(options, config);
     config_free(config);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.config = NULL};
+    parse_options(&options, argc, argv);
+    enum hosts_exit result = HOSTS_DONE;
+    bool syncs = strcmp(options.verb, "sync") == 0 && !options.dry_run, again = true;
+    /* What a path unit hears while its service runs is lost: so it is looked for here. */
+    for (int i = 0; again && i < RUNS_MAX; i++) {
+        struct timespec before = asked();
+        result = run_once(&options);
+        struct timespec after = asked();
+        again = syncs && (before.tv_sec != after.tv_sec || before.tv_nsec != after.tv_nsec);
+    }
     return (int)result;
 }

@@ -166,6 +166,21 @@ int manager_reset_failed(struct manager *manager, const char *unit)
     return r < 0 ? r : call(manager, unit, message, NULL);
 }
 
+int manager_started(struct manager *manager, const char *unit, uint64_t *when)
+{
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    char *path = NULL;
+    int r = sd_bus_path_encode(PATH "/unit", unit, &path);
+    if (r >= 0)
+        r = sd_bus_get_property_trivial(manager->bus, DESTINATION, path, DESTINATION ".Service",
+                                        "ExecMainStartTimestamp", &error, 't', when);
+    if (r < 0)
+        say(unit, &error, r);
+    sd_bus_error_free(&error);
+    free(path);
+    return r;
+}
+
 static int add_job(struct manager *manager, const char *verb, const char *unit, const char *path)
 {
     if (manager->count == manager->room) {

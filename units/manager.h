@@ -7,6 +7,7 @@
 #define LONC_UNITS_MANAGER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct manager;
 
@@ -31,6 +32,9 @@ int manager_list(struct manager *manager, char *patterns[],
 
 /* Reads all unit files again. */
 int manager_reload(struct manager *manager);
+
+/* When the service's process was started, in microseconds since the epoch; 0 where it never was. */
+int manager_started(struct manager *manager, const char *unit, uint64_t *when);
 
 /*
  * Queues a job; `verb` is StartUnit, StopUnit or RestartUnit. That systemd refuses it is said, and

@@ -193,6 +193,7 @@ static void note_own_unit(struct own_unit *own, const struct manager_unit *unit)
 {
     own->state = state_of(unit);
     own->at_rest = strcmp(unit->active_state, "inactive") == 0 || own->state == UNIT_FAILED;
+    own->running = strcmp(unit->active_state, "active") == 0;
     own->masked = strcmp(unit->load_state, "masked") == 0;
 }
 
@@ -380,6 +381,7 @@ static void forget_states(struct hosts *hosts)
     for (size_t i = 0; i < OWN_UNITS; i++) {
         hosts->own[i].state = UNIT_INACTIVE;
         hosts->own[i].at_rest = true;
+        hosts->own[i].running = false;
         hosts->own[i].masked = false;
     }
 }

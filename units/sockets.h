@@ -44,6 +44,7 @@ struct own_unit {
     const char *path; /* of a socket of the keeper, as its unit file has it; else NULL */
     enum unit_state state;
     bool at_rest; /* inactive or failed, and not on its way there */
+    bool running; /* active, and not on its way from or to that, nor reloading */
     bool masked;
     bool path_alive;   /* somebody listens there */
     bool path_blocked; /* by a folder; it was said */

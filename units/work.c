@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "units/work.h"
+#include "units/written.h"
 
 static void act(struct work *work, const char *verb, const char *unit, const char *why)
 {
@@ -174,4 +175,15 @@ void work_serve(struct work *work, const struct hosts *hosts)
     start_wanted(work, hosts);
     mend_own(work, hosts);
     stop_services(work, hosts);
+}
+
+void work_renew_keeper(struct work *work, const struct hosts *hosts)
+{
+    const struct own_unit *keeper = &hosts->own[OWN_KEEPER];
+    uint64_t started, written = written_keeper_time();
+    if (written == 0 || !keeper->running || work->dry_run ||
+        manager_started(work->manager, keeper->name, &started) < 0 || started >= written)
+        return;
+    act(work, "RestartUnit", keeper->name, "so that it may write where its drop-in says");
+    await(work);
 }

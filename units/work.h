@@ -25,4 +25,10 @@ struct work {
 void work_make_way(struct work *work, const struct hosts *hosts);
 void work_serve(struct work *work, const struct hosts *hosts);
 
+/*
+ * Restarts a keeper that was started before its drop-in was written, since what it may write is
+ * settled when it starts. Not while it reloads, which this may be part of: the next sync does it.
+ */
+void work_renew_keeper(struct work *work, const struct hosts *hosts);
+
 #endif

@@ -91,8 +91,17 @@ static int put_dropin(const char *directory, const char *path, const struct text
     return r < 0 ? r : replace_file(path, text->bytes, text->length);
 }
 
-static int make_dropin(struct written *written, const char *unit, const struct text *wanted,
-                       bool *changed)
+#define KEEPER DROPINS "/lonc-keeper.service.d/" NAME
+
+uint64_t written_keeper_time(void)
+{
+    struct stat status;
+    if (stat(KEEPER, &status) < 0)
+        return 0;
+    return (uint64_t)status.st_mtim.tv_sec * 1000000 + (uint64_t)status.st_mtim.tv_nsec / 1000;
+}
+
+static int make_dropin(struct written *written, const char *unit, const struct text *wanted)
 {
     static struct text found;
     char directory[200], path[250];
@@ -103,7 +112,7 @@ static int make_dropin(struct written *written, const char *unit, const struct t
         return 0;
     printf("%s %s: the directories of loncapa.conf, and where links lead\n",
            wanted->length > 0 ? "write" : "remove", path);
-    *changed = true;
+    written->changed = true;
     return written->dry_run ? 0 : put_dropin(directory, path, wanted);
 }
 
@@ -127,14 +136,13 @@ int written_dropins(struct written *written, const struct config *config)
     if (places_find(&places, config)) {
         choose_page(&places, &config->loncapa, page);
         text_dropin(&wanted, places.needed, page);
-        r = make_dropin(written, "lonc-page.service", &wanted, &written->changed);
+        r = make_dropin(written, "lonc-page.service", &wanted);
         text_dropin(&wanted, places.needed, none);
-        s = make_dropin(written, "lonc-hosts-sync.service", &wanted, &written->changed);
+        s = make_dropin(written, "lonc-hosts-sync.service", &wanted);
         text_dropin(&wanted, places.needed, places.writable);
-        t = make_dropin(written, "lonc-keeper.service", &wanted, &written->keeper_changed);
+        t = make_dropin(written, "lonc-keeper.service", &wanted);
     }
     places_free(&places);
-    written->changed = written->changed || written->keeper_changed;
     return r < 0 ? r : s < 0 ? s : t;
 }
 

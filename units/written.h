@@ -7,14 +7,14 @@
 #define LONC_UNITS_WRITTEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/config.h"
 #include "units/sockets.h"
 
 struct written {
-    bool dry_run;        /* only look and say */
-    bool changed;        /* systemd must read its unit files again */
-    bool keeper_changed; /* the keeper's too, which takes effect when it is restarted */
+    bool dry_run; /* only look and say */
+    bool changed; /* systemd must read its unit files again */
 };
 
 /*
@@ -24,6 +24,9 @@ struct written {
 
 /* Makes the drop-ins of our services what they should be: none where the unit is right as it is. */
 int written_dropins(struct written *written, const struct config *config);
+
+/* When the keeper's drop-in was written last, in microseconds since the epoch; 0 without one. */
+uint64_t written_keeper_time(void);
 
 /*
  * Makes a host's units, after the templates in LIBDIR: those of both kinds, so that systemd need

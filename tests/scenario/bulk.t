@@ -24,7 +24,7 @@ sub turns_of {
     open my $file, '<', $path or die "$path: $!";
     while (<$file>) {
         if (/epoll_wait\((\d+)/) { $waits{$1}++; push @calls, -$1 }
-        elsif (/(?:recvfrom|sendto|write)\(.* = (\d+)$/) { push @calls, $1 }
+        elsif (/(?:recvfrom|sendto)\(.* = (\d+)$/) { push @calls, $1 }
     }
     my ($loop) = sort { $waits{$b} <=> $waits{$a} } keys %waits; # the other is sd-event's
     my @turns = ([0, 0]);
@@ -38,11 +38,11 @@ sub turns_of {
 # Does something with a keeper whose calls are traced; returns its turns meanwhile.
 sub traced {
     my ($settings, $code) = @_;
-    my $world = Lonc->new(hosts => [qw(msul1 msul2 away1)], settings => {log_level => 'info', %$settings});
+    my $world = Lonc->new(hosts => [qw(msul1 msul2)], settings => {log_level => 'info', %$settings});
     $world->{"lond_$_"} = $world->lond($_) for qw(msul1 msul2);
     my $path = $world->path('calls');
-    $world->keeper(wrapper => ['strace', '-D', '-f', '-o', $path, '-s', '0', '-e', 'trace=recvfrom,sendto,write,epoll_wait']);
-    $world->activate($_) for qw(msul1 msul2 away1);
+    $world->keeper(wrapper => ['strace', '-D', '-f', '-o', $path, '-s', '0', '-e', 'trace=recvfrom,sendto,epoll_wait']);
+    $world->activate($_) for qw(msul1 msul2);
     $world->ask($_, 'ping') for qw(msul1 msul2);
     $code->($world);
     $world->{keeper}->signal('TERM');
@@ -87,19 +87,6 @@ SKIP: {
         is $world->ask('msul2', 'encrypt:count:' . 'x' x 2_000_000), 'ok', 'a large request is enciphered';
     });
     cmp_ok scalar @turns, '>=', 2_000_000 / 4096, '... 4 kB a turn at most';
-}
-
-SKIP: {
-    skip 'a sanitizer sees leaks only where nobody traces', 4 if $ENV{LONC_SANITIZED};
-    my @turns = traced({retry_delay => '50ms'}, sub {
-        my ($world) = @_;
-        my $line = 'count:' . pattern(3_000_000);
-        is $world->ask('away1', "lonc_defer:$line"), 'con_delayed', 'a large transaction for a host that is away is stored';
-        my ($file) = glob $world->path('sockets/delayed/*.away1');
-        ok $file && $world->read_file($file =~ s/^\Q$world->{dir}\E\///r) eq "$line\n", '... whole';
-    });
-    cmp_ok max(map { $_->[1] } @turns), '<=', 64 << 10, '... in portions';
-    cmp_ok max(map { $_->[0] } @turns), '<=', 4 * (64 << 10), '... one a turn';
 }
 
 # --- Whole, and in order --------------------------------------------------------------------------
@@ -173,7 +160,7 @@ SKIP: {
     my ($json) = $load->log =~ /^(\{.*\})$/m;
     my $said = decode_json($json);
     is $said->{ok} + $said->{con_lost}, 60, '20 replies of 4 MB at once are twice what the buffers may take: each is whole, or con_lost';
-    cmp_ok $said->{con_lost}, '<=', 15, '... and most are whole, for one grows at a time';
+    cmp_ok $said->{con_lost}, '<=', 3, '... and few are con_lost, for one grows at a time';
     diag "$said->{con_lost} of 60 were con_lost";
 }
 

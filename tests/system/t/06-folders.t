@@ -33,8 +33,7 @@ is output('lonc-hosts sync --dry-run'), 'nothing to do', 'a sync leaves it so';
 is ask('msul1', 'ping'), 'pong:msul1', 'the keeper serves';
 
 sh("ln -sfn /srv/other $sockets/delayed");
-like output('lonc-hosts sync'), qr/^write \S+lonc-keeper\.service\S+: .*\nlonc-keeper\.service: restart it/m, 'the link leads elsewhere: a sync notices, and says what is to be done';
-restart();
+like output('lonc-hosts sync'), qr/^write \S+lonc-keeper\.service\S+: .*\nrestart lonc-keeper\.service: so that it may write/m, 'the link leads elsewhere: a sync notices, and restarts the keeper';
 is may_write('/srv/other') . ' ' . may_write('/srv/delayed'), 'yes no', '... and the keeper may write there, and no longer where it was';
 
 # Else a keeper that was taken over could let itself write wherever www may.
@@ -46,6 +45,37 @@ is may_write('/srv/other'), 'no', '... and what it leads to may not be written';
 sh("rm $sockets/delayed $logs/lonnet.perm.log; mv $sockets/delayed.away $sockets/delayed; mv /srv/logs/lonnet.perm.log $logs/; rm -r /srv/queue /srv/delayed /srv/logs /srv/other");
 restart();
 is output('ls /etc/systemd/system.control 2>/dev/null'), '', 'no links: no drop-in is left';
+
+# While the keeper runs, without a word to anybody: folders made anew, in the place of those that it may write, and a
+# link. It is started again, with nobody noticing, and delivers.
+sub deliver { my ($name, $where) = @_; as_www(sub { write_file("$where/1900000000.1.99.count.msul1", "count:$name\n") }) }
+sub delivered { my ($name) = @_; return lond("executed count:$name") == 1 }
+for my $case (
+    ['logs/ rotated whole', sub { sh("mv $logs $logs.1; install -d -o www -g www $logs") }, sub { sh("rm -r $logs; mv $logs.1 $logs") }],
+    ['delayed/ made a link', sub { sh("install -d -o www -g www /srv/delayed; mv $sockets/delayed $sockets/delayed.away; ln -s /srv/delayed $sockets/delayed") },
+        sub { sh("rm $sockets/delayed; mv $sockets/delayed.away $sockets/delayed; rm -r /srv/delayed") }],
+    ['lonSockDir moved and made anew', sub { sh("mv $sockets $sockets.old; install -d -o www -g www $sockets $sockets/delayed") }, sub { sh("rm -r $sockets.old") }],
+    ['delayed/ mounted over', sub { sh("mount -t tmpfs -o mode=755,uid=www,gid=www tmpfs $sockets/delayed") }, sub { sh("umount --lazy $sockets/delayed") }],
+) {
+    my ($what, $make, $undo) = @$case;
+    my $name = $what =~ s/\W+/-/gr;
+    my $load = load('--socket', "$sockets/msul2", '--clients', 2, '--rate', 5, '--seconds', 5, '--check') if $what !~ /lonSockDir/;
+    $make->();
+    deliver($name, "$sockets/delayed");
+    my $start = time;
+    ok within(150, sub { delivered($name) }), "$what: a transaction is delivered";
+    note sprintf 'after %.1f s', time - $start;
+    ok within($patience, sub { !-e "$sockets/delayed/1900000000.1.99.count.msul1" }), '... and its file removed';
+    like read_file("$logs/lonnet.perm.log"), qr/:S:msul1:count:$name:/, '... and recorded';
+    ok within($patience, sub { output('loncctl status') !~ /TROUBLE/ }), '... and there is no trouble left' or diag output('loncctl status');
+    if ($load) {
+        my $n = $load->numbers;
+        is $n->{ok}, $n->{requests}, '... and no client noticed';
+    }
+    $undo->();
+    restart();
+    ok within($patience, sub { ask('msul1', 'ping') eq 'pong:msul1' }), '... and back';
+}
 
 # log_file, anywhere.
 sh('install -d -o www -g www /var/log/lonc-test');

@@ -106,7 +106,7 @@ for my $unit (qw(lonc-hosts-sync.timer lonc-page.timer lonc-reloaded.path lonc-h
 }
 sh(q(systemctl reset-failed 'lonc-hosts-*.service')); # of the table that was not valid
 all_is_well('each failed once');
-like property('lonc-hosts-sync.timer', 'OnFailure'), qr/lonc-hosts-sync\.service/, 'who looks after the others is looked after';
+like property('lonc-hosts-sync.timer', 'OnFailure'), qr/lonc-hosts-mend\.target/, 'who looks after the others is looked after';
 
 # A group that does not exist, in a drop-in that is to let others ask: requests do not wait for it to be mended.
 drop_in('lonc-keeper-control.socket', "[Socket]\nSocketGroup=nobody-knows\n");
