@@ -16,13 +16,20 @@ sub may_write {
     my $pid = main_pid() or return 'no keeper';
     return sh("nsenter --target $pid --mount setpriv --reuid=www --regid=www --clear-groups touch '$folder/lonc-test' && rm '$folder/lonc-test'") == 0 ? 'yes' : 'no';
 }
+
+# In the place of delayed/, which the keeper makes again at once when it is missing.
+sub link_delayed {
+    my ($target) = @_;
+    sh("ln -sfn $target $sockets/link; mv $sockets/delayed $sockets/delayed.away");
+    return within($patience, sub { rmdir "$sockets/delayed"; rename "$sockets/link", "$sockets/delayed" });
+}
 sub restart { sh('lonc-hosts sync; systemctl restart lonc-keeper') }
 
 is may_write($_), 'yes', "$_ may be written" for $sockets, "$sockets/delayed", $logs, '/home/httpd/html/lon-status', '/home/httpd/lonCerts', '/run/lonc';
 is may_write($_), 'no', "$_ may not" for '/home/httpd', '/home/httpd/perl', '/home/httpd/lonTabs', '/srv', '/var/tmp/..';
 
 sh('install -d -o www -g www /srv/queue /srv/delayed /srv/logs /srv/other');
-sh("mv $sockets/delayed $sockets/delayed.away; ln -s /srv/queue/../delayed $sockets/delayed");
+link_delayed('/srv/queue/../delayed');
 sh("mv $logs/lonnet.perm.log /srv/logs/; ln -s /srv/logs/lonnet.perm.log $logs/lonnet.perm.log");
 restart();
 is may_write('/srv/delayed'), 'yes', 'delayed/ is a link: what it leads to may be written';
@@ -52,7 +59,7 @@ sub deliver { my ($name, $where) = @_; as_www(sub { write_file("$where/190000000
 sub delivered { my ($name) = @_; return lond("executed count:$name") == 1 }
 for my $case (
     ['logs/ rotated whole', sub { sh("mv $logs $logs.1; install -d -o www -g www $logs") }, sub { sh("rm -r $logs; mv $logs.1 $logs") }],
-    ['delayed/ made a link', sub { sh("install -d -o www -g www /srv/delayed; mv $sockets/delayed $sockets/delayed.away; ln -s /srv/delayed $sockets/delayed") },
+    ['delayed/ made a link', sub { sh('install -d -o www -g www /srv/delayed'); link_delayed('/srv/delayed') },
         sub { sh("rm $sockets/delayed; mv $sockets/delayed.away $sockets/delayed; rm -r /srv/delayed") }],
     ['lonSockDir moved and made anew', sub { sh("mv $sockets $sockets.old; install -d -o www -g www $sockets $sockets/delayed") }, sub { sh("rm -r $sockets.old") }],
     ['delayed/ mounted over', sub { sh("mount -t tmpfs -o mode=755,uid=www,gid=www tmpfs $sockets/delayed") }, sub { sh("umount --lazy $sockets/delayed") }],
