@@ -197,7 +197,7 @@ const struct setting settings_table[] = {
         .meaning = "The names of deferred files, which are kept in memory so that the folder is "
                    "read once for all of them; enough for a million, and those behind stay on "
                    "disk until there is room."),
-    ROW(BYTES, turn_bytes, "64k", 4 * KIB, GIB,
+    ROW(BYTES, turn_bytes, "32k", 4 * KIB, GIB,
         .meaning = "How many bytes of long lines, or as much work, all connections together are "
                    "given before short lines have their turn again; more moves no more a second, "
                    "and makes short lines wait."),
