@@ -112,6 +112,13 @@ sub read_file {
     return scalar <$file>;
 }
 
+# The same for a file that a program may be reading: it sees the old one or the new one.
+sub replace_file {
+    my ($self, $name, $text) = @_;
+    $self->write_file("$name.new", $text);
+    rename $self->path("$name.new"), $self->path($name) or die "$name: $!";
+}
+
 # Writes keeper.conf, loncapa.conf and hosts.tab as they stand in $self->{settings}, {variables}, {address};
 # with {by_name}, hosts.tab has no addresses.
 sub write_config {
@@ -122,9 +129,9 @@ sub write_config {
     my %variables = (lonHostID => 'annarborl1', lonSockDir => "$dir/sockets", lonTabDir => "$dir/tabs",
         lonDaemons => $dir, lonDocRoot => "$dir/html", lonCertificateDirectory => $dir,
         %{$self->{variables}});
-    $self->write_file('keeper.conf', join '', map {"$_ = $settings{$_}\n"} sort keys %settings);
-    $self->write_file('loncapa.conf', join '', map {"PerlSetVar $_ $variables{$_}\n"} sort keys %variables);
-    $self->write_file('tabs/hosts.tab', join '',
+    $self->replace_file('keeper.conf', join '', map {"$_ = $settings{$_}\n"} sort keys %settings);
+    $self->replace_file('loncapa.conf', join '', map {"PerlSetVar $_ $variables{$_}\n"} sort keys %variables);
+    $self->replace_file('tabs/hosts.tab', join '',
         map {"$_:msu:library:$_.example.edu" . ($self->{by_name} ? '' : ":$self->{address}{$_}") . "\n"}
             sort keys %{$self->{address}});
 }
