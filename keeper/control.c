@@ -374,10 +374,14 @@ static void read_line(struct control_client *client)
     if (n == -EAGAIN)
         return;
     size_t length = n > 0 ? buffer_line(&client->in) : 0;
-    if (length > 0)
+    if (length > 0) {
         begin_answer(client, length);
-    else if (n <= 0 || buffer_length(&client->in) > REQUEST_MAX)
+    } else if (n <= 0) {
         end(client);
+    } else if (buffer_length(&client->in) > REQUEST_MAX) {
+        read_away(client->fd);
+        end(client);
+    }
 }
 
 /* While an answer is to come or to be followed, only the end of the connection is heard here. */
