@@ -266,7 +266,7 @@ THREADED  := BUILD=$(BUILD)/threaded EXTRA='-fsanitize=thread -fno-omit-frame-po
 # keeper is a sanitized one anyway (and whose shim is under strace, where there can be no LeakSanitizer).
 # The keeper has a second thread for TLS alone.
 SANITIZED_SCENARIOS := $(filter-out $(patsubst %,tests/scenario/%.t,failing-calls hardening manual valgrind),$(wildcard tests/scenario/*.t))
-THREADED_SCENARIOS  := $(patsubst %,tests/scenario/%.t,interop local security tls)
+THREADED_SCENARIOS  := $(patsubst %,tests/scenario/%.t,certificates interop local security tls)
 
 check-sanitized: $(PROMETHEUS) | $(BUILD)/deps-test ## unit and scenario tests with AddressSanitizer and UBSan, those with TLS with ThreadSanitizer
 	mkdir -p $(BUILD)/sanitized && ln -sfn ../prometheus $(BUILD)/sanitized/prometheus
