@@ -186,11 +186,16 @@ void hosts_change_end(struct hosts_change *change)
 
 /* --- All hosts -------------------------------------------------------------------------------- */
 
+/* Where connecting fails at once, the last client of a host may leave while that is tried. */
 void hosts_forgive(struct hosts *hosts)
 {
-    struct host *host;
-    RB_FOREACH (host, hosts_by_id, &hosts->by_id)
+    struct host *host, *next;
+    for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
+        host->users++;
         host_forgive(host);
+        next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
+        hosts_release(host);
+    }
 }
 
 void hosts_renew(struct hosts *hosts)
