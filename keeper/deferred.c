@@ -474,6 +474,7 @@ struct deferred *deferred_new(struct service *service)
         deferred_free(deferred);
         return NULL;
     }
+    path_watch_ignore_writing(deferred->log_watch);
     return deferred;
 }
 

@@ -19,6 +19,7 @@ struct path_watch {
     struct loop *loop;
     void (*changed)(void *argument);
     void *argument;
+    bool not_writing; /* what is written is not told */
     sd_event_source *mounts;
     unsigned count;
     struct {
@@ -84,7 +85,7 @@ static int add_watch(struct path_watch *watch, const char *path, uint32_t events
 static int watch_name(struct path_watch *watch, const char *folder, const char *name)
 {
     const uint32_t events = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
-                            IN_CLOSE_WRITE | IN_ONLYDIR;
+                            IN_ONLYDIR | (watch->not_writing ? 0 : IN_CLOSE_WRITE);
     return add_watch(watch, folder[0] != '\0' ? folder : "/", events, name);
 }
 
@@ -190,6 +191,11 @@ int path_watch_set(struct path_watch *watch, const char *path)
             break;
     }
     return 0;
+}
+
+void path_watch_ignore_writing(struct path_watch *watch)
+{
+    watch->not_writing = true;
 }
 
 struct path_watch *path_watch_new(struct loop *loop, void (*changed)(void *argument),

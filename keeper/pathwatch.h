@@ -28,6 +28,10 @@ struct path_watch *path_watch_new(struct loop *loop, void (*changed)(void *argum
                                   void *argument);
 void path_watch_free(struct path_watch *watch); /* NULL is allowed */
 
+/* From the next path_watch_set on, what is written to the file is not told: for an owner that opens
+ * it for writing when it is told something, and so would be told without end. */
+void path_watch_ignore_writing(struct path_watch *watch);
+
 /*
  * Watches this path from now on, in the place of the one before; what is missing of it is awaited.
  * 0, or a negative errno: the kernel has no inotify instance (-EMFILE) or no watch (-ENOSPC) left.

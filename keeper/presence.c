@@ -94,7 +94,8 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
 static void keep_pid(struct presence *presence)
 {
     struct service *service = presence->service;
-    int r = write_pid(presence->pid_path);
+    /* On a full disk, writing it again would leave it empty. */
+    int r = is_ours(presence->pid_path) ? 0 : write_pid(presence->pid_path);
     if (r == 0) {
         trouble_end(service, TROUBLE_PID_FILE);
         return;

@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 use Lonc;
 use Deferred;
 
-my %quick = (deferred_hold => '20ms', retry_delay => '50ms', deferred_retry => '200ms', deferred_still => '300ms');
+my %quick = (deferred_hold => '20ms', retry_delay => '50ms', deferred_retry => '200ms', deferred_still => '300ms', trouble_retry => '200ms');
 
 sub in_folder { my ($world, $name) = @_; return $world->path("sockets/delayed/$name") }
 sub troubles { my ($world) = @_; return map { $_->{trouble} } @{$world->{keeper}->tells('status')->{troubles}} }
@@ -60,6 +60,14 @@ sub mounted {
 }
 sub Unmount::DESTROY { my ($self) = @_; system "umount -l $self->{folder} 2>/dev/null" if $self->{owner} == $$ }
 
+# Whether the keeper sleeps for most of a second.
+sub sleeps {
+    my ($world) = @_;
+    my $cpu = $world->{keeper}->cpu;
+    select undef, undef, undef, 1;
+    return $world->{keeper}->cpu - $cpu < 0.1;
+}
+
 # --- What cannot be recorded or removed is not sent ------------------------------------------------
 
 SKIP: {
@@ -77,11 +85,13 @@ SKIP: {
         has_trouble($world, 'perm-log');
     }
     is $lond->executed('count:1'), 0, '... and nothing is sent, however often the keeper is started';
+    ok sleeps($world), '... and it does not look without end';
     unlink $world->path('logs/filling');
     ok await_gone($world, $name), '... until there is room';
     is $lond->executed('count:1'), 1, '... then once';
     is_deeply [commands($world, 'S')], ['count:1'], '... with its S line';
     ok is_well($world), '... and nothing is wrong any more';
+    ok sleeps($world), '... nor is it looked for';
 }
 
 SKIP: {

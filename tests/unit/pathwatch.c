@@ -210,6 +210,19 @@ Test(pathwatch, a_file_that_is_written_or_gets_other_permissions_is_told)
     cr_assert_gt(heard(), 0);
 }
 
+Test(pathwatch, who_writes_to_the_file_himself_need_not_be_told)
+{
+    path_watch_ignore_writing(watch);
+    write_file("a/b/file");
+    watch_path("a/b/file");
+    write_file("a/b/file");
+    cr_assert_eq(heard(), 0);
+    cr_assert_eq(chmod(in("a/b/file"), 0640), 0);
+    cr_assert_gt(heard(), 0);
+    move("a/b/file", "a/b/old");
+    cr_assert_gt(heard(), 0);
+}
+
 Test(pathwatch, the_path_before_is_watched_no_longer)
 {
     watch_path("a/b/c");
