@@ -90,9 +90,10 @@ static int watch_name(struct path_watch *watch, const char *folder, const char *
 }
 
 /*
- * A folder or link on the way is watched by itself, so that what others do beside it, as all day in
- * /tmp, wakes nobody. Its removal is told late if somebody has it open, but what the path leads to
- * is removed before it, and that is watched by its name.
+ * A folder or link on the way is watched by itself, so that what others do in it or beside it, as
+ * all day in /tmp, wakes nobody; so IN_ATTRIB, which tells of all that a folder has, is not asked
+ * for. Its removal is told late if somebody has it open, but what the path leads to is removed
+ * before it, and that is watched by its name.
  */
 static int watch_component(struct path_watch *watch, const char *folder, const char *name,
                            bool is_last)
@@ -102,8 +103,7 @@ static int watch_component(struct path_watch *watch, const char *folder, const c
     if (length < 0 || (size_t)length >= sizeof(path))
         return -ENAMETOOLONG;
     int r = is_last ? -ENOENT
-                    : add_watch(watch, path,
-                                IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB | IN_DONT_FOLLOW, "");
+                    : add_watch(watch, path, IN_MOVE_SELF | IN_DELETE_SELF | IN_DONT_FOLLOW, "");
     return r == -ENOENT || r == -EACCES ? watch_name(watch, folder, name) : r;
 }
 
