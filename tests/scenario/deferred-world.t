@@ -322,8 +322,10 @@ replaced('the folder above lonSockDir is a link that leads elsewhere now', sub {
 replaced('delayed/ becomes a link', sub {
     my ($world) = @_;
     make_path($world->path('disk/delayed'));
-    rename $world->path('sockets/delayed'), $world->path('sockets/delayed.old') or die "rename: $!";
-    symlink $world->path('disk/delayed'), $world->path('sockets/delayed') or die "symlink: $!";
+    $world->{keeper}->while_stopped(sub { # else it may make the folder first
+        rename $world->path('sockets/delayed'), $world->path('sockets/delayed.old') or die "rename: $!";
+        symlink $world->path('disk/delayed'), $world->path('sockets/delayed') or die "symlink: $!";
+    });
     return 1;
 });
 
