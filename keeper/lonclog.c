@@ -33,9 +33,11 @@ static const char *severity_of(int priority)
  * link there, or a FIFO, whose reader is not waited for. A descriptor, or a negative errno. */
 static int open_file(void)
 {
-    int fd =
-        open(lonclog.path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
-    return fd < 0 ? -errno : fd;
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd = open(lonclog.path, flags, 0640);
+    if (fd < 0)
+        return -errno;
+    return fd;
 }
 
 static int on_retry(sd_event_source *source, uint64_t when, void *argument);

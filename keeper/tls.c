@@ -144,33 +144,49 @@ static bool all_exist(const struct loading *loading)
     return all;
 }
 
-/* The bytes of a file, for free() after they are wiped; NULL, with errno, when they cannot be had.
- * Nothing that is no file is opened for long: reading from a FIFO would wait for its writer. */
-static char *read_bytes(const char *path, size_t *length, const char **why)
+/* Why the open file is of no use as one for ssl, or NULL. */
+static const char *find_fault(const struct stat *status)
+{
+    if (!S_ISREG(status->st_mode))
+        return S_ISDIR(status->st_mode) ? "it is a folder" : "it is no file";
+    if (status->st_size == 0)
+        return "it is empty";
+    return status->st_size > FILE_MAX ? "it is longer than 1 MiB" : NULL;
+}
+
+/* The bytes of a descriptor's file; NULL, with the reason in *why, when they cannot be had. */
+static char *read_open_file(int fd, size_t *length, const char **why)
 {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) < 0)
+    if (fstat(fd, &status) < 0) {
         *why = strerror(errno);
-    else if (!S_ISREG(status.st_mode))
-        *why = S_ISDIR(status.st_mode) ? "it is a folder" : "it is no file";
-    else if (status.st_size == 0)
-        *why = "it is empty";
-    else if (status.st_size > FILE_MAX)
-        *why = "it is longer than 1 MiB";
-    else
-        *why = NULL;
-    char *bytes = *why == NULL ? malloc((size_t)status.st_size) : NULL;
+        return NULL;
+    }
+    *why = find_fault(&status);
+    if (*why != NULL)
+        return NULL;
+    char *bytes = malloc((size_t)status.st_size);
     ssize_t n = bytes != NULL ? read(fd, bytes, (size_t)status.st_size) : -1;
-    if (*why == NULL && n < 0)
-        *why = strerror(errno);
-    if (fd >= 0)
-        close(fd);
     if (n < 0) {
+        *why = strerror(errno);
         free(bytes);
         return NULL;
     }
     *length = (size_t)n;
+    return bytes;
+}
+
+/* The bytes of a file, for free() after they are wiped; NULL, with *why, when they cannot be had.
+ * Nothing that is no file is opened for long: reading from a FIFO would wait for its writer. */
+static char *read_bytes(const char *path, size_t *length, const char **why)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) {
+        *why = strerror(errno);
+        return NULL;
+    }
+    char *bytes = read_open_file(fd, length, why);
+    close(fd);
     return bytes;
 }
 
