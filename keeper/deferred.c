@@ -44,6 +44,7 @@ struct deferred {
     struct chore scanner;
     DIR *scan;       /* while all.scanning */
     bool scan_again; /* something was missed while one went on */
+    bool moved;      /* what the path led to has just gone */
     char *strangers[STRANGERS_SAID];
     unsigned stranger_count;
     struct deadline rescan, poll;
@@ -340,13 +341,28 @@ static void watch(struct deferred *deferred)
     deadline_start(&deferred->polling, &deferred->poll);
 }
 
+/*
+ * A folder that has just been moved away is not made anew at once: whoever did that may be about to
+ * put a link, or another folder, in its place.
+ */
+static int open_path(struct deferred *deferred)
+{
+    const char *path = deferred->all.folder_path;
+    bool moved = deferred->moved;
+    deferred->moved = false;
+    if (path == NULL || deferred->all.permlog_path == NULL)
+        return -ENOMEM;
+    if (moved && access(path, F_OK) < 0 && errno == ENOENT)
+        return -ENOENT;
+    return spool_open(path);
+}
+
 /* Opens, watches and scans the folder; tries again later where it cannot be. */
 static void open_folder(struct deferred *deferred)
 {
     struct backlogs *all = &deferred->all;
     make_paths(deferred);
-    int r = all->folder_path != NULL && all->permlog_path != NULL ? spool_open(all->folder_path)
-                                                                  : -ENOMEM;
+    int r = open_path(deferred);
     all->folder = r;
     if (all->folder_path != NULL)
         watch(deferred);
@@ -389,6 +405,7 @@ static void on_path_changed(void *argument)
 {
     struct deferred *deferred = argument;
     if (!is_same_folder(deferred)) {
+        deferred->moved = deferred->all.folder >= 0;
         reopen(deferred);
         return;
     }

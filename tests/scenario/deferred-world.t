@@ -337,6 +337,18 @@ replaced('delayed/ becomes a link', sub {
     }, sub { undef $mount }) or diag 'mounting is for root';
 }
 
+# An administrator who moves the folder to another disk types two commands.
+{
+    my ($world, $lond) = Lonc->up(settings => {%quick, deferred_hold => '1s'});
+    ok await_gone($world, drop($world, 'msul1', 1, 'count:1')), '(a file is delivered)';
+    rename $world->path('sockets/delayed'), $world->path('elsewhere') or die "rename: $!";
+    ok $world->{keeper}->await(qr/folder: cannot open/), 'a folder is moved away: that is a trouble';
+    ok !-e $world->path('sockets/delayed'), '... and it is not made anew at once';
+    symlink $world->path('elsewhere'), $world->path('sockets/delayed') or die "symlink: $!";
+    ok await_gone($world, drop($world, 'msul1', 2, 'count:2')), '... so that a link can take its place';
+    is_deeply [troubles($world)], [], '... and nothing is wrong';
+}
+
 {
     my ($world, $lond) = Lonc->up(settings => {%quick});
     drop($world, 'msul1', 1, 'sleep:500:old');
