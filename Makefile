@@ -251,7 +251,7 @@ SCENARIOS ?= tests/scenario
 check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 $(SCENARIOS)
 
-check-long: $(PROGRAMS) $(TESTERS) | $(BUILD)/deps-test ## what takes longer: live load beside drains, silent hosts and long lines
+check-long: $(PROGRAMS) $(TESTERS) check-system-long | $(BUILD)/deps-test ## what takes longer: live load beside drains, silent hosts and long lines; folders and mounts that come late
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
 # Each of its calls fails in turn: what it does then should be seen to the byte.
@@ -279,6 +279,9 @@ torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds,
 	BUILD=$(abspath $(BUILD)) perl tests/torture/torture.pl --budget $(or $(BUDGET),900) $(if $(SEED),--seed $(SEED)) $(ITEMS)
 
 SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-service)
+
+check-system-long: $(SYSTEM) deb | $(BUILD)/deps-test ## what waits for minutes there: folders replaced, mounts that come late (as root; else skipped)
+	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --long
 
 check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
@@ -402,6 +405,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-unit check-scenario check-long torture check-system bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
+.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
 .SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)

@@ -6,7 +6,9 @@
 # twice: the tests whose names begin with 00 run before the reboot, and always. Nothing of this machine is
 # changed: the mounts are in a mount namespace, the network is a loopback of its own.
 #
-#     boot.pl [--bench] [NAME...]     of the others, only the tests whose names contain one of these
+#     boot.pl [--bench|--long] [NAME...]     of the others, only the tests whose names contain one of these
+#
+# Tests that wait for what happens once a minute are named NAME-long.t, and are run with --long, or by name.
 #
 # LONC_ROUNDS and LONC_REQUESTS bound --bench. LONC_KEEP=1 shows the console as well, and the journal when something failed.
 use strict;
@@ -133,10 +135,12 @@ write_file('/etc/systemd/system/lond.service', "[Service]\nExecStart=/opt/lonc-t
         . "--peer annarborl1 --control /run/lond.sock " . join(' ', map {"--listen 127.0.1.$_:5663"} 1 .. 6) . "\n");
 
 my $bench = @ARGV && $ARGV[0] eq '--bench' && shift @ARGV;
+my $long = @ARGV && $ARGV[0] eq '--long' && shift @ARGV;
 my $bounds = join ' ', map {"$_=$ENV{$_}"} grep { defined $ENV{$_} } qw(LONC_ROUNDS LONC_REQUESTS);
 my @tests = map { s{.*/}{t/}r } sort glob "$tree/tests/system/t/*.t";
 my @first = grep {m{^t/00}} @tests;
 @tests = grep { !m{^t/00} } @tests;
+@tests = grep { /-long\.t$/ ? $long || @ARGV : !$long } @tests;
 @tests = grep { my $test = $_; grep { index($test, $_) >= 0 } @ARGV } @tests if @ARGV;
 sub prove { "prove --timer -v --exec 'timeout --kill-after=5 600 perl' @_" }
 write_file('/etc/systemd/system/lonc-test.service', <<"END");
