@@ -251,7 +251,7 @@ SCENARIOS ?= tests/scenario
 check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
 	BUILD=$(abspath $(BUILD)) prove -j2 $(SCENARIOS)
 
-check-long: $(PROGRAMS) $(TESTERS) check-system-long | $(BUILD)/deps-test ## what takes longer: live load beside drains, silent hosts and long lines; folders and mounts that come late
+check-long: $(PROGRAMS) $(TESTERS) check-system-long | $(BUILD)/deps-test ## what takes longer: live load beside drains, silent hosts and long lines; on a booted systemd: restarts in a row, folders replaced, mounts that come late
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
 # Each of its calls fails in turn: what it does then should be seen to the byte.
@@ -280,7 +280,7 @@ torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds,
 
 SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-service)
 
-check-system-long: $(SYSTEM) deb | $(BUILD)/deps-test ## what waits for minutes there: folders replaced, mounts that come late (as root; else skipped)
+check-system-long: $(SYSTEM) deb | $(BUILD)/deps-test ## what takes minutes on a booted systemd: endurance, restarts in a row, folders replaced, mounts that come late (as root; else skipped)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --long
 
 check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)

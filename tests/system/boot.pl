@@ -8,7 +8,7 @@
 #
 #     boot.pl [--bench|--long] [NAME...]     of the others, only the tests whose names contain one of these
 #
-# Tests that wait for what happens once a minute are named NAME-long.t, and are run with --long, or by name.
+# Tests that take minutes are named NAME-long.t, and are run with --long, or by name.
 #
 # LONC_ROUNDS and LONC_REQUESTS bound --bench. LONC_KEEP=1 shows the console as well, and the journal when something failed.
 use strict;
