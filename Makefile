@@ -219,7 +219,7 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, deferred, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-unit check-fuzz check-scenario check-system ## run every test (without root, all but those of a booted system)
+check: check-unit check-fuzz check-scenario check-system ## run the tests, but for the long ones (without root, all but those of a booted system)
 
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
