@@ -171,8 +171,9 @@ const struct setting settings_table[] = {
         .meaning = "Failed attempts in a row after which a host is dead: one may be a restart, two "
                    "are not."),
     ROW(COUNT, deferred_arrivals, "10000", 1, 1000000,
-        .meaning = "How many deferred files may be waiting out deferred_hold at once; past it the "
-                   "folder is read again instead, when all of them are old enough."),
+        .meaning =
+            "How many deferred files may be waiting out deferred_hold at once; past it "
+            "they are known by name only, and their age is looked at when it is their turn."),
     ROW(COUNT, deferred_attempts, "3", 1, 100,
         .meaning = "How often in a row a deferred file may cost its connection before those "
                    "behind it go first, so that one bad file does not block a host."),
