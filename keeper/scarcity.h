@@ -3,7 +3,7 @@
  * Who may grow while memory is scarce. Long lines that grow side by side would reach the bound of
  * all buffers together, each half read, and all be lost. So past half of the bound one of them
  * grows at a time, and the others wait unread: the kernel holds back who sends them. Soon the first
- * is complete, and its memory on the way back.
+ * is complete, and its memory on the way back. Past three quarters, the next one waits for that.
  */
 #ifndef LONC_KEEPER_SCARCITY_H
 #define LONC_KEEPER_SCARCITY_H
@@ -18,6 +18,11 @@
  * and those who wait are not. */
 #define SCARCITY_TENURE 250000
 
+/* How often it is looked whether there is room for the next one, in microseconds, and how many times
+ * at most: a tenure's length in all, for who reads what is complete may be slow, too. */
+#define SCARCITY_PAUSE 5000
+#define SCARCITY_PAUSES (SCARCITY_TENURE / SCARCITY_PAUSE)
+
 /* From this size on a buffer waits before it grows. */
 #define SCARCITY_SIZE ((size_t)1024 * 1024)
 
@@ -30,9 +35,13 @@ struct grower {
 
 struct scarcity {
     struct grower *only; /* whose turn it is; NULL: memory is not scarce, or nobody grows */
+    struct grower nobody; /* whose turn it is until there is room for the next one */
     TAILQ_HEAD(, grower) waiting;
     struct deadline tenure; /* of the only one */
+    struct deadline pause;  /* of nobody */
+    unsigned pauses;        /* how many there may still be */
     struct deadline_queue tenures;
+    struct deadline_queue pause_queue;
 };
 
 struct service;
