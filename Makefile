@@ -303,9 +303,9 @@ $(BUILD)/turns.so: tests/bench/turns.c | $(BUILD)/deps-build
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
-SCALE ?= hosts memory backlog idle
+SCALE ?= hosts memory backlog idle flood
 
-bench-scale: $(PROGRAMS) $(TESTERS) $(addprefix $(BUILD)/,empty-keeper turns.so) | $(BUILD)/deps-bench ## growth with hosts, connections, clients and backlog (SCALE="hosts memory" for some)
+bench-scale: $(PROGRAMS) $(TESTERS) $(addprefix $(BUILD)/,empty-keeper turns.so) | $(BUILD)/deps-bench ## growth with hosts, connections, clients and backlog; a host beside a flooded one (SCALE="hosts memory" for some)
 	BUILD=$(abspath $(BUILD)) prove --verbose $(patsubst %,tests/bench/scale-%.pl,$(SCALE))
 
 bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)

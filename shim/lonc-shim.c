@@ -5,9 +5,13 @@
  * its own copy. Where there is no keeper to take a client, it answers `con_lost` itself.
  *
  * One engine serves both ways of being started (DESIGN.md, "The shape"): a connection on descriptor
- * 0 is a batch that is already there; listeners (descriptor 0, or LISTEN_FDS from 3 on) make
- * batches as clients come. Batches wait in a ring, oldest first, until the keeper has acknowledged
- * them.
+ * 0 is a batch that is already there; listeners (descriptor 0, or LISTEN_FDS from 3 on, those of
+ * all hosts) make batches as clients come. Batches wait in a ring, oldest first, until the keeper
+ * has acknowledged them.
+ *
+ * While it acknowledges, there is one batch at a time, and all others wait at their own listeners:
+ * so one host's crowd is not in the way of another's client, and little is lost with a shim that is
+ * killed. When it does not, everybody is accepted, since from then on their time counts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -28,15 +32,29 @@
 #include "common/channel.h"
 #include "common/log.h"
 #include "shim/farewell.h"
+#include "shim/listeners.h"
 #include "shim/parking.h"
 #include "shim/shim.h"
 
 /*
- * Batches not acknowledged yet. A keeper that is merely busy is one or two behind; when it is
- * stuck, this many times 16 clients are counted down to their con_lost, and the rest wait in the
- * backlog.
+ * Batches not acknowledged yet. A keeper that is merely busy is one behind; when it is stuck, this
+ * many times 16 clients are counted down to their con_lost, and the rest wait in the backlogs.
  */
 #define RING_SIZE 256
+
+/*
+ * A keeper that has acknowledged nothing for so long is stuck. A turn of its loop takes some
+ * milliseconds, so a busy one is not taken for that; and who waits in a backlog has his con_lost
+ * later by this.
+ */
+#define STUCK_TIME 100000
+
+/*
+ * Told to leave, clients are accepted for so long; the pause between two shims is everybody's. What
+ * waits at the listeners, up to a full ring of them, is taken in a tenth of it. Listeners at which
+ * there is always somebody are systemd's still, and their clients the next shim's.
+ */
+#define SWEEP_TIME 50000
 
 /* Nothing tells when a full backlog has room again, or too many descriptors in flight are fewer. */
 #define RETRY_INTERVAL 10000
@@ -55,37 +73,38 @@ struct batch {
     uint64_t since; /* when its first client was accepted, microseconds */
 };
 
+/* What becomes of the listeners. */
+enum phase {
+    PHASE_CLOSED,   /* there are none, or nobody more is accepted */
+    PHASE_SERVING,  /* who comes is accepted */
+    PHASE_SWEEPING, /* told to leave: who waits is accepted, once */
+};
+
 struct shim {
     struct shim_options options;
-    int epoll;   /* or a negative errno */
+    int epoll;   /* all but the listeners; or a negative errno */
     int channel; /* -1 while there is none */
     bool broken; /* the channel takes nothing more; what it still answers is read */
     int error;   /* of the last try to connect: 0 or a negative errno */
     uint64_t retry_at;
 
-    int *listeners;
-    unsigned listener_count;
-    bool accepting;
+    enum phase phase;
+    struct listeners listeners;
+    uint64_t sweep_end; /* when the sweep is over, even where clients wait */
+    uint64_t accept_at; /* not before that: there was no descriptor for a client */
     uint64_t last_client;
-    sigset_t signals; /* serving listeners: those blocked while waiting; SIGTERM is not */
+    int term; /* serving listeners: readable when there is a SIGTERM */
+    bool told_to_leave;
 
     /* ring[head .. sent) wait for an acknowledgement, ring[sent .. tail) for being sent. */
     struct batch ring[RING_SIZE];
     unsigned head, sent, tail;
+    uint64_t progress; /* when a batch was last acknowledged, or came into an empty ring */
     struct parking parking;
 
     bool said; /* that there is no keeper; once until there is one again */
     enum shim_exit outcome;
 };
-
-/* SIGTERM: the listeners are to be closed. Who is waiting there is still handed over. */
-static volatile sig_atomic_t told_to_leave;
-
-static void on_term(int signal)
-{
-    (void)signal;
-    told_to_leave = 1;
-}
 
 uint64_t shim_now(void)
 {
@@ -166,7 +185,7 @@ static void give_up_oldest(struct shim *shim, uint64_t patience)
     struct batch *batch = batch_at(shim, shim->head);
     bool unreachable = shim->channel < 0 && shim->error != 0 && shim->error != -EAGAIN;
     shim->head++;
-    if (!unreachable && !told_to_leave)
+    if (!unreachable && !shim->told_to_leave)
         park_silent(shim, batch);
     if (batch->count == 0)
         return;
@@ -239,6 +258,8 @@ static void close_oldest(struct shim *shim)
     for (unsigned i = 0; i < batch->count; i++)
         close(batch->fds[i]);
     shim->head++;
+    shim->progress = shim_now();
+    shim->accept_at = 0;
     shim->said = false;
 }
 
@@ -304,15 +325,19 @@ static void time_out(struct shim *shim, uint64_t patience)
 
 /* --- Clients ---------------------------------------------------------------------------------- */
 
-/* Listeners are watched while the ring has room for another batch. */
-static void update_accepting(struct shim *shim)
+static bool has_room(const struct shim *shim)
 {
-    bool accepting = shim->tail - shim->head < RING_SIZE;
-    if (accepting == shim->accepting)
-        return;
-    for (unsigned i = 0; i < shim->listener_count; i++)
-        (void)watch(shim, EPOLL_CTL_MOD, shim->listeners[i], accepting ? EPOLLIN : 0);
-    shim->accepting = accepting;
+    return shim->tail - shim->head < RING_SIZE;
+}
+
+/* When the listeners are looked at: UINT64_MAX where only an acknowledgement brings that. */
+static uint64_t accept_time(const struct shim *shim)
+{
+    if (shim->phase == PHASE_CLOSED || !has_room(shim))
+        return UINT64_MAX;
+    bool busy = shim->head != shim->tail && shim->phase != PHASE_SWEEPING;
+    uint64_t when = busy ? shim->progress + STUCK_TIME : 0;
+    return when > shim->accept_at ? when : shim->accept_at;
 }
 
 /* The batch that is still being gathered, or an empty one; NULL while the ring is full. */
@@ -322,7 +347,7 @@ static struct batch *open_batch(struct shim *shim)
     if (shim->tail != shim->sent && last->count < CHANNEL_BATCH &&
         last->since + GATHER_TIME > shim_now())
         return last;
-    if (shim->tail - shim->head == RING_SIZE)
+    if (!has_room(shim))
         return NULL;
     struct batch *batch = batch_at(shim, shim->tail);
     batch->count = 0;
@@ -335,29 +360,26 @@ static void joined(struct shim *shim, struct batch *batch, unsigned before)
     shim->last_client = shim_now();
     if (before == 0) {
         batch->since = shim->last_client;
+        if (shim->head == shim->tail)
+            shim->progress = shim->last_client;
         shim->tail++;
     }
 }
 
-static void accept_batch(struct shim *shim, int listener)
+/* Those at the ready listeners join the open batch. */
+static void accept_batch(struct shim *shim)
 {
     struct batch *batch = open_batch(shim);
     if (batch == NULL)
         return;
-    unsigned before = batch->count;
-    while (batch->count < CHANNEL_BATCH) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            batch->fds[batch->count++] = fd;
-        else if (errno != EINTR && errno != ECONNABORTED)
-            break;
-    }
-    bool full = batch->count == before &&
-                (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
-    if (full) /* The listener stays readable: wait for a descriptor instead of asking again. */
-        poll(NULL, 0, RETRY_INTERVAL / 1000);
-    if (batch->count > before)
-        joined(shim, batch, before);
+    int n =
+        listeners_accept(&shim->listeners, batch->fds + batch->count, CHANNEL_BATCH - batch->count);
+    if (n < 0)
+        shim->accept_at = shim_now() + RETRY_INTERVAL;
+    if (n <= 0)
+        return;
+    batch->count += (unsigned)n;
+    joined(shim, batch, batch->count - (unsigned)n);
 }
 
 /* Who was parked is offered again, as if he had just come. */
@@ -390,40 +412,87 @@ static uint64_t patience(const struct shim *shim)
                                                                       : shim->options.ack_timeout;
 }
 
-static int next_wait(struct shim *shim)
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until when there is nothing to do but for who comes and what is acknowledged. */
+static uint64_t next_time(struct shim *shim, bool accepting)
 {
     uint64_t parked = parking_expire(&shim->parking, shim->epoll);
     uint64_t when = parked;
     if (shim->head != shim->tail)
-        when = batch_at(shim, shim->head)->since + patience(shim);
+        when = earlier(when, batch_at(shim, shim->head)->since + patience(shim));
     else if (parked == UINT64_MAX)
         when = shim->last_client + shim->options.linger;
-    if (has_due_batch(shim) && !shim->broken && shim->retry_at < when)
-        when = shim->retry_at;
-    return shim_milliseconds_until(parked < when ? parked : when);
+    if (has_due_batch(shim) && !shim->broken)
+        when = earlier(when, shim->retry_at);
+    if (shim->phase == PHASE_SWEEPING)
+        when = accepting ? 0 : earlier(when, shim->sweep_end);
+    return accepting ? when : earlier(when, accept_time(shim));
+}
+
+/*
+ * Told to leave, a shim may be the only one who still has a listener (its host was removed, or is
+ * served the other way): who connected before must not be forgotten. Which one that is it cannot
+ * tell, so who waits is taken everywhere, until each listener has had nobody for once.
+ */
+static void begin_sweep(struct shim *shim)
+{
+    close(shim->term); /* it is told of no more */
+    shim->told_to_leave = true;
+    shim->phase = PHASE_SWEEPING;
+    shim->listeners.sweeping = true;
+    shim->sweep_end = shim_now() + SWEEP_TIME;
+    for (int fd; (fd = parking_take_any(&shim->parking, shim->epoll)) >= 0;)
+        offer(shim, fd);
+}
+
+/* What the channel, those who are parked, and SIGTERM bring. */
+static void wait_for_others(struct shim *shim, int milliseconds)
+{
+    struct epoll_event events[CHANNEL_BATCH];
+    int n = epoll_wait(shim->epoll, events, CHANNEL_BATCH, milliseconds);
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.u64 >= PARKING_EVENT)
+            on_parked(shim, events[i].data.u64);
+        else if (events[i].data.fd == shim->channel)
+            channel_readable(shim);
+        else if (events[i].data.fd == shim->term && !shim->told_to_leave)
+            begin_sweep(shim);
+    }
+}
+
+/* Takes from the listeners. Nobody waits at any of them, or time is up: that was the sweep. */
+static void accept_clients(struct shim *shim, int milliseconds)
+{
+    if (listeners_wait(&shim->listeners, milliseconds))
+        wait_for_others(shim, 0);
+    if (shim->phase == PHASE_SWEEPING && shim->listeners.ready_count == 0)
+        shim->phase = PHASE_CLOSED;
+    accept_batch(shim);
 }
 
 /* One turn: wait for something, do it. */
 static void turn(struct shim *shim)
 {
-    struct epoll_event events[CHANNEL_BATCH];
-    const sigset_t *signals = shim->listener_count > 0 ? &shim->signals : NULL;
-    int n = epoll_pwait(shim->epoll, events, CHANNEL_BATCH, next_wait(shim), signals);
-    for (int i = 0; i < n; i++) {
-        if (events[i].data.u64 >= PARKING_EVENT)
-            on_parked(shim, events[i].data.u64);
-        else if (events[i].data.fd != shim->channel)
-            accept_batch(shim, events[i].data.fd);
-        else
-            channel_readable(shim);
-    }
-    for (int fd; told_to_leave && (fd = parking_take_any(&shim->parking, shim->epoll)) >= 0;)
-        offer(shim, fd);
-    hand_over(shim);
+    bool accepting = accept_time(shim) <= shim_now();
+    int wait = shim_milliseconds_until(next_time(shim, accepting));
+    if (accepting)
+        accept_clients(shim, wait);
+    else
+        wait_for_others(shim, wait);
+    if (shim->phase == PHASE_SWEEPING && shim_now() >= shim->sweep_end)
+        shim->phase = PHASE_CLOSED;
+
+    if (shim->phase == PHASE_SWEEPING)
+        flush(shim); /* it is quicker to take all who wait than to wait for them one by one */
+    else
+        hand_over(shim);
     uint64_t limit = patience(shim);
     if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= shim_now())
         time_out(shim, limit);
-    update_accepting(shim);
 }
 
 static bool has_clients(const struct shim *shim)
@@ -445,55 +514,38 @@ static enum shim_exit serve_connection(struct shim *shim, int fd)
     return shim->outcome;
 }
 
-/* From here on SIGTERM is heard while waiting, and only then. */
+/*
+ * From here on SIGTERM is an event like any other. As a signal that only a wait lets through it
+ * would not be heard under load, since a wait that finds something ready lets none through.
+ */
 static void hear_term(struct shim *shim)
 {
-    struct sigaction action = {.sa_handler = on_term};
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
-    if (sigaction(SIGTERM, &action, NULL) < 0 || sigprocmask(SIG_BLOCK, &term, &shim->signals) < 0)
+    if (sigprocmask(SIG_BLOCK, &term, NULL) < 0 ||
+        (shim->term = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
         shim_fail(SHIM_SYSTEM, "signals: ", strerror(errno));
-    sigdelset(&shim->signals, SIGTERM);
+    int r = watch(shim, EPOLL_CTL_ADD, shim->term, EPOLLIN);
+    if (r < 0)
+        shim_fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(-r));
 }
 
-static bool somebody_waits(const struct shim *shim)
-{
-    for (unsigned i = 0; i < shim->listener_count; i++) {
-        struct pollfd listener = {.fd = shim->listeners[i], .events = POLLIN};
-        if (poll(&listener, 1, 0) > 0 && (listener.revents & POLLIN) != 0)
-            return true;
-    }
-    return false;
-}
-
-/*
- * Told to leave, a shim may be the only one who still has the listener (its host is now served the
- * other way): who connected before must not be forgotten.
- */
 static bool may_leave(const struct shim *shim)
 {
     if (has_clients(shim))
         return false;
-    return told_to_leave ? !somebody_waits(shim)
-                         : shim_now() >= shim->last_client + shim->options.linger;
+    return shim->told_to_leave ? shim->phase == PHASE_CLOSED
+                               : shim_now() >= shim->last_client + shim->options.linger;
 }
 
-static enum shim_exit serve_listeners(struct shim *shim)
+static enum shim_exit serve_listeners(struct shim *shim, int first, unsigned count)
 {
     if (shim->epoll < 0) /* nobody has been accepted */
         shim_fail(SHIM_SYSTEM, "epoll_create1: ", strerror(-shim->epoll));
-    shim->accepting = true;
-    hear_term(shim);
-    for (unsigned i = 0; i < shim->listener_count; i++) {
-        /* A client may have left by the time it is accepted; that must not stop the others. */
-        int on = 1;
-        if (ioctl(shim->listeners[i], FIONBIO, &on) < 0)
-            shim_fail(SHIM_SYSTEM, "FIONBIO: ", strerror(errno));
-        int r = watch(shim, EPOLL_CTL_ADD, shim->listeners[i], EPOLLIN);
-        if (r < 0)
-            shim_fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(-r));
-    }
+    hear_term(shim); /* before the listeners: to open thousands takes some milliseconds */
+    listeners_open(&shim->listeners, first, count, shim->epoll);
+    shim->phase = PHASE_SERVING;
     shim->last_client = shim_now();
     while (!may_leave(shim))
         turn(shim);
@@ -502,23 +554,6 @@ static enum shim_exit serve_listeners(struct shim *shim)
 }
 
 /* --- Being started ---------------------------------------------------------------------------- */
-
-/* The number of listeners systemd passed to this process (sd_listen_fds(3)), 0 for none. */
-static unsigned listeners_passed(void)
-{
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != (long)getpid())
-        return 0;
-    long n = strtol(count, NULL, 10);
-    return n > 0 && n <= 65536 ? (unsigned)n : 0;
-}
-
-static bool is_listener(int fd)
-{
-    int yes = 0;
-    socklen_t size = sizeof(yes);
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
-}
 
 static void require_stream_socket(int fd)
 {
@@ -533,24 +568,12 @@ static void require_stream_socket(int fd)
 
 static enum shim_exit serve(struct shim *shim)
 {
-    shim->listener_count = listeners_passed();
-    bool passed = shim->listener_count > 0;
-    if (!passed)
-        require_stream_socket(STDIN_FILENO);
-    if (!passed && !is_listener(STDIN_FILENO))
-        return serve_connection(shim, STDIN_FILENO);
-
-    if (!passed)
-        shim->listener_count = 1;
-    int listeners[shim->listener_count];
-    for (unsigned i = 0; i < shim->listener_count; i++) {
-        listeners[i] = passed ? 3 + (int)i : STDIN_FILENO;
-        require_stream_socket(listeners[i]);
-        if (!is_listener(listeners[i]))
-            shim_fail(SHIM_USAGE, "expected listening sockets from LISTEN_FDS", "");
-    }
-    shim->listeners = listeners;
-    return serve_listeners(shim);
+    unsigned passed = listeners_passed();
+    if (passed > 0)
+        return serve_listeners(shim, LISTENERS_FIRST, passed);
+    require_stream_socket(STDIN_FILENO);
+    return listeners_is_listener(STDIN_FILENO) ? serve_listeners(shim, STDIN_FILENO, 1)
+                                               : serve_connection(shim, STDIN_FILENO);
 }
 
 int main(int argc, char **argv)

@@ -324,7 +324,7 @@ for my $fault ('silent@TLS', 'stall@TLS', 'stall@TLSKey') {
     is_deeply [$world->ask_at_once('msul1', map {"echo:$_"} 1 .. 40)], [('con_lost') x 40], 'and answers 40 con_lost';
     $world->{keeper}->resume;
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'and hands over again';
-    verdict($world, 'shared', $shim, 'a shared shim, but for its channel and its epoll,', 2);
+    verdict($world, 'shared', $shim, 'a shared shim, but for its channel, its epolls and its signal,', 4);
 
     my $client = $world->client('msul1');
     my $accepted = $listener->accept;
