@@ -106,10 +106,10 @@ const struct setting settings_table[] = {
     ROW(CHOICE, log_transactions, "no", 0, 1, .words = no_yes,
         .meaning = "Whether each request leaves a message, with its command's first word, length "
                    "and time; no, because there are thousands a second."),
-    ROW(CHOICE, activation, "per-connection", ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED,
+    ROW(CHOICE, activation, "shared", ACTIVATION_PER_CONNECTION, ACTIVATION_SHARED,
         .words = activations,
-        .meaning = "How systemd serves the hosts' sockets: a shim for each connection, or one for "
-                   "all of a host's, which is faster for hosts that are asked all the time."),
+        .meaning = "How systemd serves the hosts' sockets: by one shim for all of them, or by a "
+                   "process for each connection, which takes some 20 times as long."),
     ROW(NAMES, activation_exceptions, "", 0, NAMES_MAX,
         .meaning = "The lonHostIDs of hosts that are served the other way, with blanks between."),
     ROW(CHOICE, tls_min_version, "1.2", TLS_VERSION_1_0, TLS_VERSION_1_3, .words = tls_versions,

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "units/dropins.h"
 #include "units/manager.h"
 #include "units/sockets.h"
 #include "units/work.h"
@@ -158,11 +159,14 @@ static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *conf
         return HOSTS_SYSTEMD;
     work_serve(&work, hosts);
     /* Last, since a unit whose file is gone cannot be stopped in good order. */
-    if (written_prune(&written, hosts) < 0 || reread(&written, manager) < 0)
+    if (written_prune(&written, hosts) < 0)
         return HOSTS_SYSTEMD;
     work_renew_keeper(&work, hosts);
-    if (dry_run && work.done == 0 && !changed)
+    changed |= written.hosts || work.done > 0;
+    if (dry_run && !changed)
         puts("nothing to do");
+    if (changed) /* not each minute */
+        dropins_report(hosts);
     if (!dry_run && tell_unserved(hosts, config, manager, work.done > 0) < 0)
         return HOSTS_SYSTEMD;
     return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
@@ -205,6 +209,7 @@ static enum hosts_exit list_hosts(struct hosts *hosts, const struct config *conf
             printf(" %s", host->paths[n]);
         putchar('\n');
     }
+    dropins_report(hosts);
     return hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
 }
 

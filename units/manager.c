@@ -10,6 +10,7 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "units/manager.h"
 
@@ -17,10 +18,14 @@
 #define PATH        "/org/freedesktop/systemd1"
 #define INTERFACE   "org.freedesktop.systemd1.Manager"
 
+/* The verb of the job that stops a service, starts sockets, and ends after them. */
+static const char START_SOCKETS[] = "StartTransientUnit";
+
 struct job {
-    char *path; /* its name on the bus; NULL once it has ended */
+    char *path; /* its name on the bus; NULL where another job has brought it about */
     char *unit;
     const char *verb;
+    bool ended;
 };
 
 struct manager {
@@ -30,6 +35,8 @@ struct manager {
     size_t count, room;
     size_t running;
     int failed; /* since the last manager_wait */
+    bool subscribed;
+    unsigned between; /* names of those that were between a service and its sockets */
 };
 
 static uint64_t now(void)
@@ -57,9 +64,22 @@ static int say(const char *what, const sd_bus_error *error, int r)
 
 static void end_job(struct manager *manager, struct job *job)
 {
-    free(job->path);
-    job->path = NULL;
+    job->ended = true;
     manager->running--;
+}
+
+/* Those that it waited for have ended before it, also those whose end was not told: there was
+ * nothing to do for them. */
+static void end_brought_about(struct manager *manager)
+{
+    for (size_t i = 0; i < manager->count; i++)
+        if (!manager->jobs[i].ended && manager->jobs[i].path == NULL)
+            end_job(manager, &manager->jobs[i]);
+}
+
+static bool is_of(const struct job *job, const char *path, const char *unit)
+{
+    return job->path != NULL ? strcmp(job->path, path) == 0 : strcmp(job->unit, unit) == 0;
 }
 
 /* One that somebody else's job took the place of is no failure: the next sync looks again. */
@@ -79,7 +99,7 @@ static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error 
         return 0;
     for (size_t i = 0; i < manager->count; i++) {
         struct job *job = &manager->jobs[i];
-        if (job->path == NULL || strcmp(job->path, path) != 0)
+        if (job->ended || !is_of(job, path, unit))
             continue;
         if (!is_good(result)) {
             fprintf(stderr, "lonc-hosts: %s: %s: %s; see: journalctl -u '%s'\n", unit, job->verb,
@@ -87,6 +107,9 @@ static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error 
             manager->failed++;
         }
         end_job(manager, job);
+        /* Not where it was canceled: by the service's next start, which those are before. */
+        if (job->verb == START_SOCKETS && strcmp(result, "done") == 0)
+            end_brought_about(manager);
     }
     return 0;
 }
@@ -95,12 +118,21 @@ static void give_up_jobs(struct manager *manager)
 {
     for (size_t i = 0; i < manager->count; i++) {
         struct job *job = &manager->jobs[i];
-        if (job->path == NULL)
+        if (job->ended)
             continue;
         fprintf(stderr, "lonc-hosts: %s: %s: not done in time\n", job->unit, job->verb);
         manager->failed++;
         end_job(manager, job);
     }
+}
+
+static void forget_jobs(struct manager *manager)
+{
+    for (size_t i = 0; i < manager->count; i++) {
+        free(manager->jobs[i].path);
+        free(manager->jobs[i].unit);
+    }
+    manager->count = 0;
 }
 
 int manager_wait(struct manager *manager)
@@ -115,9 +147,7 @@ int manager_wait(struct manager *manager)
         }
     }
     give_up_jobs(manager);
-    for (size_t i = 0; i < manager->count; i++)
-        free(manager->jobs[i].unit);
-    manager->count = 0;
+    forget_jobs(manager);
     int failed = manager->failed;
     manager->failed = 0;
     return failed;
@@ -181,6 +211,24 @@ int manager_started(struct manager *manager, const char *unit, uint64_t *when)
     return r;
 }
 
+/* systemd says what becomes of jobs only to those who asked it to: once, before the first job. */
+static int subscribe(struct manager *manager)
+{
+    OWNED sd_bus_message *message = NULL;
+    if (manager->subscribed)
+        return 0;
+    int r = sd_bus_match_signal(manager->bus, NULL, DESTINATION, PATH, INTERFACE, "JobRemoved",
+                                on_job_removed, manager);
+    if (r < 0)
+        return say("listening to systemd", NULL, r);
+    r = new_call(manager, &message, "Subscribe");
+    if (r >= 0)
+        r = call(manager, "listening to systemd", message, NULL);
+    manager->subscribed = r >= 0;
+    return r;
+}
+
+/* `path` is NULL for one that another brings about. */
 static int add_job(struct manager *manager, const char *verb, const char *unit, const char *path)
 {
     if (manager->count == manager->room) {
@@ -191,8 +239,9 @@ static int add_job(struct manager *manager, const char *verb, const char *unit, 
         manager->jobs = jobs;
         manager->room = room;
     }
-    struct job job = {.path = strdup(path), .unit = strdup(unit), .verb = verb};
-    if (job.path == NULL || job.unit == NULL) {
+    struct job job = {
+        .path = path != NULL ? strdup(path) : NULL, .unit = strdup(unit), .verb = verb};
+    if ((path != NULL && job.path == NULL) || job.unit == NULL) {
         free(job.path);
         free(job.unit);
         return -ENOMEM;
@@ -207,7 +256,9 @@ int manager_queue(struct manager *manager, const char *verb, const char *unit)
     OWNED sd_bus_message *message = NULL;
     OWNED sd_bus_message *answer = NULL;
     const char *path;
-    int r = new_call(manager, &message, verb);
+    int r = subscribe(manager);
+    if (r >= 0)
+        r = new_call(manager, &message, verb);
     if (r >= 0)
         r = sd_bus_message_append(message, "ss", unit, "replace");
     if (r >= 0)
@@ -216,6 +267,70 @@ int manager_queue(struct manager *manager, const char *verb, const char *unit)
         r = sd_bus_message_read(answer, "o", &path);
     if (r >= 0)
         r = add_job(manager, verb, unit, path);
+    if (r < 0)
+        manager->failed++;
+    return r;
+}
+
+static int append_strv_property(sd_bus_message *message, const char *name, char *values[])
+{
+    int r = sd_bus_message_open_container(message, 'r', "sv");
+    if (r >= 0)
+        r = sd_bus_message_append(message, "s", name);
+    if (r >= 0)
+        r = sd_bus_message_open_container(message, 'v', "as");
+    if (r >= 0)
+        r = sd_bus_message_append_strv(message, values);
+    if (r >= 0)
+        r = sd_bus_message_close_container(message);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+/* A unit that does nothing but to conflict with the service, and to want the sockets before it. */
+static int append_go_between(sd_bus_message *message, const char *name, const char *service,
+                             char *sockets[])
+{
+    int r = sd_bus_message_append(message, "ss", name, "replace");
+    if (r >= 0)
+        r = sd_bus_message_open_container(message, 'a', "(sv)");
+    if (r >= 0)
+        r = sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "Description", "s",
+                                  "LON-CAPA: sockets are started", "Type", "s", "oneshot",
+                                  "DefaultDependencies", "b", 0, "CollectMode", "s",
+                                  "inactive-or-failed");
+    if (r >= 0)
+        r = sd_bus_message_append(message, "(sv)(sv)", "Conflicts", "as", 1, service, "ExecStart",
+                                  "a(sasb)", 1, "/bin/true", 1, "/bin/true", 0);
+    if (r >= 0)
+        r = append_strv_property(message, "Wants", sockets);
+    if (r >= 0)
+        r = append_strv_property(message, "After", sockets);
+    if (r >= 0)
+        r = sd_bus_message_close_container(message);
+    return r < 0 ? r : sd_bus_message_append(message, "a(sa(sv))", 0);
+}
+
+int manager_queue_sockets(struct manager *manager, const char *service, char *sockets[])
+{
+    OWNED sd_bus_message *message = NULL;
+    OWNED sd_bus_message *answer = NULL;
+    const char *path;
+    char name[64];
+    /* One more each time, for systemd may not have forgotten the one before. */
+    snprintf(name, sizeof(name), "lonc-hosts-%d-%u.service", (int)getpid(), ++manager->between);
+    int r = subscribe(manager);
+    if (r >= 0)
+        r = new_call(manager, &message, START_SOCKETS);
+    if (r >= 0)
+        r = append_go_between(message, name, service, sockets);
+    if (r >= 0)
+        r = call(manager, name, message, &answer);
+    if (r >= 0)
+        r = sd_bus_message_read(answer, "o", &path);
+    for (size_t i = 0; r >= 0 && sockets[i] != NULL; i++)
+        r = add_job(manager, "StartUnit", sockets[i], NULL);
+    if (r >= 0)
+        r = add_job(manager, START_SOCKETS, name, path);
     if (r < 0)
         manager->failed++;
     return r;
@@ -255,18 +370,6 @@ int manager_list(struct manager *manager, char *patterns[],
 
 /* --- The connection --------------------------------------------------------------------------- */
 
-/* systemd says what becomes of jobs only to those who asked it to. */
-static int subscribe(struct manager *manager)
-{
-    OWNED sd_bus_message *message = NULL;
-    int r = sd_bus_match_signal(manager->bus, NULL, DESTINATION, PATH, INTERFACE, "JobRemoved",
-                                on_job_removed, manager);
-    if (r < 0)
-        return say("listening to systemd", NULL, r);
-    r = new_call(manager, &message, "Subscribe");
-    return r < 0 ? r : call(manager, "listening to systemd", message, NULL);
-}
-
 int manager_open(struct manager **result, unsigned patience)
 {
     struct manager *manager = calloc(1, sizeof(*manager));
@@ -276,8 +379,6 @@ int manager_open(struct manager **result, unsigned patience)
     int r = sd_bus_open_system(&manager->bus);
     if (r < 0)
         say("cannot reach systemd by the system bus", NULL, r);
-    else
-        r = subscribe(manager);
     if (r < 0) {
         manager_close(manager);
         return r;
@@ -290,10 +391,7 @@ void manager_close(struct manager *manager)
 {
     if (manager == NULL)
         return;
-    for (size_t i = 0; i < manager->count; i++) {
-        free(manager->jobs[i].path);
-        free(manager->jobs[i].unit);
-    }
+    forget_jobs(manager);
     free(manager->jobs);
     sd_bus_flush_close_unref(manager->bus);
     free(manager);

@@ -42,6 +42,13 @@ int manager_started(struct manager *manager, const char *unit, uint64_t *when);
  */
 int manager_queue(struct manager *manager, const char *verb, const char *unit);
 
+/*
+ * Queues in one transaction that a service stops and that sockets of its start, which systemd does
+ * only while it does not run. A client that would start it again meanwhile waits for the sockets.
+ * `sockets` ends with NULL. Errors are counted by manager_wait.
+ */
+int manager_queue_sockets(struct manager *manager, const char *service, char *sockets[]);
+
 /* Forgets that a unit failed. */
 int manager_reset_failed(struct manager *manager, const char *unit);
 

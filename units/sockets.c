@@ -5,7 +5,6 @@
  * shim.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "units/sockets.h"
+#include "units/www.h"
 
 static const char *const prefix_of[] = {
     [ACTIVATION_PER_CONNECTION] = "lonc-host-",
@@ -142,6 +142,7 @@ void sockets_expect_nothing(struct hosts *hosts)
                                  .path = "/run/lonc/control.sock"},
                 [OWN_KEEPER] = {.name = "lonc-keeper.service"},
                 [OWN_TARGET] = {.name = "lonc.target"},
+                [OWN_SHIM] = {.name = SOCKETS_SHIM},
                 {.name = "lonc-hosts-sync.timer"},
                 {.name = "lonc-page.timer"},
                 {.name = "lonc-reloaded.path"},
@@ -212,10 +213,12 @@ static void note_unit(void *argument, const struct manager_unit *unit)
         struct host *host = host_of(hosts, id);
         if (host == NULL)
             hosts->incomplete = true;
-        else if (is_socket)
+        else if (!is_socket)
+            host->old_shim = state_of(unit) == UNIT_ACTIVE;
+        else {
             host->socket[kind] = state_of(unit);
-        else
-            host->service = state_of(unit);
+            host->known[kind] = true;
+        }
     }
 }
 
@@ -315,15 +318,10 @@ static bool is_systemds(const char *path)
     return false;
 }
 
-/* Sockets of systemd's are www's by their units. */
+/* Sockets of systemd's are given to www. */
 static bool is_www(uid_t user)
 {
-    static const struct passwd *www;
-    static bool asked;
-    if (!asked)
-        www = getpwnam("www");
-    asked = true;
-    return www == NULL || www->pw_uid == user;
+    return www() == NULL || www()->user == user;
 }
 
 /* Also where that is not known. */
@@ -349,6 +347,12 @@ static bool is_folder(const char *path)
     return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+static bool is_roots(const char *path)
+{
+    struct stat status;
+    return www() != NULL && lstat(path, &status) == 0 && status.st_uid == 0;
+}
+
 static void look_at_paths(struct hosts *hosts)
 {
     struct paths paths = listening_paths();
@@ -357,8 +361,11 @@ static void look_at_paths(struct hosts *hosts)
     for (size_t i = 0; i < hosts->wanted; i++) {
         struct host *host = &hosts->list[i];
         host->paths_alive = true;
-        for (size_t n = 0; n < host->path_count; n++)
+        host->roots = false;
+        for (size_t n = 0; n < host->path_count; n++) {
             host->paths_alive &= may_be_alive(host->paths[n], &paths);
+            host->roots |= is_roots(host->paths[n]);
+        }
     }
     for (size_t i = 0; i < OWN_SOCKETS; i++) {
         struct own_unit *unit = &hosts->own[i];
@@ -376,7 +383,8 @@ static void forget_states(struct hosts *hosts)
 {
     for (size_t i = 0; i < hosts->count; i++) {
         struct host *host = &hosts->list[i];
-        host->socket[0] = host->socket[1] = host->service = UNIT_INACTIVE;
+        host->socket[0] = host->socket[1] = UNIT_INACTIVE;
+        host->known[0] = host->known[1] = host->old_shim = false;
     }
     for (size_t i = 0; i < OWN_UNITS; i++) {
         hosts->own[i].state = UNIT_INACTIVE;

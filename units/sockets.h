@@ -27,16 +27,28 @@ struct host {
     bool wanted;               /* it is in the table, and has paths */
     enum activation kind;      /* which socket it should have */
     enum unit_state socket[2]; /* by enum activation */
-    enum unit_state service;   /* the shared one's */
+    bool known[2];             /* by kind: systemd has read its socket's unit, or missed it */
+    bool old_shim;             /* one of its own runs, as it did before there was one for all */
     bool moved[2];             /* by kind: its socket listens, but at other paths */
     char paths[PATHS_MAX][PATH_SIZE];
     size_t path_count;
     bool paths_alive; /* sockets are there, and somebody listens */
+    bool roots;       /* some are root's still (www_give) */
 };
 
 /* The units that are no host's, of which the first OWN_SOCKETS are the keeper's sockets. */
-enum own_unit_index { OWN_CHANNEL, OWN_CONTROL, OWN_SOCKETS, OWN_KEEPER = OWN_SOCKETS, OWN_TARGET };
-#define OWN_UNITS 9
+enum own_unit_index {
+    OWN_CHANNEL,
+    OWN_CONTROL,
+    OWN_SOCKETS,
+    OWN_KEEPER = OWN_SOCKETS,
+    OWN_TARGET,
+    OWN_SHIM,
+};
+#define OWN_UNITS 10
+
+/* The service of all hosts that are shared. */
+#define SOCKETS_SHIM "lonc-shared.service"
 
 /* One of those. They are only mended: whether they are started is an administrator's choice. */
 struct own_unit {
@@ -81,7 +93,7 @@ const struct host *sockets_find(const struct hosts *hosts, const char *id);
 
 void sockets_free(struct hosts *hosts);
 
-/* The name of a host's unit: ".socket", or ".service" of a shared one, ... */
+/* The name of a host's unit: ".socket", "@.service", ... */
 void sockets_unit_name(char name[UNIT_SIZE], const struct host *host, enum activation kind,
                        const char *suffix);
 

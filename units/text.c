@@ -51,7 +51,7 @@ static void append_path(struct text *text, const char *path, bool in_list)
 
 struct values {
     const struct host *host;
-    const struct text_user *user;
+    const struct www *user;
     const char *path; /* for this line */
 };
 
@@ -99,7 +99,7 @@ static size_t times(const char *line, const char *end, const struct host *host)
 }
 
 void text_unit(struct text *text, const char *template, const struct host *host,
-               const struct text_user *user)
+               const struct www *user)
 {
     struct values values = {.host = host, .user = user};
     text_clear(text);

@@ -6,10 +6,10 @@
 #define LONC_UNITS_TEXT_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "common/loncapa.h"
 #include "units/sockets.h"
+#include "units/www.h"
 
 /* Some paths of loncapa.conf, whose lines end at 4,096 bytes, quoted: less in practice by far. */
 #define TEXT_SIZE 65536
@@ -22,18 +22,12 @@ struct text {
 
 void text_clear(struct text *text);
 
-/* What the units of all hosts run as. */
-struct text_user {
-    uid_t user;
-    gid_t group;
-};
-
 /*
  * A host's unit: the template without its comments, @HOST@, @USER@ and @GROUP@ filled in, and a
  * line with @SOCKET@ once for each of the host's paths.
  */
 void text_unit(struct text *text, const char *template, const struct host *host,
-               const struct text_user *user);
+               const struct www *user);
 
 /* Whether the unit, a socket's, listens where the host should be reached, and nowhere else. */
 bool text_has_paths(const char *unit, const struct host *host);

@@ -7,6 +7,8 @@
 #define LONC_UNITS_WORK_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "units/manager.h"
 #include "units/sockets.h"
@@ -24,6 +26,12 @@ struct work {
  */
 void work_make_way(struct work *work, const struct hosts *hosts);
 void work_serve(struct work *work, const struct hosts *hosts);
+
+/* So many shared sockets are started at once at most: a second of PID 1's time. */
+#define WORK_BATCH_MAX 512
+
+/* How many to start next, where so many took that long, in microseconds. */
+size_t work_next_batch(size_t count, uint64_t took);
 
 /*
  * Restarts a keeper that was started before its drop-in was written, since what it may write is

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +147,7 @@ int written_dropins(struct written *written, const struct config *config)
 
 /* --- The units of hosts ----------------------------------------------------------------------- */
 
-/* The files of a host, for both ways of serving it, and what they are made of. */
+/* The files of a host, for each way of serving it, and what they are made of. */
 static const struct host_unit {
     enum activation kind;
     const char *template, *suffix;
@@ -158,18 +157,6 @@ static const struct host_unit {
     {ACTIVATION_SHARED, LONC_LIBDIR "/lonc-shared.socket", ".socket"},
 };
 #define HOST_UNITS (sizeof(host_units) / sizeof(*host_units))
-
-static int find_user(struct text_user *user)
-{
-    errno = 0;
-    const struct passwd *www = getpwnam("www");
-    if (www == NULL) {
-        fputs("lonc-hosts: there is no user www\n", stderr);
-        return -ENOENT;
-    }
-    *user = (struct text_user){.user = www->pw_uid, .group = www->pw_gid};
-    return 0;
-}
 
 /* A path, with the longest name of a unit. */
 #define UNIT_PATH_SIZE (sizeof(UNITS) + UNIT_SIZE)
@@ -183,8 +170,7 @@ static void unit_path(char path[UNIT_PATH_SIZE], const struct host *host, enum a
 }
 
 static int write_unit(struct written *written, const struct host *host,
-                      const struct host_unit *unit, const struct text_user *user,
-                      struct text *template)
+                      const struct host_unit *unit, struct text *template)
 {
     static struct text wanted, found;
     char path[UNIT_PATH_SIZE];
@@ -192,12 +178,15 @@ static int write_unit(struct written *written, const struct host *host,
         read_file(unit->template, template);
     if (template->length == 0)
         return fail(unit->template, ENOENT);
-    text_unit(&wanted, template->bytes, host, user);
+    text_unit(&wanted, template->bytes, host, www());
     unit_path(path, host, unit->kind, unit->suffix);
     read_file(path, &found);
     if (strcmp(wanted.bytes, found.bytes) == 0)
         return 0;
-    written->changed = true;
+    written->hosts = true;
+    /* A unit that it has never heard of systemd reads when it is started. */
+    if (host->known[unit->kind])
+        written->changed = true;
     if (written->dry_run)
         return 0;
     int r = make_directory(UNITS);
@@ -206,13 +195,15 @@ static int write_unit(struct written *written, const struct host *host,
 
 int written_host(struct written *written, const struct host *host)
 {
-    static struct text_user user; /* looked up once */
-    static bool found;
     static struct text templates[HOST_UNITS];
-    int r = found ? 0 : find_user(&user);
-    found = r >= 0;
+    int r = 0;
+    if (www() == NULL) {
+        fputs("lonc-hosts: there is no user www\n", stderr);
+        return -ENOENT;
+    }
     for (size_t i = 0; r >= 0 && i < HOST_UNITS; i++)
-        r = write_unit(written, host, &host_units[i], &user, &templates[i]);
+        if (host_units[i].kind == host->kind)
+            r = write_unit(written, host, &host_units[i], &templates[i]);
     return r;
 }
 
@@ -248,14 +239,17 @@ int written_unserved(const char *runtime_dir, const char *lines)
     return access(runtime_dir, F_OK) < 0 ? 0 : replace_file(path, lines, strlen(lines));
 }
 
-/* Whether it is a unit that this program makes, but of no host that is wanted. */
+/* Whether it is a unit that this program makes, but of no host that is wanted, or not in this way.
+ */
 static bool is_stray(const struct hosts *hosts, const char *name)
 {
     for (size_t i = 0; i < HOST_UNITS; i++) {
         const struct host_unit *unit = &host_units[i];
         char id[UNIT_SIZE];
-        if (sockets_id_of(id, name, unit->kind, unit->suffix))
-            return sockets_find(hosts, id) == NULL;
+        if (!sockets_id_of(id, name, unit->kind, unit->suffix))
+            continue;
+        const struct host *host = sockets_find(hosts, id);
+        return host == NULL || host->kind != unit->kind;
     }
     return false;
 }
@@ -269,7 +263,7 @@ int written_prune(struct written *written, const struct hosts *hosts)
     while ((entry = readdir(directory)) != NULL) {
         if (!is_stray(hosts, entry->d_name))
             continue;
-        written->changed = true;
+        written->hosts = true;
         if (!written->dry_run && unlinkat(dirfd(directory), entry->d_name, 0) < 0)
             fail(entry->d_name, errno);
     }

@@ -14,6 +14,7 @@
 
 struct written {
     bool dry_run; /* only look and say */
+    bool hosts;   /* a host's units were written, or removed */
     bool changed; /* systemd must read its unit files again */
 };
 
@@ -28,10 +29,7 @@ int written_dropins(struct written *written, const struct config *config);
 /* When the keeper's drop-in was written last, in microseconds since the epoch; 0 without one. */
 uint64_t written_keeper_time(void);
 
-/*
- * Makes a host's units, after the templates in LIBDIR: those of both kinds, so that systemd need
- * not read anything to switch, while clients queue up.
- */
+/* Makes the units by which a host is served, after the templates in LIBDIR. */
 int written_host(struct written *written, const struct host *host);
 
 /* Whether the host's socket of that kind was last written with the paths that it should have. */
@@ -46,7 +44,8 @@ void written_take_paths(struct host *host);
  */
 int written_unserved(const char *runtime_dir, const char *lines);
 
-/* Removes the units of hosts that are not wanted. */
+/* Removes the units of hosts that are not wanted, or are served the other way. What systemd has
+ * read of them it forgets once they are stopped. */
 int written_prune(struct written *written, const struct hosts *hosts);
 
 #endif

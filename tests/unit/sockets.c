@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "units/dropins.h"
 #include "units/sockets.h"
 
 static struct hosts hosts;
@@ -135,4 +136,42 @@ Test(sockets, other_units_are_nobodys)
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
         cr_expect_not(sockets_id_of(id, others[i], ACTIVATION_PER_CONNECTION, ".socket"), "%s",
                       others[i]);
+}
+
+/* --- Drop-ins ------------------------------------------------------------------------------- */
+
+static void expect_dead(const char *name, const char *expected)
+{
+    char why[600] = "";
+    bool dead = dropins_is_dead(why, sizeof(why), &hosts, name);
+    cr_expect_eq(dead, expected != NULL, "%s", name);
+    if (dead && expected != NULL)
+        cr_expect_str_eq(why, expected);
+}
+
+Test(sockets, drop_ins_that_nothing_reads_are_known)
+{
+    expect(s, ACTIVATION_SHARED, "msul2", three());
+    expect_dead("lonc-host-msul1.socket.d", "msul1 is shared; lonc-shared@.socket.d has one");
+    expect_dead("lonc-host-msul1@.service.d", "msul1 is shared; lonc-shared.service.d has one");
+    expect_dead("lonc-shared@msul2.socket.d",
+                "msul2 is served per connection; lonc-host-.socket.d has one");
+    expect_dead("lonc-shared@.service.d",
+                "there is one service for all hosts; lonc-shared.service.d has one");
+    expect_dead("lonc-shared@msul1.service",
+                "there is one service for all hosts; lonc-shared.service.d has one");
+    static const char *const alive[] = {
+        "lonc-host-msul2.socket.d", "lonc-host-msul2@.service.d", "lonc-shared@msul1.socket.d",
+        "lonc-host-.socket.d",      "lonc-host-.service.d",       "lonc-shared@.socket.d",
+        "lonc-shared.service.d",    "lonc-shared@msul1.socket",   "lonc-host-elsewhere.socket.d",
+        "lonc-keeper.service.d"};
+    for (size_t i = 0; i < sizeof(alive) / sizeof(*alive); i++)
+        expect_dead(alive[i], NULL);
+    sockets_free(&hosts);
+    expect(s, ACTIVATION_SHARED, "", three());
+    expect_dead("lonc-host-.service.d",
+                "no host is served per connection; lonc-shared.service.d has one");
+    expect_dead("lonc-host-.socket.d",
+                "no host is served per connection; lonc-shared@.socket.d has one");
+    sockets_free(&hosts);
 }

@@ -10,7 +10,7 @@
 
 static struct text text;
 
-static const struct text_user www = {.user = 33, .group = 34};
+static const struct www user = {.user = 33, .group = 34};
 
 static struct host make_host(const char *id, const char *first, const char *second)
 {
@@ -24,7 +24,7 @@ static struct host make_host(const char *id, const char *first, const char *seco
 
 static const char *unit_of(const char *template, const struct host *host)
 {
-    text_unit(&text, template, host, &www);
+    text_unit(&text, template, host, &user);
     cr_expect_eq(text.length, strlen(text.bytes));
     static const char header[] = "# Made by `lonc-hosts sync`.\n";
     cr_assert_eq(strncmp(text.bytes, header, strlen(header)), 0, "%s", text.bytes);
@@ -85,7 +85,7 @@ Test(text, what_does_not_fit_is_cut_off)
 Test(text, a_unit_has_the_paths_that_it_was_written_with)
 {
     struct host host = make_host("a", "/srv/100% lonc/a", "/srv/100% lonc/a.msu.edu");
-    text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &www);
+    text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &user);
     cr_expect(text_has_paths(text.bytes, &host));
 }
 
@@ -118,7 +118,7 @@ Test(text, a_unit_that_is_not_there_has_other_paths)
 Test(text, the_paths_of_a_unit_are_those_it_was_written_with)
 {
     struct host host = make_host("a", "/srv/100% lonc/a", "/srv/100% lonc/a.msu.edu");
-    text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &www);
+    text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &user);
     struct host found = make_host("a", "/other", NULL);
     text_take_paths(text.bytes, &found);
     cr_assert_eq(found.path_count, 2);

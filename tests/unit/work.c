@@ -23,6 +23,7 @@ static void begin(void)
         [OWN_CONTROL] = "lonc-keeper-control.socket",
         [OWN_KEEPER] = "lonc-keeper.service",
         [OWN_TARGET] = "lonc.target",
+        [OWN_SHIM] = "lonc-shared.service",
         "a.timer",
         "b.timer",
         "a.path",
@@ -76,7 +77,7 @@ static char a[] = "a", b[] = "b";
 Test(work, where_all_is_right_there_is_nothing_to_do)
 {
     add(a, PER_CONNECTION);
-    add(b, SHARED)->service = UNIT_ACTIVE;
+    add(b, SHARED);
     expect_work("(units are written)\n");
 }
 
@@ -103,14 +104,12 @@ Test(work, a_path_that_is_gone_is_made_again)
                 "restart lonc-host-a.socket: its path was gone\n");
 }
 
-/* systemd starts a shared socket only while its service does not run. */
-Test(work, a_shared_socket_is_stopped_before_its_service_and_started_after)
+/* systemd restarts no socket whose service runs. */
+Test(work, a_shared_socket_is_stopped_first_and_started_with_all_that_are)
 {
-    struct host *host = add(a, SHARED);
-    host->paths_alive = false;
-    host->service = UNIT_ACTIVE;
+    add(a, SHARED)->paths_alive = false;
+    add(b, SHARED);
     expect_work("stop lonc-shared@a.socket: its path was gone\n"
-                "stop lonc-shared@a.service: its socket is started anew\n"
                 "(units are written)\n"
                 "start lonc-shared@a.socket: its path was gone\n");
 }
@@ -118,12 +117,9 @@ Test(work, a_shared_socket_is_stopped_before_its_service_and_started_after)
 Test(work, changed_paths_stop_a_socket_before_its_unit_is_written)
 {
     add(a, PER_CONNECTION)->moved[PER_CONNECTION] = true;
-    struct host *host = add(b, SHARED);
-    host->moved[SHARED] = true;
-    host->service = UNIT_ACTIVE;
+    add(b, SHARED)->moved[SHARED] = true;
     expect_work("stop lonc-host-a.socket: its paths have changed\n"
                 "stop lonc-shared@b.socket: its paths have changed\n"
-                "stop lonc-shared@b.service: its socket is started anew\n"
                 "(units are written)\n"
                 "start lonc-host-a.socket: its paths have changed\n"
                 "start lonc-shared@b.socket: its paths have changed\n");
@@ -138,11 +134,9 @@ Test(work, switching_starts_the_other_kind)
     host = add(b, PER_CONNECTION);
     host->socket[PER_CONNECTION] = UNIT_INACTIVE;
     host->socket[SHARED] = UNIT_ACTIVE;
-    host->service = UNIT_ACTIVE;
     expect_work("(units are written)\n"
-                "start lonc-shared@a.socket: it was served per connection\n"
                 "start lonc-host-b.socket: it was shared\n"
-                "stop lonc-shared@b.service: its socket is gone\n");
+                "start lonc-shared@a.socket: it was served per connection\n");
 }
 
 /* The path that it leaves may be another host's by now. */
@@ -170,12 +164,31 @@ Test(work, what_is_not_wanted_is_stopped_before_anything_is_started)
     struct host *stray = add_stray(b);
     stray->socket[SHARED] = UNIT_ACTIVE;
     stray->socket[PER_CONNECTION] = UNIT_FAILED;
-    stray->service = UNIT_ACTIVE;
     expect_work("forget lonc-host-b.socket: not to be served\n"
                 "stop lonc-shared@b.socket: not to be served\n"
                 "(units are written)\n"
-                "start lonc-host-a.socket\n"
-                "stop lonc-shared@b.service: its socket is gone\n");
+                "start lonc-host-a.socket\n");
+}
+
+/* The one that takes over has the sockets before they leave. */
+Test(work, after_an_upgrade_a_shim_for_each_host_is_relieved)
+{
+    add(a, SHARED)->old_shim = true;
+    add_stray(b)->old_shim = true;
+    expect_work("(units are written)\n"
+                "start lonc-shared.service: it takes over from a shim for each host\n"
+                "stop lonc-shared@a.service: it is relieved\n"
+                "stop lonc-shared@b.service: it is relieved\n");
+}
+
+Test(work, batches_take_as_long_as_clients_may_wait)
+{
+    cr_expect_eq(work_next_batch(16, 80000), 16);
+    cr_expect_eq(work_next_batch(16, 20000), 64);
+    cr_expect_eq(work_next_batch(100, 1000000), 8);
+    cr_expect_eq(work_next_batch(1, 2000000), 1, "one is the least");
+    cr_expect_eq(work_next_batch(512, 1), WORK_BATCH_MAX);
+    cr_expect_eq(work_next_batch(16, 0), WORK_BATCH_MAX, "where nothing is measured");
 }
 
 static void stop(struct own_unit *unit, enum unit_state state)
@@ -232,6 +245,7 @@ Test(work, what_failed_is_started_whatever_it_is)
                 "restart lonc-keeper-control.socket: it had failed\n"
                 "start lonc-keeper.service: it had failed\n"
                 "start lonc.target: it had failed\n"
+                "start lonc-shared.service: it had failed\n"
                 "start a.timer: it had failed\n"
                 "start b.timer: it had failed\n"
                 "start a.path: it had failed\n"

@@ -9,7 +9,7 @@ use IO::Socket::UNIX;
 use Test::More;
 
 my @five = map {"msul$_"} 1 .. 5;
-sub state_of { return output("systemctl is-active 'lonc-host-$_[0].socket'") }
+sub state_of { return output("systemctl is-active 'lonc-shared\@$_[0].socket'") }
 
 write_hosts(@five, 'msul6');
 is sh('systemctl reload lonc-keeper'), 0, 'a table with one more host: the reload succeeds';

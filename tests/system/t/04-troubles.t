@@ -10,7 +10,7 @@ use Test::More;
 
 my @five = map {"msul$_"} 1 .. 5;
 my $certs = '/home/httpd/lonCerts';
-sub state_of { return output("systemctl is-active 'lonc-host-$_[0].socket'") }
+sub state_of { return output("systemctl is-active 'lonc-shared\@$_[0].socket'") }
 sub status_text { return property('lonc-keeper.service', 'StatusText') }
 
 # --- Started too early ----------------------------------------------------------------------------

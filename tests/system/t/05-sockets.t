@@ -14,51 +14,68 @@ sub settings { write_file('/etc/lonc/keeper.conf', $usual . $_[0]) }
 
 is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
 is output('lonc-hosts sync'), '', 'a sync says nothing then';
-like output('lonc-hosts list'), qr/^msul1 +per-connection +listening +\Q$sockets\/msul1 $sockets\/msul1.example.edu\E$/m, 'the list shows it';
+like output('lonc-hosts list'), qr/^msul1 +shared +listening +\Q$sockets\/msul1 $sockets\/msul1.example.edu\E$/m, 'the list shows it';
 
 settings("activation_exceptions = msul2\n");
-is output('lonc-hosts sync --dry-run'), 'start lonc-shared@msul2.socket: it was served per connection', 'one host is to be shared';
-is state_of('lonc-host-msul2.socket'), 'active', 'a dry run changes nothing';
+is output('lonc-hosts sync --dry-run'), 'start lonc-host-msul2.socket: it was shared', 'one host is to be served per connection';
+is state_of('lonc-shared@msul2.socket'), 'active', 'a dry run changes nothing';
 is sh('systemctl reload lonc-keeper'), 0, 'a reload does it';
-is state_of('lonc-host-msul2.socket') . state_of('lonc-shared@msul2.socket'), 'inactiveactive', 'one socket is stopped, the other started';
-is state_of('lonc-host-msul1.socket'), 'active', 'the others are as they were';
+is state_of('lonc-shared@msul2.socket') . state_of('lonc-host-msul2.socket'), 'inactiveactive', 'one socket is stopped, the other started';
+is state_of('lonc-shared@msul1.socket'), 'active', 'the others are as they were';
 is ask('msul2', 'ping'), 'pong:msul2', 'it answers';
-is state_of('lonc-shared@msul2.service'), 'active', 'by a shim that stays';
+is ask('msul1', 'ping'), 'pong:msul1', 'as do the others';
+is state_of('lonc-shared.service'), 'active', '... by a shim that stays';
+settings('');
+is sh('systemctl reload lonc-keeper'), 0, 'all are shared again';
+is output(q(systemctl list-units --all --plain --no-legend 'lonc-host-*')), '', 'no unit of the other way is left';
+is output(q(ls /run/systemd/system | grep -v '\.socket$')), '', '... nor a file of one';
 
 # There and back under load. What was accepted is answered; who comes in the gap, or has not been accepted by PID 1
 # before it, is not served.
 my $load = load('--socket', "$sockets/msul1", '--clients', 10, '--rate', 50, '--seconds', 8, '--check');
 for (1 .. 5) {
-    settings("activation = shared\n");
-    is sh('systemctl reload lonc-keeper'), 0, 'all hosts are shared';
+    settings("activation = per-connection\n");
+    is sh('systemctl reload lonc-keeper'), 0, 'all hosts are served per connection';
     sleep 0.5;
     settings('');
-    is sh('systemctl reload lonc-keeper'), 0, 'and per connection again';
+    is sh('systemctl reload lonc-keeper'), 0, 'and shared again';
     sleep 0.5;
 }
 my $n = $load->numbers;
 is $n->{wrong} + $n->{cut} + $n->{unanswered} + $n->{con_lost}, 0, 'switched ten times under 50 requests a second: nobody got a wrong answer';
 cmp_ok $n->{refused} + $n->{empty}, '<=', $n->{requests} / 4,
     "what the ten gaps cost: $n->{refused} could not connect, $n->{empty} were not accepted, of $n->{requests}";
-is output(q(systemctl list-units --plain --no-legend 'lonc-shared@*')), '', 'no shared unit is left';
 
 # Mending.
 unlink "$sockets/msul3";
-is output('lonc-hosts sync'), 'restart lonc-host-msul3.socket: its path was gone', 'a path that is gone comes back';
+is output('lonc-hosts sync'), "stop lonc-shared\@msul3.socket: its path was gone\nstart lonc-shared\@msul3.socket: its path was gone", 'a path that is gone comes back';
 is ask('msul3', 'ping'), 'pong:msul3', 'and serves';
-sh('systemctl stop lonc-host-msul4.socket');
-is output('lonc-hosts sync'), 'start lonc-host-msul4.socket', 'so does a socket that was stopped';
+sh('systemctl stop lonc-shared@msul4.socket');
+is output('lonc-hosts sync'), 'start lonc-shared@msul4.socket', 'so does a socket that was stopped';
+is ask('msul4', 'ping'), 'pong:msul4', 'and serves';
+chown 0, 0, "$sockets/msul4";
+is output('lonc-hosts sync'), '', 'a socket that is root\'s';
+is ask('msul4', 'ping'), 'pong:msul4', '... is given to www';
 unlink '/run/lonc/keeper.sock';
 is output('lonc-hosts sync'), 'restart lonc-keeper.socket: its path was gone', 'the channel, too';
 is ask('msul3', 'ping'), 'pong:msul3', 'and the keeper has the new one';
-settings("activation = shared\n");
+settings("activation_exceptions = msul5\n");
 sh('systemctl reload lonc-keeper');
-is ask('msul5', 'ping'), 'pong:msul5', 'shared';
+is ask('msul5', 'ping'), 'pong:msul5', 'served per connection';
 unlink "$sockets/msul5";
-like output('lonc-hosts sync'), qr/stop lonc-shared\@msul5\.service/, 'a shared one whose shim is there';
-is ask('msul5', 'ping'), 'pong:msul5', 'serves again';
+is output('lonc-hosts sync'), 'restart lonc-host-msul5.socket: its path was gone', '... a path that is gone comes back, too';
+is ask('msul5', 'ping'), 'pong:msul5', '... and serves';
+
+# Drop-ins of an administrator are said to be without effect when they are.
+drop_in('lonc-host-msul1.socket', "[Socket]\nBacklog=100\n");
+drop_in('lonc-host-msul5.socket', "[Socket]\nBacklog=100\n");
+my $dead = 'lonc-hosts: /run/systemd/system/lonc-host-msul1.socket.d: without effect, since msul1 is shared; lonc-shared@.socket.d has one';
+is output('lonc-hosts list 2>&1 >/dev/null'), $dead, 'a drop-in for the other way of a host is told of';
+is output('lonc-hosts sync 2>&1'), '', '... but not each minute';
+drop_in('lonc-host-msul1.socket', undef);
+drop_in('lonc-host-msul5.socket', undef);
 settings('');
-sh('systemctl reload lonc-keeper');
+is sh('systemctl reload lonc-keeper'), 0, 'all are shared again';
 
 # By lonHostID, by DNS name, or both; in both ways of being served.
 sub answers { return join ' ', map { ask($_, 'ping') =~ s/:? .*//sr } 'msul1', 'msul1.example.edu' }
@@ -99,7 +116,7 @@ for my $activation ('per-connection', 'shared') {
     is answers(), 'pong:msul1 pong:msul1', 'and the name is that of the first';
 }
 settings('');
-is sh('systemctl reload lonc-keeper'), 0, 'per connection again';
+is sh('systemctl reload lonc-keeper'), 0, 'shared again';
 is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
 
 # lonSockDir elsewhere.

@@ -24,7 +24,7 @@ my $began = time;
 is sh('systemctl start --no-block lonc.target'), 0, 'lonc.target is started, before /home/httpd is mounted';
 ok within($patience, sub { state_of('home-httpd.mount') ne 'active' && output('systemctl list-jobs --no-legend') =~ /home-httpd\.mount/ }), 'the mount is waited for';
 sleep 1;
-is join(' ', map { state_of($_) } 'lonc-keeper.service', 'lonc-hosts-sync.service', 'lonc-host-msul1.socket'), 'inactive inactive inactive', 'the keeper and the sockets wait for it';
+is join(' ', map { state_of($_) } 'lonc-keeper.service', 'lonc-hosts-sync.service', 'lonc-shared@msul1.socket'), 'inactive inactive inactive', 'the keeper and the sockets wait for it';
 write_file('/run/it-is-late', '');
 cmp_ok served(), '<', 30, 'once it is mounted, requests are answered';
 unlike journal("-u lonc-keeper.service --since=\@" . int $began), qr/no valid configuration/, 'the keeper has found its configuration at once';
