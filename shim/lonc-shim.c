@@ -467,7 +467,9 @@ static void wait_for_others(struct shim *shim, int milliseconds)
 /* Takes from the listeners. Nobody waits at any of them, or time is up: that was the sweep. */
 static void accept_clients(struct shim *shim, int milliseconds)
 {
-    if (listeners_wait(&shim->listeners, milliseconds))
+    bool others = listeners_wait(&shim->listeners, milliseconds);
+    /* They come in turn, too; behind thousands of listeners SIGTERM would be heard late. */
+    if (others || shim->listeners.ready_count == LISTENERS_TURN)
         wait_for_others(shim, 0);
     if (shim->phase == PHASE_SWEEPING && shim->listeners.ready_count == 0)
         shim->phase = PHASE_CLOSED;
