@@ -5,8 +5,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
 
 #include "common/config.h"
+#include "common/names.h"
 
 struct config_loading {
     struct config *config;
@@ -78,4 +81,21 @@ void config_free(struct config *config)
     loncapa_free(&config->loncapa);
     hosttab_free(&config->table);
     free(config);
+}
+
+const char *config_create_path(const struct config *config, const char **why)
+{
+    const char *path = config->loncapa.sock_create;
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    *why = NULL;
+    if (path == NULL)
+        return NULL;
+    if (path[0] != '/' || strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        *why = "expected an absolute path of up to 107 bytes";
+    else if (!name_is_valid(slash + 1))
+        *why = "expected a path that ends in " NAME_RULE;
+    else if (hosttab_find_id(&config->table, slash + 1) == NULL &&
+             hosttab_find_name(&config->table, slash + 1) == NULL)
+        return path;
+    return NULL;
 }

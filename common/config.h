@@ -31,6 +31,13 @@ struct config *config_load(const char *path, struct complaints *complaints);
 void config_free(struct config *config); /* NULL is allowed */
 
 /*
+ * The path at which lonnet asks for a host's socket (lonSockCreate), or NULL: there is no socket
+ * for it. Then *why says what is wrong with the path, or is NULL where nothing is: a host of the
+ * table that has its file name, as lonHostID or DNS name, goes first. Of a valid configuration.
+ */
+const char *config_create_path(const struct config *config, const char **why);
+
+/*
  * The same by and by, for who may not be held up: config_some, which reads a slice of the table,
  * until it says that there are no more; then config_end, or before that to give up. config_begin
  * returns NULL without memory.

@@ -48,6 +48,7 @@ struct variable {
 static const struct variable variables[] = {
     {"lonHostID", KIND_NAME, offsetof(struct loncapa, host_id), NULL},
     {"lonSockDir", KIND_DIRECTORY, offsetof(struct loncapa, sock_dir), "/home/httpd/sockets"},
+    {"lonSockCreate", KIND_TEXT, offsetof(struct loncapa, sock_create), NULL},
     {"lonDaemons", KIND_DIRECTORY, offsetof(struct loncapa, daemons), "/home/httpd/perl"},
     {"lonTabDir", KIND_DIRECTORY, offsetof(struct loncapa, tab_dir), "/home/httpd/lonTabs"},
     {"lonDocRoot", KIND_DIRECTORY, offsetof(struct loncapa, doc_root), "/home/httpd/html"},
@@ -62,8 +63,8 @@ static const struct variable variables[] = {
 };
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
-/* Ten texts, the port, the flag: who adds a member without a row hears of it here. */
-_Static_assert(VARIABLES == 12 && sizeof(struct loncapa) == 11 * sizeof(char *),
+/* Eleven texts, the port, the flag: who adds a member without a row hears of it here. */
+_Static_assert(VARIABLES == 13 && sizeof(struct loncapa) == 12 * sizeof(char *),
                "every member of struct loncapa has its row in variables[]");
 
 struct reading {
@@ -197,6 +198,17 @@ static void set_defaults(struct reading *reading)
             set_variable(reading, &variables[i], variables[i].standard);
 }
 
+/* The default that depends on another variable. */
+static void place_sock_create(struct reading *reading)
+{
+    struct loncapa *conf = reading->conf;
+    if (conf->sock_create == NULL &&
+        asprintf(&conf->sock_create, "%s/common_parent", conf->sock_dir) < 0) {
+        conf->sock_create = NULL;
+        complain(reading->complaints, reading->path, 0, "out of memory");
+    }
+}
+
 /* NULL, after a complaint, when there is none. */
 static const char *find_place(struct complaints *complaints)
 {
@@ -242,6 +254,7 @@ int loncapa_load(struct loncapa *conf, const char *path, struct complaints *comp
     if (lines_read(path, false, complaints, read_line, &reading) < 0 ||
         read_companion(&reading, path) < 0)
         return -1;
+    place_sock_create(&reading);
     if (!reading.host_id_met)
         complain(complaints, path, 0, "lonHostID is not set, so this server has no name");
     return complaints->count == before ? 0 : -1;

@@ -19,6 +19,7 @@
 struct loncapa {
     char *host_id;       /* lonHostID: who this server is; required */
     char *sock_dir;      /* lonSockDir, /home/httpd/sockets */
+    char *sock_create;   /* lonSockCreate, <lonSockDir>/common_parent; see config_create_path */
     char *daemons;       /* lonDaemons, /home/httpd/perl */
     char *tab_dir;       /* lonTabDir, /home/httpd/lonTabs */
     char *doc_root;      /* lonDocRoot, /home/httpd/html */
@@ -38,8 +39,9 @@ extern const char *const loncapa_places[];
  * Reads `path` (NULL or "": the first of loncapa_places, NULL-terminated, that exists) and its
  * companion into `conf`, which the caller frees with loncapa_free whatever the result. Directories
  * must be absolute, lonHostID a valid name, londPort 1 to 65535, loncAllowInsecure 0 or 1 (also
- * yes, no, on, off), and a variable that is set must have a value. Returns 0, or -1 when there was
- * a complaint.
+ * yes, no, on, off), and a variable that is set must have a value. Of lonSockCreate any is taken:
+ * what only helps lonnet to try again must not keep a table from being put into force. Returns 0,
+ * or -1 when there was a complaint.
  */
 int loncapa_load(struct loncapa *conf, const char *path, struct complaints *complaints);
 void loncapa_free(struct loncapa *conf);

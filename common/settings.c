@@ -240,6 +240,10 @@ const struct setting settings_table[] = {
         .meaning =
             "The same while descriptors are short, if it is less: those who have been silent "
             "the longest make room for others, but nobody who has only paused."),
+    ROW(TIME, create_timeout, "5s", 10 * MS, 5 * MIN,
+        .meaning = "How long lonnet waits at lonSockCreate for the socket of a host, which "
+                   "lonc-hosts is asked to make; then it is told that there is none, and asks "
+                   "again, ten times."),
     ROW(TIME, control_timeout, "10s", 10 * MS, HOUR,
         .meaning = "How long a client of the control socket may leave its request unfinished, or "
                    "take no byte of its answer: it is a person or a script on this machine."),

@@ -89,6 +89,7 @@ struct settings {
     uint64_t client_write_timeout;
     uint64_t client_idle_timeout;
     uint64_t client_idle_scarce;
+    uint64_t create_timeout;
     uint64_t control_timeout;
     uint64_t connection_idle_timeout;
     uint64_t retry_delay;

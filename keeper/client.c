@@ -4,8 +4,8 @@
  * the last is answered, so that answers come in order and a request stays where it is until it is
  * sent.
  *
- * A long line is read, and a long answer written, in portions: next_portion, whose turn comes behind
- * what is short (see struct bulk).
+ * A long line is read, and a long answer written, in portions: next_portion, whose turn comes
+ * behind what is short (see struct bulk).
  *
  * The socket is watched edge-triggered from the first wait on, with one registration for good: what
  * has come is remembered in `readable`, and read when it is wanted.
@@ -28,6 +28,7 @@
 #include "common/log.h"
 #include "common/names.h"
 #include "keeper/client.h"
+#include "keeper/create.h"
 #include "keeper/hosts.h"
 #include "keeper/request.h"
 
@@ -43,7 +44,7 @@ static const char con_lost[] = "con_lost\n", con_failed[] = "con_failed\n";
 
 enum client_state {
     CLIENT_READING, /* wants a line */
-    CLIENT_WAITING, /* its request is with the host */
+    CLIENT_WAITING, /* its request is with the host, or with create.c */
     CLIENT_WRITING, /* its answer is more than the socket takes */
     CLIENT_ENDED,   /* its socket is closed; freed when nobody needs it any more */
 };
@@ -68,10 +69,11 @@ struct client {
     struct bulk bulk;     /* where more is to be read, written or served than goes at once */
     struct grower grower; /* once the line is long */
     size_t line_length;   /* of the line being served, which stands at the front of `in` */
-    bool discarding;      /* there is no memory for this line: it is read and dropped */
+    const char *refusal;  /* this line is read and dropped, and then answered so; else NULL */
     size_t discarded;     /* so much of it */
     struct buffer in, out;
     struct transaction transaction;
+    struct create_waiter creation;
     struct deadline deadline;
     TAILQ_ENTRY(client) link; /* among all, or among the spares */
 };
@@ -79,6 +81,7 @@ struct client {
 struct clients {
     struct service *service;
     struct deferred *deferred;
+    struct create *create;
     TAILQ_HEAD(, client) all, spares;
     size_t count, spare_count;
     void (*gone)(void *argument);
@@ -124,6 +127,7 @@ static void end(struct client *client)
     bool withdrawn = asked && host_withdraw(&client->transaction);
     bool awaited = client->storing || (asked && !withdrawn);
     client->state = CLIENT_ENDED;
+    create_withdraw(&client->creation);
     deadline_stop(&client->deadline);
     loop_unqueue(&service->loop, &client->bulk);
     scarcity_leave(service, &client->grower);
@@ -298,40 +302,57 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
 
 /* --- Requests --------------------------------------------------------------------------------- */
 
-/* The name of the host that this client means, in `path`; the kernel says it, not the shim. */
-static const char *name_of_host(const struct client *client, char path[SOCKET_PATH_SIZE])
+/* The path by which this client came; "" for none. The kernel says it, not the shim. */
+static void read_path(const struct client *client, char path[SOCKET_PATH_SIZE])
 {
     struct sockaddr_un address = {.sun_family = AF_UNSPEC};
     socklen_t size = sizeof(address);
+    path[0] = '\0';
     if (getsockname(client->fd, (struct sockaddr *)&address, &size) < 0 ||
         address.sun_family != AF_UNIX || size <= offsetof(struct sockaddr_un, sun_path))
-        return NULL;
+        return;
     size_t length = size - offsetof(struct sockaddr_un, sun_path);
     memcpy(path, address.sun_path, length);
     path[length] = '\0'; /* a path of full length has none */
-    return name_from_socket(path, client->clients->service->config->loncapa.sock_dir);
+}
+
+/* Whether it came by lonSockCreate, where sockets are asked for. */
+static bool asks_for_sockets(const struct client *client)
+{
+    const struct config *config = client->clients->service->config;
+    char path[SOCKET_PATH_SIZE];
+    if (client->host != NULL || !config->valid)
+        return false;
+    read_path(client, path);
+    return create_is_meant(config, path);
 }
 
 /*
  * The host stays the client's; without one it is looked for again with each line, since a reload
- * may bring it.
+ * may bring it. *creates: it has none, and asks for sockets.
  */
-static enum reason find_host(struct client *client)
+static enum reason find_host(struct client *client, bool *creates)
 {
     struct service *service = client->clients->service;
     char path[SOCKET_PATH_SIZE];
+    *creates = false;
     if (client->host != NULL)
         return REASON_NONE;
     if (!service->config->valid)
         return REASON_NO_TABLE;
-    const char *name = name_of_host(client, path);
+    read_path(client, path);
+    const char *name = name_from_socket(path, service->config->loncapa.sock_dir);
+    if (name != NULL && (client->host = hosts_hold(service->hosts, name)) != NULL)
+        return REASON_NONE;
+    *creates = create_is_meant(service->config, path);
+    if (*creates)
+        return REASON_NONE;
     if (name == NULL)
         return REASON_WRONG_DIRECTORY;
-    client->host = hosts_hold(service->hosts, name);
-    if (client->host == NULL && client->deferrable)
+    if (client->deferrable)
         deferred_refuse(client->clients->deferred, name, client->transaction.request,
                         client->transaction.length);
-    return client->host != NULL ? REASON_NONE : REASON_UNKNOWN_HOST;
+    return REASON_UNKNOWN_HOST;
 }
 
 /*
@@ -399,6 +420,24 @@ static void submit(struct client *client)
     }
 }
 
+static void on_created(struct create_waiter *waiter, const char *text)
+{
+    struct client *client = CONTAINER_OF(waiter, struct client, creation);
+    count(client, REASON_NONE);
+    answer_text(client, text);
+}
+
+/* The line is no request, whatever it looks like. */
+static void ask_for_socket(struct client *client)
+{
+    client->deferrable = false;
+    client->state = CLIENT_WAITING;
+    const char *text = create_ask(client->clients->create, client->in.data + client->in.start,
+                                  client->line_length, &client->creation);
+    if (text != NULL)
+        on_created(&client->creation, text);
+}
+
 /* One whole line stands at the front of `in`; it stays there until it is answered. */
 static void serve_line(struct client *client, size_t length)
 {
@@ -411,8 +450,11 @@ static void serve_line(struct client *client, size_t length)
     transaction->length = length;
     strip_prefix(client);
 
-    enum reason reason = find_host(client);
-    if (reason != REASON_NONE) {
+    bool creates;
+    enum reason reason = find_host(client, &creates);
+    if (creates) {
+        ask_for_socket(client);
+    } else if (reason != REASON_NONE) {
         count(client, reason);
         answer_text(client, client->deferrable ? con_failed : con_lost);
     } else if (is_line(transaction, "close_connection_exit")) {
@@ -435,7 +477,7 @@ static struct deadline_queue *time_for_line(const struct client *client)
     struct service *service = client->clients->service;
     if (service->stopping)
         return &service->draining;
-    bool begun = buffer_length(&client->in) > 0 || client->discarding;
+    bool begun = buffer_length(&client->in) > 0 || client->refusal != NULL;
     return begun ? &service->line : &service->silent;
 }
 
@@ -457,6 +499,14 @@ static bool is_over_limit(const struct client *client, size_t length)
     return length > client->clients->service->settings.line_limit;
 }
 
+/* The same of a line that asks for a socket. One that is being dropped is not asked about again. */
+static bool is_over_create_limit(const struct client *client, size_t length)
+{
+    if (length == 0)
+        length = buffer_length(&client->in);
+    return length > CREATE_LINE_MAX && asks_for_sockets(client);
+}
+
 static void refuse_line(struct client *client)
 {
     struct log_about who = about(client);
@@ -466,14 +516,31 @@ static void refuse_line(struct client *client)
     end(client);
 }
 
-/* There is no memory for this line: the rest of it is dropped, and its answer is con_lost. */
-static void start_discarding(struct client *client)
+/* This line is not kept: the rest of it is dropped, and then it is answered. */
+static void start_discarding(struct client *client, const char *refusal)
 {
-    limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
     scarcity_leave(client->clients->service, &client->grower);
-    client->discarding = true;
+    client->refusal = refusal;
     client->discarded = buffer_length(&client->in);
     buffer_consume(&client->in, client->discarded);
+}
+
+/* A line that asks for a socket, and is too long for that; its length is 0 while it is incomplete.
+ */
+static void refuse_creation(struct client *client, size_t length)
+{
+    struct service *service = client->clients->service;
+    service->create_failed++;
+    if (length == 0) {
+        start_discarding(client, CREATE_TOO_LONG);
+        return;
+    }
+    deadline_stop(&client->deadline);
+    scarcity_leave(service, &client->grower);
+    service->requests++;
+    client->line_length = length;
+    count(client, REASON_NONE);
+    answer_text(client, CREATE_TOO_LONG);
 }
 
 static ssize_t receive_discarding(struct client *client, size_t most)
@@ -492,13 +559,14 @@ static ssize_t receive_discarding(struct client *client, size_t most)
         return n < 0 ? -error : 0;
     client->discarded += (size_t)n;
     if (lf != NULL && (size_t)n == length) {
-        client->discarding = false;
+        const char *refusal = client->refusal;
+        client->refusal = NULL;
         client->discarded = 0;
         client->line_length = 0;
         client->clients->service->requests++;
-        count(client, REASON_NO_MEMORY);
+        count(client, refusal == con_lost ? REASON_NO_MEMORY : REASON_NONE);
         deadline_stop(&client->deadline);
-        answer_text(client, con_lost);
+        answer_text(client, refusal);
     }
     return n;
 }
@@ -507,14 +575,15 @@ static ssize_t receive_discarding(struct client *client, size_t most)
 static bool receive(struct client *client, size_t most)
 {
     bool more = true;
-    ssize_t n = client->discarding ? receive_discarding(client, most)
-                                   : buffer_receive(&client->in, client->fd, most, &more);
+    ssize_t n = client->refusal != NULL ? receive_discarding(client, most)
+                                        : buffer_receive(&client->in, client->fd, most, &more);
     if (n > 0)
         loop_moved(&client->clients->service->loop, (size_t)n);
     if (client->state == CLIENT_ENDED)
         return false;
     if (n == -ENOBUFS || n == -ENOMEM) {
-        start_discarding(client);
+        limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
+        start_discarding(client, con_lost);
         return true;
     }
     if (n == -EINTR)
@@ -544,7 +613,7 @@ static bool fill(struct client *client, size_t most)
     struct service *service = client->clients->service;
     if (service->stopping && client->answered && !client->last_call)
         call_last(client);
-    bool may_read = client->readable && (client->discarding ||
+    bool may_read = client->readable && (client->refusal != NULL ||
                                          scarcity_may_fill(service, &client->grower, &client->in));
     if (may_read && receive(client, most))
         return true;
@@ -575,6 +644,8 @@ static void run(struct client *client)
         size_t length = buffer_line(&client->in);
         if (is_over_limit(client, length)) {
             refuse_line(client);
+        } else if (is_over_create_limit(client, length)) {
+            refuse_creation(client, length);
         } else if (length > 0) {
             loop_moved(loop, LOOP_CALL); /* thousands of short lines are long, too */
             serve_line(client, length);
@@ -606,7 +677,7 @@ static void on_ready(struct watch *watch, uint32_t events)
     }
     bool writes = client->state == CLIENT_WRITING && (events & EPOLLOUT);
     bool reads = client->state == CLIENT_READING;
-    bool is_long = buffer_length(&client->in) >= LOOP_SHORT || client->discarding;
+    bool is_long = buffer_length(&client->in) >= LOOP_SHORT || client->refusal != NULL;
     if (writes || (reads && is_long))
         loop_queue(&client->clients->service->loop, &client->bulk);
     else if (reads)
@@ -668,6 +739,7 @@ void client_start(struct clients *clients, int fd)
     client->grower.may_grow = on_may_grow;
     client->readable = true;
     client->transaction.done = on_done;
+    client->creation.done = on_created;
     TAILQ_INSERT_TAIL(&clients->all, client, link);
     clients->count++;
     run(client);
@@ -727,6 +799,7 @@ static void on_drained(struct deadline *deadline)
 void clients_drain(struct clients *clients, void (*gone)(void *argument), void *argument)
 {
     struct client *client, *next;
+    create_stop(clients->create);
     TAILQ_FOREACH_SAFE (client, &clients->all, link, next)
         if (client->state == CLIENT_READING)
             run(client);
@@ -743,6 +816,11 @@ struct clients *clients_new(struct service *service, struct deferred *deferred)
         return NULL;
     const struct settings *settings = &service->settings;
     struct loop *loop = &service->loop;
+    clients->create = create_new(service);
+    if (clients->create == NULL) {
+        free(clients);
+        return NULL;
+    }
     clients->service = service;
     clients->deferred = deferred;
     TAILQ_INIT(&clients->all);
@@ -760,11 +838,13 @@ void clients_free(struct clients *clients)
     if (clients == NULL)
         return;
     clients->gone = NULL;
+    create_stop(clients->create);
     TAILQ_FOREACH_SAFE (client, &clients->all, link, next)
         end(client);
     TAILQ_FOREACH_SAFE (client, &clients->spares, link, next) {
         buffer_free(&client->in);
         free(client);
     }
+    create_free(clients->create);
     free(clients);
 }

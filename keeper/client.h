@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A conversation with a client: one line, one answer, as often as the client likes (PROTOCOL.md
- * section 1). Clients are handed over by shims; which host one means, the kernel says.
+ * section 1). Clients are handed over by shims; which host one means, the kernel says. One that
+ * came by lonSockCreate asks for sockets (create.h).
  */
 #ifndef LONC_KEEPER_CLIENT_H
 #define LONC_KEEPER_CLIENT_H

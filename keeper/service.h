@@ -39,6 +39,7 @@ struct service {
     struct deadline_queue connecting, handshaking, replying, pruning; /* lond.c */
     struct deadline_queue waiting, whole;                             /* host.c */
     struct deadline_queue line, writing, silent, draining;            /* client.c */
+    struct deadline_queue looking, late;                              /* create.c */
 
     struct buffer reply; /* the reply being delivered, between a lond and its client */
 
@@ -52,6 +53,8 @@ struct service {
 
     uint64_t handovers_cut;   /* messages whose descriptors the kernel dropped */
     uint64_t control_refused; /* clients of the control socket that found no place */
+
+    uint64_t create_done, create_failed; /* lines for lonSockCreate, by their answer (create.c) */
 
     struct limit queue_limit, memory_limit, descriptor_limit;
 

@@ -63,6 +63,10 @@ struct socket_watch {
     char *folder_path;
     struct stat folder_was;
 
+    struct path_watch *create; /* lonSockCreate, which may be elsewhere */
+    char *create_path;         /* NULL: there is no socket for it */
+    bool create_was_there, create_suspected;
+
     char suspects[SUSPECTS][256];
     unsigned suspect_count; /* more than SUSPECTS: some are not known by name */
     bool poke;              /* in any case */
@@ -74,17 +78,24 @@ struct socket_watch {
 /* --- Asking lonc-hosts ------------------------------------------------------------------------ */
 
 /* Somebody else's, or none: www's own sockets are systemd's, which a sync makes sure of. */
+static bool is_wrong_path(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode) || status.st_uid != geteuid();
+}
+
 static bool is_wrong(const struct socket_watch *watch, const char *name)
 {
     char path[4096];
-    struct stat status;
     snprintf(path, sizeof(path), "%s/%s", watch->folder_path, name);
-    return lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode) || status.st_uid != geteuid();
+    return is_wrong_path(path);
 }
 
 static bool any_wrong(const struct socket_watch *watch)
 {
     bool wrong = watch->suspect_count > SUSPECTS;
+    if (watch->create_suspected && watch->create_path != NULL)
+        wrong |= is_wrong_path(watch->create_path);
     for (unsigned i = 0; !wrong && i < watch->suspect_count; i++)
         wrong = is_wrong(watch, watch->suspects[i]);
     return wrong;
@@ -117,6 +128,7 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     watch->armed = false;
     watch->poke = watch->poke || any_wrong(watch);
     watch->suspect_count = 0;
+    watch->create_suspected = false;
     if (!watch->poke || watch->service->stopping)
         return 0;
     if (now < next && watch->last_poke > 0) {
@@ -137,6 +149,14 @@ static void suspect(struct socket_watch *watch, const char *name)
     if (watch->suspect_count <= SUSPECTS)
         watch->suspect_count++;
     arm(watch, loop_clock() + SETTLE);
+}
+
+void socket_watch_ask(struct socket_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    watch->poke = true;
+    arm(watch, loop_clock());
 }
 
 /* --- The trouble ------------------------------------------------------------------------------ */
@@ -328,10 +348,41 @@ static void on_folder(void *argument)
     arm(watch, loop_clock() + SETTLE);
 }
 
+/* --- The socket for lonnet's requests for sockets ----------------------------------------------
+ */
+
+/* One that was never there is none: inetd has no such socket, unless somebody gives it one. */
+static void on_create(void *argument)
+{
+    struct socket_watch *watch = argument;
+    if (watch->create_path == NULL)
+        return;
+    path_watch_set(watch->create, watch->create_path);
+    bool there = !is_wrong_path(watch->create_path);
+    if (watch->create_was_there && !there) {
+        watch->create_suspected = true;
+        arm(watch, loop_clock() + SETTLE);
+    }
+    watch->create_was_there = there;
+}
+
+/* What is heard of a path that is not the one any more counts for nothing. */
+static void watch_create(struct socket_watch *watch)
+{
+    const char *why, *path = config_create_path(watch->service->config, &why);
+    if (path != NULL && watch->create_path != NULL && strcmp(watch->create_path, path) == 0)
+        return;
+    free(watch->create_path);
+    watch->create_path = path != NULL ? strdup(path) : NULL;
+    watch->create_was_there = watch->create_suspected = false;
+    on_create(watch);
+}
+
 void socket_watch_configured(struct socket_watch *watch)
 {
     if (watch == NULL)
         return;
+    watch_create(watch);
     const char *path = watch->service->config->loncapa.sock_dir;
     if (watch->folder_path != NULL && strcmp(watch->folder_path, path) == 0) {
         on_folder(watch);
@@ -356,7 +407,8 @@ struct socket_watch *socket_watch_new(struct service *service, struct presence *
     watch->presence = presence;
     watch->unserved = path_watch_new(&service->loop, on_unserved, watch);
     watch->folder = path_watch_new(&service->loop, on_folder, watch);
-    if (watch->unserved == NULL || watch->folder == NULL) {
+    watch->create = path_watch_new(&service->loop, on_create, watch);
+    if (watch->unserved == NULL || watch->folder == NULL || watch->create == NULL) {
         socket_watch_free(watch);
         return NULL;
     }
@@ -377,6 +429,8 @@ void socket_watch_free(struct socket_watch *watch)
     }
     path_watch_free(watch->unserved);
     path_watch_free(watch->folder);
+    path_watch_free(watch->create);
+    free(watch->create_path);
     sd_event_source_disable_unref(watch->files);
     sd_event_source_disable_unref(watch->alarm);
     free(watch->folder_path);

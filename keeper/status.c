@@ -241,6 +241,8 @@ void status_tell(const struct status *status, struct tell *tell)
     tell_count(tell, "buffers_limit", service->settings.buffers_limit);
     tell_count(tell, "handovers_cut", service->handovers_cut);
     tell_count(tell, "control_refused", service->control_refused);
+    tell_count(tell, "create_done", service->create_done);
+    tell_count(tell, "create_failed", service->create_failed);
     tell_times(&service->stats, service->loop.now, tell);
     if (deferred_folder(status->deferred) != NULL)
         tell_text(tell, "deferred_folder", deferred_folder(status->deferred));

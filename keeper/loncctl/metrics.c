@@ -71,6 +71,10 @@ static const struct family keeper_families[] = {
      "Messages of shims that lost clients for want of descriptors."},
     {"lonc_keeper_control_refused", KIND_COUNTER, "control_refused", NULL,
      "Clients of the control socket that were turned away for want of a place."},
+    {"lonc_keeper_create_done", KIND_COUNTER, "create_done", NULL,
+     "Hosts' sockets that lonnet asked for at lonSockCreate, and that listened."},
+    {"lonc_keeper_create_failed", KIND_COUNTER, "create_failed", NULL,
+     "Hosts' sockets that lonnet asked for at lonSockCreate in vain."},
 };
 
 /* Of each host of `hosts`; all have the label `host` as well. */

@@ -172,6 +172,13 @@ static void show_resources(const json_t *status)
         printf("%s%lld turned away%s for want of a place\n", terminal_start(STYLE_WARNING),
                (long long)field_integer(status, "control_refused"), terminal_stop(STYLE_WARNING));
     }
+    json_int_t made = field_integer(status, "create_done");
+    json_int_t failed = field_integer(status, "create_failed");
+    if (made + failed > 0) {
+        label("sockets");
+        printf("%lld asked for by lonnet, %lld of them in vain\n", (long long)(made + failed),
+               (long long)failed);
+    }
     if (json_object_get(status, "buffers") == NULL)
         return;
     label("buffers");

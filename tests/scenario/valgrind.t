@@ -59,7 +59,7 @@ sub in_flight {
     return $client;
 }
 
-my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeout => '2s', reply_timeout => '2s',
+my %quick = (create_timeout => '1s', connections_per_host => 3, connect_timeout => '1s', handshake_timeout => '2s', reply_timeout => '2s',
     retry_delay => '50ms', probe_min => '100ms', queue_timeout => '5s', drain_timeout => '4s', request_timeout => '5s', line_limit => '9M');
 
 # --- A long life ----------------------------------------------------------------------------------
@@ -71,6 +71,7 @@ my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeo
     my $keeper = start_keeper($world);
     $world->activate($_) for qw(msul1 msul2 msul3 msul4);
     $world->activate('stranger');
+    $world->activate('common_parent');
     $world->activate('elsewhere', path => $world->path('elsewhere'));
 
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'under valgrind: a request';
@@ -89,6 +90,12 @@ my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeo
 
     is $world->ask('stranger', 'ping'), 'con_lost', 'a host that is in no table';
     is $world->client('stranger')->ask("x" x 1000), 'con_lost', 'whatever is asked of it';
+    $world->activate('msul1.example.edu');
+    is $world->ask('common_parent', 'msul1.example.edu:msul1'), 'done', 'a socket that lonnet asks for';
+    like $world->ask('common_parent', $_), qr/^error: /, '... and none' for '', 'nobody:msul1', 'x' x 100_000;
+    my @waiting = $world->asking('common_parent', ('msul2.example.edu:msul2') x 3, 'msul3.example.edu:msul3');
+    $waiting[0]->close;
+    like $waiting[3]->line, qr/^error: nobody listens/, 'one that waits for it in vain, beside one that leaves';
     my $outside = Lonc::Client->new(IO::Socket::UNIX->new(Peer => $world->path('elsewhere')));
     is $outside->ask('ping'), 'con_lost', 'a socket that is not in lonSockDir';
     is $world->ask('msul4', 'ping'), 'con_lost', 'a host whose lond is down';
@@ -166,15 +173,15 @@ my %quick = (connections_per_host => 3, connect_timeout => '1s', handshake_timeo
 
 # --- Other ends -----------------------------------------------------------------------------------
 
-# Requests in flight and queued, and a host that has left the table with one still in flight.
+# Requests in flight and queued, a client that waits for a socket, and a host that has left the table with one still in flight.
 sub world_at_work {
-    my $world = Lonc->new(hosts => ['msul1', 'msul2'], settings => {%quick, connections_per_host => 1, reply_timeout => '30s'});
+    my $world = Lonc->new(hosts => ['msul1', 'msul2'], settings => {%quick, connections_per_host => 1, reply_timeout => '30s', create_timeout => '60s'});
     my %lond = map { $_ => $world->lond($_) } qw(msul1 msul2);
     my $keeper = start_keeper($world);
-    $world->activate($_) for qw(msul1 msul2);
+    $world->activate($_) for qw(msul1 msul2 common_parent);
     my @clients = map { in_flight($world, $lond{$_}, $_, 'sleep:60000:never') } qw(msul1 msul2);
     push @clients, map { my $c = $world->client($_); $c->send("echo:queued\n"); $c } qw(msul1 msul1);
-    push @clients, $world->client('msul1');
+    push @clients, $world->client('msul1'), $world->asking('common_parent', 'msul1.example.edu:msul1');
     delete $world->{address}{msul2};
     reload($world);
     return ($world, $keeper, @clients);

@@ -52,6 +52,7 @@ Test(loncapa, what_is_not_set_has_the_value_LON_CAPA_ships)
     expect_good(ID);
     cr_expect_str_eq(conf.host_id, "msul1");
     cr_expect_str_eq(conf.sock_dir, "/home/httpd/sockets");
+    cr_expect_str_eq(conf.sock_create, "/home/httpd/sockets/common_parent");
     cr_expect_str_eq(conf.daemons, "/home/httpd/perl");
     cr_expect_str_eq(conf.tab_dir, "/home/httpd/lonTabs");
     cr_expect_str_eq(conf.doc_root, "/home/httpd/html");
@@ -68,6 +69,7 @@ Test(loncapa, every_variable_can_be_set)
 {
     expect_good("PerlSetVar lonHostID annarborl1\n"
                 "PerlSetVar lonSockDir /a/sockets\n"
+                "PerlSetVar lonSockCreate /b/parent\n"
                 "PerlSetVar lonDaemons /a/perl\n"
                 "PerlSetVar lonTabDir /a/tabs\n"
                 "PerlSetVar lonDocRoot /a/html\n"
@@ -80,6 +82,7 @@ Test(loncapa, every_variable_can_be_set)
                 "PerlSetVar loncAllowInsecure 0\n");
     cr_expect_str_eq(conf.host_id, "annarborl1");
     cr_expect_str_eq(conf.sock_dir, "/a/sockets");
+    cr_expect_str_eq(conf.sock_create, "/b/parent");
     cr_expect_str_eq(conf.daemons, "/a/perl");
     cr_expect_str_eq(conf.tab_dir, "/a/tabs");
     cr_expect_str_eq(conf.doc_root, "/a/html");
@@ -90,6 +93,19 @@ Test(loncapa, every_variable_can_be_set)
     cr_expect_str_eq(conf.private_key, "lonKey.pem");
     cr_expect_eq(conf.lond_port, 5664);
     cr_expect_not(conf.allow_insecure);
+}
+
+Test(loncapa, the_socket_for_sockets_is_in_lonSockDir)
+{
+    expect_good(ID "PerlSetVar lonSockDir /a\n");
+    cr_expect_str_eq(conf.sock_create, "/a/common_parent");
+}
+
+/* Whoever needs it says so, and hosts are served without it. */
+Test(loncapa, any_path_is_taken_for_the_socket_for_sockets)
+{
+    expect_good(ID "PerlSetVar lonSockCreate nowhere\n");
+    cr_expect_str_eq(conf.sock_create, "nowhere");
 }
 
 Test(loncapa, blanks_tabs_and_CR_separate_and_do_not_matter)

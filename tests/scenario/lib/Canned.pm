@@ -77,7 +77,7 @@ sub status {
         hosts => {%count, trouble => \@trouble}, requests => 123456, replies => 123000,
         con_lost => {dead => 400, lost => 50, 'queue-full' => 6}, queued => 3, deferred => 120, clients => 12,
         descriptors => 345, descriptors_max => 131072, buffers => 1_500_000, buffers_limit => 268435456,
-        handovers_cut => 0, control_refused => 0, connections => {opening => 1, idle => 40, busy => 7},
+        handovers_cut => 0, control_refused => 0, create_done => 0, create_failed => 0, connections => {opening => 1, idle => 40, busy => 7},
         latency => {p50 => 0.00123, p99 => 0.034, p999 => 1.25}, queue_time => {p50 => 0.00002, p99 => 0.0031}, con_lost_time => {p50 => 0, p99 => 31.5}, rate => 41.35};
 }
 

@@ -104,7 +104,7 @@ sub status {
         hosts => {total => scalar @hosts, %of, paused => scalar(grep { $_->{paused} } @hosts), trouble => [@trouble[0 .. ($#trouble > 99 ? 99 : $#trouble)]]},
         requests => sum(map { $_->{requests} } @hosts) + 5, replies => sum(map { $_->{replies} } @hosts), con_lost => {%con_lost, 'unknown-host' => 5},
         queued => sum(map { $_->{queued} } @hosts), deferred => sum(map { $_->{deferred} } @hosts),
-        clients => 17, descriptors => 230, descriptors_max => 131_072, buffers => 1_048_576, buffers_limit => 268_435_456, handovers_cut => 0, control_refused => 0,
+        clients => 17, descriptors => 230, descriptors_max => 131_072, buffers => 1_048_576, buffers_limit => 268_435_456, handovers_cut => 0, control_refused => 0, create_done => 0, create_failed => 0,
         connections => {opening => 1, idle => 12, busy => 4},
         latency => {p50 => 0.0031, p99 => 0.182, p999 => 1.9}, queue_time => {p50 => 0, p99 => 0.04}, con_lost_time => {p50 => 0, p99 => 31.5}, rate => 27.4,
     };
