@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What a bench needs besides a world to run in (Lonc.pm): runs of lonnet-load against a contender, what
-# the processes behind it cost meanwhile, and medians.
+# What a bench needs besides a world to run in (Lonc.pm): runs of lonnet-load against a contender, and what the
+# processes behind it cost meanwhile.
 package Bench;
 use strict;
 use warnings;
@@ -11,16 +11,7 @@ use List::Util qw(max sum0);
 use Lonc;
 use POSIX ();
 
-our @EXPORT = qw(median spread measure count memory);
-
-sub median { my @sorted = sort { $a <=> $b } @_; return @sorted % 2 ? $sorted[@sorted / 2] : ($sorted[@sorted / 2 - 1] + $sorted[@sorted / 2]) / 2 }
-
-# Half of what lies between the quarters, as a share of the median: how far runs differ here and now.
-sub spread {
-    my @sorted = sort { $a <=> $b } @_;
-    my $median = median(@sorted);
-    return $median ? ($sorted[int 0.75 * $#sorted + 0.5] - $sorted[int 0.25 * $#sorted + 0.5]) / 2 / $median : 0;
-}
+our @EXPORT = qw(measure count memory);
 
 # '' where there is nothing to read (any more).
 sub slurp { my ($name) = @_; open my $file, '<', $name or return ''; local $/; return scalar(<$file>) // '' }

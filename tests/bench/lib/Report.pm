@@ -7,6 +7,7 @@ use warnings;
 use Bench;
 use JSON::PP;
 use List::Util qw(sum0);
+use Measured;
 use POSIX qw(strftime);
 
 # What is asked for: the median over the rounds of a's figure over b's, each of the same round. Both are names,
@@ -120,16 +121,6 @@ sub verdicts {
 
 # --- The README's table ---------------------------------------------------------------------------
 
-sub machine {
-    my ($self) = @_;
-    open my $cpus, '<', '/proc/cpuinfo' or return 'unknown';
-    my @models = map { /^model name\s*:\s*(.*)/ ? $1 : () } <$cpus>;
-    my $system = do { open my $file, '<', '/etc/os-release'; $file ? (join('', <$file>) =~ /^PRETTY_NAME="?([^"\n]*)/m)[0] : '' };
-    my $kernel = (POSIX::uname())[2] =~ s/^(\d+\.\d+).*/$1/r;
-    my $virtual = (grep {/^flags.*\bhypervisor\b/} do { open my $file, '<', '/proc/cpuinfo'; <$file> }) ? ', virtual' : '';
-    return sprintf '%d processors (%s%s), %s, Linux %s', scalar @models, $models[0] || '?', $virtual, $system || '?', $kernel;
-}
-
 # A row of a Markdown table for each contender: its name, and what `cells` makes of it (nothing: no row).
 sub rows {
     my ($self, $cells) = @_;
@@ -142,7 +133,7 @@ sub markdown {
         my ($name, $case, @what) = @_;
         return map { $self->runs($case, $name) ? sprintf '%.0f', $self->median_of($case, $name, $_) : '' } @what;
     };
-    my $text = "Measured on $self->{date}, " . $self->machine . ": medians of $self->{rounds} rounds of $self->{seconds} s; times in microseconds.\n\n"
+    my $text = "Measured on $self->{date}, " . machine() . ": medians of $self->{rounds} rounds of $self->{seconds} s; times in microseconds.\n\n"
         . "| a connection for each request | 1 client: p50 | 20 clients: requests/s | p50 | p99 | p99.9 | 500 clients: requests/s | p99 |\n|---|" . '--:|' x 7 . "\n"
         . $self->rows(sub {
             my ($name) = $_[0]{name};
@@ -225,7 +216,7 @@ sub all {
     my $text = $self->text . "\n" . $self->verdicts;
     $self->write('table.txt', $text);
     $self->write('table.md', $self->markdown);
-    $self->write('results.json', JSON::PP->new->canonical->pretty->encode({(map { $_ => $self->{$_} } qw(date rounds seconds runs counts judged)), machine => $self->machine}));
+    $self->write('results.json', JSON::PP->new->canonical->pretty->encode({(map { $_ => $self->{$_} } qw(date rounds seconds runs counts judged)), machine => machine()}));
     $self->plots;
     print $text, "\nin $self->{results}: table.txt, table.md, results.json, and plots\n";
     my @slow = grep { $_->{fatal} && !$_->{met} } @{$self->{judged}};
