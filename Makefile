@@ -291,8 +291,13 @@ BENCH := $(PROGRAMS) $(addprefix $(BUILD)/,lonnet-load bench-floor bench-peer)
 bench: $(BENCH) | $(BUILD)/deps-bench ## speed beside a featureless relay and other relays (ROUNDS=n, QUICK=1)
 	BUILD=$(abspath $(BUILD)) perl tests/bench/bench.pl
 
-bench-readme: ## bring README.md's table of the last bench up to date
-	sed -i -e '/<!-- bench begin/r $(BUILD)/bench-results/table.md' -e '/<!-- bench begin/,/<!-- bench end/{/<!-- bench/!d}' README.md
+# The README's table between the markers of a bench, if that bench has been run here.
+readme-table = if [ -e $(BUILD)/bench-results/$(2) ]; then sed -i -e '/<!-- $(1) begin/r $(BUILD)/bench-results/$(2)' \
+	-e '/<!-- $(1) begin/,/<!-- $(1) end/{/<!-- $(1)/!d}' README.md; fi
+
+bench-readme: ## bring README.md's tables of the last bench and bench-system up to date
+	$(call readme-table,bench,table.md)
+	$(call readme-table,bench-system,system.md)
 
 # What the keeper's memory and turns are measured with.
 $(BUILD)/empty-keeper: $(call object,tests/bench/empty-keeper.c keeper/cipher.c)
@@ -308,8 +313,8 @@ SCALE ?= hosts memory backlog idle flood
 bench-scale: $(PROGRAMS) $(TESTERS) $(addprefix $(BUILD)/,empty-keeper turns.so) | $(BUILD)/deps-bench ## growth with hosts, connections, clients and backlog; a host beside a flooded one (SCALE="hosts memory" for some)
 	BUILD=$(abspath $(BUILD)) prove --verbose $(patsubst %,tests/bench/scale-%.pl,$(SCALE))
 
-bench-system: $(SYSTEM) | $(BUILD)/deps-test ## what activation by systemd costs, option by option (as root)
-	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench
+bench-system: $(SYSTEM) deb | $(BUILD)/deps-test ## what activation by systemd costs as installed, and option by option (as root; PARTS="rates starts" for some)
+	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench $(PARTS)
 
 coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and scenario tests
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Boots a systemd of its own, on an overlay of this machine's files that is thrown away, installs into it
-# with `make install`, and has it run tests/system/t (or, with --bench, tests/system/bench.pl). It is booted
-# twice: the tests whose names begin with 00 run before the reboot, and always. Nothing of this machine is
-# changed: the mounts are in a mount namespace, the network is a loopback of its own.
+# with `make install`, and has it run tests/system/t. It is booted twice: the tests whose names begin with 00
+# run before the reboot, and always. Nothing of this machine is changed: the mounts are in a mount namespace,
+# the network is a loopback of its own.
 #
-#     boot.pl [--bench|--long] [NAME...]     of the others, only the tests whose names contain one of these
+#     boot.pl [--long] [NAME...]      of the others, only the tests whose names contain one of these
+#     boot.pl --bench [PART...]       installs the Debian package, boots once, and runs tests/system/bench.pl
 #
 # Tests that take minutes are named NAME-long.t, and are run with --long, or by name.
 #
-# LONC_ROUNDS and LONC_REQUESTS bound --bench. LONC_KEEP=1 shows the console as well, and the journal when something failed.
+# LONC_ROUNDS, LONC_SECONDS and LONC_REQUESTS bound --bench, whose results are left in BUILD/bench-results.
+# LONC_KEEP=1 shows the console as well, and the journal when something failed.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
@@ -18,6 +20,7 @@ use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use FindBin;
 
+my $bench = @ARGV && $ARGV[0] eq '--bench';
 my $build = $ENV{BUILD} || 'build';
 my $tree = abs_path("$FindBin::Bin/../..");
 
@@ -114,12 +117,19 @@ for my $unit (qw(systemd-logind.service getty.target apt-daily.timer apt-daily-u
 }
 remove_tree("$root/var/log/journal");
 
-run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
-run('journalctl', "--root=$root", '--update-catalog'); # systemd itself does it when /usr is newer than /var
 make_path("$root/opt/lonc-tests");
 run('cp', '-r', "$tree/tests/system/.", "$root/opt/lonc-tests/");
+run('cp', "$tree/tests/bench/lib/Measured.pm", "$root/opt/lonc-tests/lib/");
 run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$tree/keeper/lonc.7", "$root/opt/lonc-tests/");
 run('cp', glob("$build/*.deb"), "$root/opt/lonc-tests/") if glob "$build/*.deb";
+if ($bench) {
+    run('mount', '-t', 'proc', 'proc', "$root/proc"); # systemd-tmpfiles wants it
+    run("chroot $root sh -c 'dpkg --install /opt/lonc-tests/*.deb' >&2");
+    run('umount', "$root/proc");
+} else {
+    run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
+}
+run('journalctl', "--root=$root", '--update-catalog'); # systemd itself does it when /usr is newer than /var
 
 chomp(my $uninstall = `make -s -n -C $tree uninstall BUILD=$build DESTDIR=`);
 write_file('/opt/lonc-tests/uninstall', "cd /opt/lonc-tests\n$uninstall\nexit 0\n");
@@ -134,9 +144,9 @@ write_file('/home/httpd/lonTabs/hosts.tab', join '', map {"msul$_:msu:library:ms
 write_file('/etc/systemd/system/lond.service', "[Service]\nExecStart=/opt/lonc-tests/stand-in-lond --count-texts "
         . "--peer annarborl1 --control /run/lond.sock " . join(' ', map {"--listen 127.0.1.$_:5663"} 1 .. 6) . "\n");
 
-my $bench = @ARGV && $ARGV[0] eq '--bench' && shift @ARGV;
+shift @ARGV if $bench;
 my $long = @ARGV && $ARGV[0] eq '--long' && shift @ARGV;
-my $bounds = join ' ', map {"$_=$ENV{$_}"} grep { defined $ENV{$_} } qw(LONC_ROUNDS LONC_REQUESTS);
+my $bounds = join ' ', map {"$_=$ENV{$_}"} grep { defined $ENV{$_} } qw(LONC_ROUNDS LONC_SECONDS LONC_REQUESTS);
 my @tests = map { s{.*/}{t/}r } sort glob "$tree/tests/system/t/*.t";
 my @first = grep {m{^t/00}} @tests;
 @tests = grep { !m{^t/00} } @tests;
@@ -204,7 +214,7 @@ sub boot {
 $| = 1;
 my $start = time;
 my $status = 0;
-for my $command ($bench ? 'perl bench.pl' : (prove(@first), prove(@tests))) {
+for my $command ($bench ? "perl bench.pl @ARGV" : (prove(@first), prove(@tests))) {
     $status = boot($command);
     last if !defined $status || $status != 0;
 }
@@ -217,6 +227,7 @@ if ($failed) {
     print "the journal of that system: $kept\n";
     print read_file($log) if !defined $status;
 }
+run('cp', '-r', "$root/opt/lonc-tests/bench-results", $build) if -d "$root/opt/lonc-tests/bench-results";
 run('umount', '--recursive', $root);
 run('umount', $scratch);
 rmdir $scratch;

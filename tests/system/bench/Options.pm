@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What the sandbox of the shared shim adds to the first request, which waits for its start: each option that is in its
+# unit, by itself; and what each would add that is in lonc-keeper.service and not in it. All services are started anew
+# in every round, in random order.
+package Options;
+use strict;
+use warnings;
+use Booted;
+use Exporter 'import';
+use Figures;
+use List::Util qw(shuffle);
+use Measured;
+use Plain;
+
+our @EXPORT = qw(option_costs);
+
+my $shim_unit = '/usr/lib/systemd/system/lonc-shared.service';
+my $keeper_unit = '/usr/lib/systemd/system/lonc-keeper.service';
+
+# What is no sandbox, or belongs to one that needs folders.
+my $other = qr/^(?:Exec.*|Description|Documentation|PartOf|Conflicts|After|Before|Wants|Requires|CollectMode|StartLimit.*|OnFailure|DefaultDependencies
+    |Type|Restart.*|LogLevelMax|LimitNOFILE|Timeout.*|Watchdog.*|SuccessExitStatus|Sockets|FileDescriptor.*|Slice|RuntimeDirectory.*|ReadWritePaths)$/x;
+my %with = (Group => 'User', SystemCallErrorNumber => 'SystemCallFilter'); # they go together
+
+# The options of a unit's sandbox, as lists of name and lines, in their order.
+sub sandbox_of {
+    my ($unit) = @_;
+    my (@names, %lines);
+    for (read_file($unit) =~ /^(\w+=.*)$/mg) {
+        my ($name) = /^(\w+)=/;
+        next if $name =~ $other;
+        $name = $with{$name} || $name;
+        push @names, $name if !$lines{$name};
+        push @{$lines{$name}}, $_;
+    }
+    return map { [$_, join "\n", @{$lines{$_}}] } @names;
+}
+
+# What is started: its name, what it is, and the lines of its unit. The first is what all the others have too.
+sub contenders {
+    my @installed = sandbox_of($shim_unit);
+    my %has = map { $_->[0] => 1 } @installed;
+    my ($user) = map { $_->[1] } grep { $_->[0] eq 'User' } @installed;
+    my @options = map { $_->[1] } grep { $_->[0] ne 'User' } @installed;
+    # The shim needs nothing in /home.
+    my @left_out = map { $_->[1] =~ s/^(ProtectHome=).*/$1yes/r } grep { !$has{$_->[0]} } sandbox_of($keeper_unit);
+    my $n = 0;
+    my $contender = sub { my ($kind, $what, @lines) = @_; return {name => 'option' . $n++, kind => $kind, what => $what =~ s/\n/ /gr, lines => join "\n", $user, @lines} };
+    return $contender->('none', $user), (map { $contender->('only', $_, $_) } @options), $contender->('installed', 'all of these', @options),
+        (map { $contender->('beside', $_, @options, $_) } @left_out), @left_out ? $contender->('everything', 'all of these, too', @options, @left_out) : ();
+}
+
+# How much longer the first request takes than the second, and what PID 1 does meanwhile, in milliseconds.
+sub start_once {
+    my ($contender) = @_;
+    sh("systemctl stop bench-$contender->{name}.service");
+    settle();
+    my $cpu = pid1_cpu();
+    my $first = timed_request(plain_path($contender->{name}));
+    push @{$contender->{pid1}}, 1000 * (pid1_cpu() - $cpu);
+    push @{$contender->{added}}, 1000 * ($first - timed_request(plain_path($contender->{name})));
+}
+
+sub exposure { return output("systemd-analyze security --no-pager $_[0]") =~ /exposure level for \S+: ([\d.]+)/ ? $1 : die "no exposure of $_[0]\n" }
+
+sub option_costs {
+    my ($findings, $rounds) = @_;
+    my @contenders = contenders();
+    plain_begin(map { $_->{name} } @contenders);
+    plain_service($_->{name}, $_->{lines}) for @contenders;
+    sh('systemctl daemon-reload');
+    sh('systemctl start ' . join ' ', map {"bench-$_->{name}.socket"} @contenders) == 0 or die "sockets do not start\n";
+    timed_request(plain_path($_->{name})) for @contenders; # the keeper connects to lond
+    for (1 .. $rounds) {
+        start_once($_) for shuffle(@contenders);
+    }
+    my %of = map { $_->{kind} => $_ } grep { $_->{kind} !~ /^(?:only|beside)$/ } @contenders;
+    my %base = (none => undef, only => 'none', installed => 'none', beside => 'installed', everything => 'installed');
+    my $row = sub {
+        my ($contender) = @_;
+        my $base = $base{$contender->{kind}};
+        return [$contender->{what}, map { my $is = median(@{$contender->{$_}}); $base ? sprintf '%+.1f', $is - median(@{$of{$base}{$_}}) : sprintf '%.1f', $is } qw(added pid1)];
+    };
+    $findings->table(['the shared shim\'s start: an option of its unit adds to the first request', 'ms', 'PID 1, ms'], map { $row->($_) } grep { $_->{kind} !~ /^(?:beside|everything)$/ } @contenders);
+    $findings->table(['an option of lonc-keeper.service would add to that', 'ms', 'PID 1, ms'], map { $row->($_) } grep { $_->{kind} =~ /^(?:beside|everything)$/ } @contenders) if $of{everything};
+    $findings->figure(what => "systemd-analyze security: $_->[0]", format => '%.1f', values => [exposure($_->[1])])
+        for ['lonc-shared.service', "bench-$of{installed}{name}.service"], ['the same, with User= only', "bench-$of{none}{name}.service"],
+        $of{everything} ? ['the same, with all of lonc-keeper.service', "bench-$of{everything}{name}.service"] : (), ['lonc-keeper.service', 'lonc-keeper.service'];
+    plain_end();
+}
+
+1;

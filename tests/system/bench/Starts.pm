@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The first request to a host, which waits for the shim's start; the first to many hosts at once; and what the shims
+# of many hosts hold.
+package Starts;
+use strict;
+use warnings;
+use Booted;
+use Exporter 'import';
+use Figures;
+
+our @EXPORT = qw(after_boot first_requests many_hosts);
+
+my $hosts = 200;
+my $starts = 4; # of the shim, in each round
+
+# The very first request behind a boot: the keeper connects to lond for it as well. Milliseconds, beyond the second.
+sub after_boot {
+    my ($findings) = @_;
+    my ($first, $second) = map { timed_request("$sockets/msul1") } 1 .. 2;
+    $findings->figure(what => 'the first request behind a boot, beyond the second', unit => 'ms', format => '%.1f', most => 40, values => [1000 * ($first - $second)]);
+}
+
+sub first_requests {
+    my ($findings, $rounds) = @_;
+    my @added;
+    for (1 .. $starts * $rounds) {
+        stop_shims();
+        my ($first, $second) = map { timed_request("$sockets/msul1") } 1 .. 2;
+        push @added, 1000 * ($first - $second);
+    }
+    $findings->figure(what => 'the first request behind a stop of the shim, beyond the second', unit => 'ms', format => '%.1f', most => 40, values => \@added);
+}
+
+# Asks each host once, all at the same time; seconds until all are answered.
+sub ask_all {
+    my (@hosts) = @_;
+    my $n = load((map { ('--socket', "$sockets/$_") } @hosts), '--clients', scalar @hosts, '--requests', scalar @hosts, '--check')->numbers;
+    die "$n->{ok} of " . @hosts . " first requests were answered\n" if $n->{ok} != @hosts;
+    return $n->{seconds};
+}
+
+# Of each kind of namespace, how many there are among these processes that are not PID 1's.
+sub namespaces {
+    my (@pids) = @_;
+    my %seen;
+    for my $kind (map { m{([^/]+)$} } grep { !/_for_children$/ } glob '/proc/1/ns/*') {
+        my %of = map { readlink("/proc/$_/ns/$kind") // '' => 1 } @pids;
+        delete @of{readlink("/proc/1/ns/$kind") // '', ''};
+        $seen{$kind} = keys %of if %of;
+    }
+    return %seen;
+}
+
+sub slab { return map { read_file('/proc/meminfo') =~ /^$_:\s+(\d+)/m } qw(Slab SUnreclaim) }
+
+sub many_hosts {
+    my ($findings, $rounds) = @_;
+    my @hosts = hosts_table($hosts);
+    took('systemctl reload lonc-keeper');
+    my (@all, @warm);
+    for (1 .. $rounds) {
+        stop_shims();
+        sh('systemctl restart lonc-keeper.service');
+        push @all, ask_all(@hosts);
+    }
+    # The keeper's connections are there now: what is more behind this is the shims'.
+    my (@slab, @unreclaimable, @shims, @pss, @spaces, %kinds);
+    for (1 .. $rounds) {
+        stop_shims();
+        my @before = slab();
+        push @warm, ask_all(@hosts);
+        my @pids = shims();
+        my @after = slab();
+        push @slab, $after[0] - $before[0];
+        push @unreclaimable, $after[1] - $before[1];
+        push @shims, scalar @pids;
+        push @pss, pss(@pids) / 1024;
+        my %of = namespaces(@pids);
+        push @spaces, (sort { $b <=> $a } values %of, 0)[0];
+        %kinds = (%kinds, %of);
+    }
+    $findings->figure(what => "first requests to $hosts hosts at once: all answered within (the worst)", unit => 's', most => 1, worst => 1, values => \@all);
+    $findings->figure(what => 'the same where the keeper is connected to each lond', unit => 's', values => \@warm);
+    $findings->figure(what => "$hosts hosts that were all asked: shims", format => '%d', most => 1, values => \@shims);
+    $findings->figure(what => 'PSS of all shims', unit => 'MB', most => 3, values => \@pss);
+    $findings->figure(what => 'namespaces of one kind beside PID 1\'s' . (%kinds ? ' (' . join(', ', sort keys %kinds) . ')' : ''), format => '%d', most => 1, worst => 1, values => \@spaces);
+    $findings->figure(what => "kernel memory (slab) that the shims' start adds", unit => 'kB', format => '%d', values => \@slab);
+    $findings->figure(what => 'of it, what cannot be reclaimed', unit => 'kB', format => '%d', values => \@unreclaimable);
+}
+
+1;
