@@ -119,6 +119,29 @@ static bool add_entry(struct hosts *hosts, const struct config *config, const ch
     return true;
 }
 
+/*
+ * Where lonnet asks for the others. Hosts are served without it, so what is wrong with its path is
+ * said, and no more. False without memory.
+ */
+static bool add_create(struct hosts *hosts, const struct config *config)
+{
+    const char *why, *path = config_create_path(config, &why);
+    if (why != NULL)
+        fprintf(stderr, "lonc-hosts: lonSockCreate: \"%s\": %s\n", config->loncapa.sock_create,
+                why);
+    if (path == NULL)
+        return true;
+    const char *name = strrchr(path, '/') + 1;
+    struct host *host = add_host(hosts, name);
+    if (host == NULL)
+        return false;
+    host->wanted = true;
+    host->kind = kind_of(&config->settings, name);
+    host->path_count = 1;
+    snprintf(host->paths[0], PATH_SIZE, "%s", path);
+    return true;
+}
+
 /* False without memory. */
 static bool add_table(struct hosts *hosts, const struct config *config)
 {
@@ -128,6 +151,7 @@ static bool add_table(struct hosts *hosts, const struct config *config)
     for (size_t i = 0; good && i < table->count; i++)
         good = add_entry(hosts, config, table->entries[i].id, &names[i]);
     free(names);
+    good = good && add_create(hosts, config);
     if (hosts->count > 0)
         qsort(hosts->list, hosts->count, sizeof(*hosts->list), by_id);
     hosts->wanted = hosts->count;

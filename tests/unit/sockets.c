@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/names.h"
+#include "tests/unit/heard.h"
 #include "units/dropins.h"
 #include "units/sockets.h"
 
@@ -103,6 +105,76 @@ Test(sockets, a_path_that_is_too_long_is_left_out_and_said)
     cr_expect_eq(hosts.wanted, 0, "without a path a host has no socket");
     cr_expect_null(sockets_find(&hosts, "msul1"));
     sockets_free(&hosts);
+}
+
+/* --- Where lonnet asks for sockets ------------------------------------------------------------ */
+
+static void expect_with_create(const char *path, const char *id, const char *name)
+{
+    struct hosttab table;
+    char text[128];
+    snprintf(text, sizeof(text), "%s:msu:library:%s\n", id, name);
+    write_file("hosts.tab", text);
+    cr_assert_eq(hosttab_load(&table, "hosts.tab", &heard), 0);
+    snprintf(text, sizeof(text), "%s", path);
+    struct config config = {.settings = {.activation = ACTIVATION_SHARED,
+                                         .activation_exceptions = (char[]){"common_parent"},
+                                         .socket_names = SOCKET_NAMES_BOTH},
+                            .loncapa = {.sock_dir = s, .sock_create = text},
+                            .table = table,
+                            .valid = true};
+    cr_assert(sockets_expect(&hosts, &config));
+    hosttab_free(&table);
+}
+
+Test(sockets, one_more_is_where_lonnet_asks_for_them, .init = heard_begin, .fini = heard_end)
+{
+    expect_with_create("/t/common_parent", "msul1", "msul1.edu");
+    cr_assert_eq(hosts.wanted, 2);
+    cr_expect_not(hosts.incomplete);
+    const struct host *host = sockets_find(&hosts, "common_parent");
+    cr_assert_not_null(host);
+    cr_expect(host->wanted);
+    cr_expect_eq(host->kind, ACTIVATION_PER_CONNECTION, "an exception");
+    cr_assert_eq(host->path_count, 1);
+    cr_expect_str_eq(host->paths[0], "/t/common_parent");
+    sockets_free(&hosts);
+}
+
+Test(sockets, there_is_none_where_a_host_has_its_name, .init = heard_begin, .fini = heard_end)
+{
+    static const char *const entries[][2] = {{"common_parent", "msul1.edu"},
+                                             {"msul1", "Common_parent"}};
+    for (size_t i = 0; i < 2; i++) {
+        expect_with_create("/s/common_parent", entries[i][0], entries[i][1]);
+        cr_assert_eq(hosts.wanted, 1);
+        cr_expect_str_eq(hosts.list[0].id, entries[i][0]);
+        cr_expect_eq(hosts.list[0].path_count, 2);
+        sockets_free(&hosts);
+    }
+}
+
+Test(sockets, a_path_that_it_cannot_have_is_said_and_costs_nothing_else, .init = heard_begin,
+     .fini = heard_end)
+{
+    char path[120];
+    char said[1024];
+    snprintf(path, sizeof(path), "/%0107d", 1);
+    const char *const paths[] = {path, "common_parent", "/s/a b"};
+    const char *const length = "expected an absolute path of up to 107 bytes";
+    cr_redirect_stderr();
+    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+        expect_with_create(paths[i], "msul1", "msul1.edu");
+        cr_expect_eq(hosts.wanted, 1);
+        cr_expect_not(hosts.incomplete);
+        sockets_free(&hosts);
+    }
+    fflush(stderr);
+    snprintf(said, sizeof(said),
+             "lonc-hosts: lonSockCreate: \"%s\": %s\nlonc-hosts: lonSockCreate: \"%s\": %s\n"
+             "lonc-hosts: lonSockCreate: \"%s\": expected a path that ends in " NAME_RULE "\n",
+             paths[0], length, paths[1], length, paths[2]);
+    cr_assert_stderr_eq_str(said);
 }
 
 /* --- The names of units ----------------------------------------------------------------------- */
