@@ -361,8 +361,8 @@ settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.
 # What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
 HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared.socket
 UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
-# Those with Accept=yes: of the others, systemd pauses only what would be a loop.
-SOCKETS     := lonc-host-.socket
+# The hosts': of the others, systemd pauses only what would be a loop.
+SOCKETS     := lonc-host-.socket lonc-shared@.socket
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(subst .,,$(suffix $(manual)))/$(notdir $(manual))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
