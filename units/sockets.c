@@ -333,7 +333,7 @@ static bool is_systemds(const char *path)
         bool connected = fd >= 0 &&
                          connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
                          getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
-        bool full = errno == EAGAIN;
+        bool full = !connected && errno == EAGAIN;
         if (fd >= 0)
             close(fd);
         if (connected || full)
@@ -387,8 +387,9 @@ static void look_at_paths(struct hosts *hosts)
         host->paths_alive = true;
         host->roots = false;
         for (size_t n = 0; n < host->path_count; n++) {
-            host->paths_alive &= may_be_alive(host->paths[n], &paths);
-            host->roots |= is_roots(host->paths[n]);
+            bool alive = may_be_alive(host->paths[n], &paths);
+            host->paths_alive &= alive;
+            host->roots |= alive && is_roots(host->paths[n]);
         }
     }
     for (size_t i = 0; i < OWN_SOCKETS; i++) {

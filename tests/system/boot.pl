@@ -181,8 +181,9 @@ sub start_machine {
     open STDIN, '<', '/dev/null';
     open STDOUT, '>', $log if !$ENV{LONC_KEEP};
     open STDERR, '>&', \*STDOUT;
-    exec qw(timeout --kill-after=10 1800 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no --keep-unit
-        --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
+    # It ends with this one, or with its time, whatever comes first.
+    exec qw(setpriv --pdeathsig KILL timeout --kill-after=10 1800 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no
+        --keep-unit --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
         'systemd.show_status=no' or die "systemd-nspawn: $!";
 }
 

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use Booted;
+use IO::Socket::UNIX;
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -65,6 +66,23 @@ is ask('msul5', 'ping'), 'pong:msul5', 'served per connection';
 unlink "$sockets/msul5";
 is output('lonc-hosts sync'), 'restart lonc-host-msul5.socket: its path was gone', '... a path that is gone comes back, too';
 is ask('msul5', 'ping'), 'pong:msul5', '... and serves';
+
+# Somebody else's socket in the place is not taken for systemd's, nor given away; not even by a sync that has waited
+# for another one.
+{
+    unlink "$sockets/msul4";
+    my $stranger = IO::Socket::UNIX->new(Local => "$sockets/msul4", Listen => 10) or die "listen: $!";
+    chmod 0600, "$sockets/msul4";
+    open my $turn, '<', '/run/systemd/system' or die "open: $!";
+    flock $turn, 2 or die "flock: $!"; # LOCK_EX
+    my $sync = fork // die "fork: $!";
+    if (!$sync) { open STDOUT, '>', '/dev/null'; exec 'lonc-hosts', 'sync' }
+    ok within($patience, sub { read_file("/proc/$sync/wchan") =~ /poll/ || read_file("/proc/$sync/syscall") =~ /^(7|271) / }), '(a sync waits)';
+    flock $turn, 8; # LOCK_UN
+    waitpid $sync, 0;
+    is $?, 0, 'a sync where somebody else listens';
+    is ask('msul4', 'ping'), 'pong:msul4', '... has systemd listen there again';
+}
 
 # Drop-ins of an administrator are said to be without effect when they are.
 drop_in('lonc-host-msul1.socket', "[Socket]\nBacklog=100\n");

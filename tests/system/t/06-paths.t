@@ -54,7 +54,7 @@ sub back {
     cmp_ok $took, '<', $most, sprintf '... after %.2f s', $took;
 }
 
-for my $activation ('per-connection', 'shared') {
+for my $activation ('shared', 'per-connection') {
     write_file('/etc/lonc/keeper.conf', $usual . "activation = $activation\n");
     is sh('systemctl reload lonc-keeper'), 0, "served $activation";
     for my $what (sort keys %away) {
@@ -82,7 +82,7 @@ for my $activation ('per-connection', 'shared') {
     undef $stranger;
 }
 write_file('/etc/lonc/keeper.conf', $usual);
-is sh('systemctl reload lonc-keeper'), 0, 'per connection again';
+is sh('systemctl reload lonc-keeper'), 0, 'shared again';
 
 # All at once; and the folders with them.
 unlink glob "$sockets/msul*";
