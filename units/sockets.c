@@ -348,8 +348,9 @@ static bool is_www(uid_t user)
     return www() == NULL || www()->user == user;
 }
 
-/* Also where that is not known. */
-static bool may_be_alive(const char *path, const struct paths *paths)
+/* Whether a socket of systemd's listens at the path; also where that is not known. Sets *roots
+ * where it is root's still. */
+static bool may_be_alive(const char *path, const struct paths *paths, bool *roots)
 {
     struct stat status;
     if (!paths->known)
@@ -362,19 +363,15 @@ static bool may_be_alive(const char *path, const struct paths *paths)
     char **end = paths->list + paths->count;
     bool twice = (found > paths->list && strcmp(found[-1], path) == 0) ||
                  (found + 1 < end && strcmp(found[1], path) == 0);
-    return (!twice && is_www(status.st_uid)) || is_systemds(path);
+    bool alive = (!twice && is_www(status.st_uid)) || is_systemds(path);
+    *roots |= alive && status.st_uid == 0;
+    return alive;
 }
 
 static bool is_folder(const char *path)
 {
     struct stat status;
     return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-static bool is_roots(const char *path)
-{
-    struct stat status;
-    return www() != NULL && lstat(path, &status) == 0 && status.st_uid == 0;
 }
 
 static void look_at_paths(struct hosts *hosts)
@@ -386,15 +383,13 @@ static void look_at_paths(struct hosts *hosts)
         struct host *host = &hosts->list[i];
         host->paths_alive = true;
         host->roots = false;
-        for (size_t n = 0; n < host->path_count; n++) {
-            bool alive = may_be_alive(host->paths[n], &paths);
-            host->paths_alive &= alive;
-            host->roots |= alive && is_roots(host->paths[n]);
-        }
+        for (size_t n = 0; n < host->path_count; n++)
+            host->paths_alive &= may_be_alive(host->paths[n], &paths, &host->roots);
     }
     for (size_t i = 0; i < OWN_SOCKETS; i++) {
         struct own_unit *unit = &hosts->own[i];
-        unit->path_alive = may_be_alive(unit->path, &paths);
+        bool roots; /* which the unit itself sees to */
+        unit->path_alive = may_be_alive(unit->path, &paths, &roots);
         unit->path_blocked = is_folder(unit->path);
         if (unit->path_blocked)
             fprintf(stderr, "lonc-hosts: %s: a folder is where %s should listen\n", unit->path,
