@@ -353,7 +353,7 @@ analyze-cppcheck: | $(BUILD)/deps-analyze
 		$(addprefix --include=/usr/include/,jansson.h bsd/sys/queue.h bsd/sys/tree.h) '-D_Noreturn=__attribute__((noreturn))' \
 		$(CPPFLAGS) common keeper shim units $(addprefix tests/,bench faults fuzz lond system torture)
 
-MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),keeper shim units)))
+MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),common keeper shim units)))
 
 settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.md and keeper.conf(5) up to date
 	$(BUILD)/lonc-keeper --settings | common/settings-tables README.md keeper/keeper.conf.5

@@ -54,7 +54,7 @@ sub run {
 
 # --- The pages ------------------------------------------------------------------------------------
 
-is words(keys %page), 'keeper.conf.5 lonc-hosts.8 lonc-keeper.8 lonc-shim.8 lonc.7 loncctl.1', 'there is a page for each program, the settings, and the whole';
+is words(keys %page), 'keeper.conf.5 lonc-hosts.8 lonc-keeper.8 lonc-protocol.7 lonc-shim.8 lonc.7 loncctl.1', 'there is a page for each program, the settings, the protocol, and the whole';
 chomp(my $installed = `make -s -C $tree --eval='pages:; \@echo \$(notdir \$(MANUALS))' pages 2>/dev/null`);
 is words(split ' ', $installed), words(keys %page), 'make installs them all';
 
@@ -187,6 +187,26 @@ is words(grep { my $word = $_; !grep { $_ eq $word } @said, $reasons =~ /\{"([a-
 my @kinds = contents("$tree/keeper/troubles.c") =~ /^    \[TROUBLE_\w+\] = \{"([a-z-]+)",/mg;
 cmp_ok scalar @kinds, '>=', 10, scalar(@kinds) . " kinds of the keeper's own trouble";
 is words(section('lonc-keeper.8', 'TROUBLES') =~ /^\.It Li (.*)$/mg), words(@kinds), 'lonc-keeper.8 has them all';
+
+# --- The protocol ---------------------------------------------------------------------------------
+
+my @rows = contents("$tree/keeper/handshake.c") =~ /^    \[LOND_\w+\] = \{\.name = "(\w+)"((?:,\s+\.\w+ = [^,}]+)*)/mg;
+my (@states, %bytes);
+while (my ($state, $row) = splice @rows, 0, 2) {
+    push @states, $state;
+    $bytes{$state} = $1 if $row =~ /\.text = "(\w+)"/;
+}
+my %row = section('lonc-protocol.7', '2. THE HANDSHAKE') =~ /^\.It ([A-Z]\w+) Ta (.*)$/mg;
+my @told = section('lonc-protocol.7', '2. THE HANDSHAKE') =~ /^\.It ([A-Z]\w+) Ta /mg;
+is join(' ', @told), join(' ', grep { $_ ne 'ExchangingKey' } @states), "lonc-protocol.7 has LON-CAPA's states of the handshake, in their order";
+is words(grep { $row{$_} !~ /^\w+ Ta Li \Q$bytes{$_}\E Ta/ } keys %bytes), '', '... and what is always the same in them: ' . words(values %bytes);
+my %standard = contents("$tree/common/loncapa.c") =~ /^    \{"(\w+)", KIND_.*,\s+(?:NULL|"([^"]*)")\}/mg;
+my %listed = section('lonc-protocol.7', '7. TABLES') =~ /^\.It Va (\w+) Ta (?:Pa )?(.+) Ta \[/mg;
+is words(keys %listed), words(keys %variable), '... the variables of loncapa.conf';
+is words(grep { ($standard{$_} // $listed{$_}) ne $listed{$_} } keys %listed), '', '... with their defaults';
+my $vectors = contents("$tree/tests/scenario/interop.t");
+my @vectors = (section('lonc-protocol.7', '3. THE KEY') =~ /([0-9A-F]{20,})/g, section('lonc-protocol.7', '4. ENCIPHERED LINES') =~ /(enc:\d+:[0-9a-f]+)$/mg);
+is_deeply [grep { index($vectors, $_) < 0 } @vectors], [], '... and ' . @vectors . ' examples that interop.t tries';
 
 # --- What one is told to type ---------------------------------------------------------------------
 

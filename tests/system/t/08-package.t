@@ -19,7 +19,7 @@ sub files {
 
 # Not where they are installed, for dpkg can be told to leave them out.
 my @pages = output("dpkg-deb --contents $package") =~ m{ \./usr/share/man/man\d/(\S+)\.gz$}mg;
-is join(' ', sort @pages), 'keeper.conf.5 lonc-hosts.8 lonc-keeper.8 lonc-shim.8 lonc.7 loncctl.1', 'it has the manual pages';
+is join(' ', sort @pages), 'keeper.conf.5 lonc-hosts.8 lonc-keeper.8 lonc-protocol.7 lonc-shim.8 lonc.7 loncctl.1', 'it has the manual pages';
 is sh('systemctl stop lonc.target; sh /opt/lonc-tests/uninstall'), 0, 'make uninstall';
 unlink '/etc/lonc/keeper.conf';
 rmdir '/etc/lonc';
