@@ -72,16 +72,16 @@ sub per_connection {
 
     my $got = measure($rounds, @beside);
     my $ratios = sub { my ($to) = @_; return [map { $got->{'per connection'}{p50}[$_] / $got->{$to}{p50}[$_] } 0 .. $rounds - 1] };
-    $findings->figure(what => 'per connection: p50, to that of an empty service with the same options', most => 1.15, values => $ratios->('same-options'));
-    $findings->figure(what => 'per connection: p50, to that of an empty service without options', values => $ratios->('no-options'));
+    $findings->figure(what => 'per connection: p50, relative to an empty service with the same options', most => 1.15, values => $ratios->('same-options'));
+    $findings->figure(what => 'per connection: p50, relative to an empty service without options', values => $ratios->('no-options'));
     $findings->figure(what => 'per connection: 1 client: p50', unit => 'ms', values => $got->{'per connection'}{p50});
     $findings->figure(what => 'per connection: 20 clients: rate', unit => '/s', format => '%.0f', values => $got->{'per connection'}{rate});
-    $findings->figure(what => "per connection: PID 1's processor time for each", unit => 'ms', values => $got->{'per connection'}{pid1});
+    $findings->figure(what => "per connection: PID 1's processor time per connection", unit => 'ms', values => $got->{'per connection'}{pid1});
 
     my $cost = measure($rounds > 3 ? 3 : $rounds, 'no-options', @names);
     my %least = map { $_ => median(@{$cost->{'no-options'}{$_}}) } qw(p50 pid1);
-    $findings->table(['an option of an empty service for each connection: adds', 'p50, ms', 'PID 1, ms'],
-        ['(none: is)', map { sprintf '%.2f', $least{$_} } qw(p50 pid1)],
+    $findings->long_table(['added by an option to an empty service per connection', 'p50, ms', 'PID 1, ms'],
+        ['(no option: total)', map { sprintf '%.2f', $least{$_} } qw(p50 pid1)],
         map { my $n = $_; [$options[$n] =~ s/\n(\[Unit\]\n)?//gr, map { sprintf '%+.2f', median(@{$cost->{$names[$n]}{$_}}) - $least{$_} } qw(p50 pid1)] } 0 .. $#options);
     settings();
     took('systemctl reload lonc-keeper');

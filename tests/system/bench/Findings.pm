@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # What the bench has found: figures, of which some are held against what is wanted, and tables. As text, as the
-# README's tables, and as JSON.
+# README's tables, as those that are too long for it, and as JSON.
 package Findings;
 use strict;
 use warnings;
@@ -28,10 +28,13 @@ sub figure {
     print text_of(\%figure);
 }
 
-# A table with these columns, the first of which is words; rows are lists.
-sub table {
-    my ($self, $columns, @rows) = @_;
-    push @{$self->{tables}}, {columns => $columns, rows => \@rows};
+# A table with these columns, the first of which is words; rows are lists. It is for the README, or a long one.
+sub table { my ($self, @table) = @_; return $self->add_table(0, @table) }
+sub long_table { my ($self, @table) = @_; return $self->add_table(1, @table) }
+
+sub add_table {
+    my ($self, $long, $columns, @rows) = @_;
+    push @{$self->{tables}}, {columns => $columns, rows => \@rows, long => $long};
     print "\n", join('', map { sprintf("%-64s", $_->[0]) . join('', map { sprintf ' %14s', $_ } @$_[1 .. $#$_]) . "\n" } $columns, @rows), "\n";
 }
 
@@ -54,22 +57,25 @@ sub text_of {
         defined $figure->{met} ? ' wanted: ' . wanted($figure) : '';
 }
 
-sub markdown {
-    my ($self) = @_;
-    my $text = "Measured on $self->{date}, " . machine() . ", $self->{systemd}: medians of $self->{rounds} rounds.\n\n"
-        . "| as installed, on a booted systemd | wanted | is | |\n|---|--:|--:|---|\n"
-        . join '', map { sprintf "| %s | %s | %s | %s |\n", $_->{what}, wanted($_), with_unit($_, $_->{is}), verdict($_) } @{$self->{figures}};
-    for my $table (@{$self->{tables}}) {
-        $text .= "\n| " . join(' | ', @{$table->{columns}}) . " |\n|---|" . '--:|' x $#{$table->{columns}} . "\n"
-            . join '', map { '| ' . join(' | ', @$_) . " |\n" } @{$table->{rows}};
-    }
-    return $text;
+sub table_markdown {
+    my ($table) = @_;
+    return "\n| " . join(' | ', @{$table->{columns}}) . " |\n|---|" . '--:|' x $#{$table->{columns}} . "\n"
+        . join '', map { '| ' . join(' | ', @$_) . " |\n" } @{$table->{rows}};
 }
 
-# Leaves system.md and system.json in a folder; how many figures are not what is wanted.
+sub measured { my ($self) = @_; return "Measured on $self->{date}, " . machine() . ", $self->{systemd}: medians of $self->{rounds} rounds.\n" }
+
+sub markdown {
+    my ($self) = @_;
+    return $self->measured . "\n| as installed, on a booted systemd | wanted | is | |\n|---|--:|--:|---|\n"
+        . join('', map { sprintf "| %s | %s | %s | %s |\n", $_->{what}, wanted($_), with_unit($_, $_->{is}), verdict($_) } @{$self->{figures}})
+        . join '', map { table_markdown($_) } grep { !$_->{long} } @{$self->{tables}};
+}
+
+# Leaves system.md, system-options.md and system.json in a folder; how many figures are not what is wanted.
 sub write {
     my ($self, $folder) = @_;
-    my %text = ('system.md' => $self->markdown,
+    my %text = ('system.md' => $self->markdown, 'system-options.md' => $self->measured . join('', map { table_markdown($_) } grep { $_->{long} } @{$self->{tables}}),
         'system.json' => JSON::PP->new->canonical->pretty->encode({(map { $_ => $self->{$_} } qw(date rounds systemd figures tables)), machine => machine()}));
     mkdir $folder;
     for my $name (keys %text) {

@@ -18,7 +18,7 @@ sub listening { return scalar(() = read_file('/proc/net/unix') =~ m{^\S+ \S+ \S+
 sub start_target {
     my ($hosts) = @_;
     took('systemctl stop lonc.target');
-    within($patience, sub { listening() == 0 }) or die 'sockets listen although lonc.target was stopped';
+    within($patience, sub { listening() == 0 }) or die 'sockets still listen after lonc.target was stopped';
     my $began = now();
     my $pid = fork // die "fork: $!";
     exec 'systemctl', 'start', 'lonc.target' if $pid == 0;
@@ -29,11 +29,11 @@ sub start_target {
     return $took;
 }
 
-# Seconds of a reload after which so many listen.
+# Seconds that a reload takes; so many sockets must listen then.
 sub reload {
     my ($hosts) = @_;
     my $took = took('systemctl reload lonc-keeper');
-    die listening() . " sockets listen behind a reload, not $hosts\n" if listening() != $hosts;
+    die listening() . " sockets listen after a reload, not $hosts\n" if listening() != $hosts;
     return $took;
 }
 
@@ -69,14 +69,14 @@ sub of_so_many {
     push @{$took{there}}, reload($hosts);
     settings();
     push @{$took{back}}, reload($hosts);
-    my %words = (start => 'systemctl start lonc.target, until all listen', more => 'a reload with one host more', fewer => 'a reload with one host fewer', same => 'a reload with the same hosts',
-        there => 'a reload that has all hosts served per connection', back => 'and back');
+    my %words = (start => 'systemctl start lonc.target until all sockets listen', more => 'reload with one more host', fewer => 'reload with one host fewer', same => 'reload with nothing changed',
+        there => 'reload that switches all to per-connection', back => 'and back');
     for (qw(start more fewer same there back)) {
         $findings->figure(what => "$hosts hosts: $words{$_}", unit => 's', values => $took{$_}, defined $wanted{$_} ? (most => $wanted{$_}) : ());
     }
-    $findings->figure(what => "$hosts hosts: lonc-hosts sync with nothing to do: its processor time", unit => 'ms', format => '%.0f', values => \@sync, defined $wanted{sync} ? (most => $wanted{sync}) : ());
-    $findings->figure(what => "$hosts hosts: PID 1's processor time meanwhile", unit => 'ms', format => '%.0f', values => \@pid1);
-    $findings->figure(what => "$hosts hosts: messages that it sends to PID 1", format => '%d', values => [bus_calls()]);
+    $findings->figure(what => "$hosts hosts: lonc-hosts sync with nothing to do: processor time", unit => 'ms', format => '%.0f', values => \@sync, defined $wanted{sync} ? (most => $wanted{sync}) : ());
+    $findings->figure(what => "$hosts hosts: the same: PID 1's processor time", unit => 'ms', format => '%.0f', values => \@pid1);
+    $findings->figure(what => "$hosts hosts: the same: bus messages sent", format => '%d', values => [bus_calls()]);
 }
 
 sub follow_table {

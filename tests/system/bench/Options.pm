@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # What the sandbox of the shared shim adds to the first request, which waits for its start: each option that is in its
-# unit, by itself; and what each would add that is in lonc-keeper.service and not in it. All services are started anew
+# unit, by itself; and what each would add that lonc-keeper.service has and it has not. All services are started anew
 # in every round, in random order.
 package Options;
 use strict;
@@ -43,12 +43,12 @@ sub contenders {
     my %has = map { $_->[0] => 1 } @installed;
     my ($user) = map { $_->[1] } grep { $_->[0] eq 'User' } @installed;
     my @options = map { $_->[1] } grep { $_->[0] ne 'User' } @installed;
-    # The shim needs nothing in /home.
-    my @left_out = map { $_->[1] =~ s/^(ProtectHome=).*/$1yes/r } grep { !$has{$_->[0]} } sandbox_of($keeper_unit);
+    # The keeper needs the network, and what is in /home.
+    my @left_out = map { $_->[1] =~ s/^(ProtectHome=).*/$1yes/r } grep { !$has{$_->[0]} } sandbox_of($keeper_unit), ['PrivateNetwork', 'PrivateNetwork=yes'];
     my $n = 0;
     my $contender = sub { my ($kind, $what, @lines) = @_; return {name => 'option' . $n++, kind => $kind, what => $what =~ s/\n/ /gr, lines => join "\n", $user, @lines} };
     return $contender->('none', $user), (map { $contender->('only', $_, $_) } @options), $contender->('installed', 'all of these', @options),
-        (map { $contender->('beside', $_, @options, $_) } @left_out), @left_out ? $contender->('everything', 'all of these, too', @options, @left_out) : ();
+        (map { $contender->('beside', $_, @options, $_) } @left_out), @left_out ? $contender->('everything', 'all of these', @options, @left_out) : ();
 }
 
 # How much longer the first request takes than the second, and what PID 1 does meanwhile, in milliseconds.
@@ -80,13 +80,13 @@ sub option_costs {
     my $row = sub {
         my ($contender) = @_;
         my $base = $base{$contender->{kind}};
-        return [$contender->{what}, map { my $is = median(@{$contender->{$_}}); $base ? sprintf '%+.1f', $is - median(@{$of{$base}{$_}}) : sprintf '%.1f', $is } qw(added pid1)];
+        return [$contender->{what} . ($base ? '' : ' (total)'), map { my $is = median(@{$contender->{$_}}); $base ? sprintf '%+.1f', $is - median(@{$of{$base}{$_}}) : sprintf '%.1f', $is } qw(added pid1)];
     };
-    $findings->table(['the shared shim\'s start: an option of its unit adds to the first request', 'ms', 'PID 1, ms'], map { $row->($_) } grep { $_->{kind} !~ /^(?:beside|everything)$/ } @contenders);
-    $findings->table(['an option of lonc-keeper.service would add to that', 'ms', 'PID 1, ms'], map { $row->($_) } grep { $_->{kind} =~ /^(?:beside|everything)$/ } @contenders) if $of{everything};
+    $findings->long_table(['added to the first request by an option of lonc-shared.service', 'ms', 'PID 1, ms'], map { $row->($_) } grep { $_->{kind} !~ /^(?:beside|everything)$/ } @contenders);
+    $findings->long_table(['would be added to that by an option it does not have', 'ms', 'PID 1, ms'], map { $row->($_) } grep { $_->{kind} =~ /^(?:beside|everything)$/ } @contenders) if $of{everything};
     $findings->figure(what => "systemd-analyze security: $_->[0]", format => '%.1f', values => [exposure($_->[1])])
-        for ['lonc-shared.service', "bench-$of{installed}{name}.service"], ['the same, with User= only', "bench-$of{none}{name}.service"],
-        $of{everything} ? ['the same, with all of lonc-keeper.service', "bench-$of{everything}{name}.service"] : (), ['lonc-keeper.service', 'lonc-keeper.service'];
+        for ['lonc-shared.service', "bench-$of{installed}{name}.service"], ['its User= alone', "bench-$of{none}{name}.service"],
+        $of{everything} ? ['with the options it does not have', "bench-$of{everything}{name}.service"] : (), ['lonc-keeper.service', 'lonc-keeper.service'];
     plain_end();
 }
 

@@ -44,8 +44,8 @@ sub rates {
         my @is = map { [$of->($_, @_)] } qw(installed plain);
         return map { $is[0][$_] / $is[1][$_] } 0 .. $#{$is[0]};
     };
-    $findings->figure(what => '1 client: p50, to that of the same programs without a sandbox', most => 1.25, values => [$ratios->(1, 'p50')]);
-    $findings->figure(what => '20 clients: rate, to that of the same programs without a sandbox', least => 0.85, values => [$ratios->(20, 'rate')]);
+    $findings->figure(what => '1 client: p50, relative to the same programs without a sandbox', most => 1.25, values => [$ratios->(1, 'p50')]);
+    $findings->figure(what => '20 clients: rate, relative to the same programs without a sandbox', least => 0.85, values => [$ratios->(20, 'rate')]);
     my $row = sub { my ($what, $name) = @_; return [$what, map { sprintf $_->[2], median($of->($name, @$_[0, 1])) } @shown] };
     $findings->table(['a connection for each request', '1 client: p50, us', 'rate', '20 clients: rate', 'p50, us', 'p99, us', "PID 1's share"],
         $row->('as installed', 'installed'), $row->('the same programs without a sandbox', 'plain'));

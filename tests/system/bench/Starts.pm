@@ -14,11 +14,11 @@ our @EXPORT = qw(after_boot first_requests many_hosts);
 my $hosts = 200;
 my $starts = 4; # of the shim, in each round
 
-# The very first request behind a boot: the keeper connects to lond for it as well. Milliseconds, beyond the second.
+# The very first request after a boot, for which the keeper connects to lond as well.
 sub after_boot {
     my ($findings) = @_;
     my ($first, $second) = map { timed_request("$sockets/msul1") } 1 .. 2;
-    $findings->figure(what => 'the first request behind a boot, beyond the second', unit => 'ms', format => '%.1f', most => 40, values => [1000 * ($first - $second)]);
+    $findings->figure(what => 'the first request after a boot, minus the second', unit => 'ms', format => '%.1f', most => 40, values => [1000 * ($first - $second)]);
 }
 
 sub first_requests {
@@ -29,7 +29,7 @@ sub first_requests {
         my ($first, $second) = map { timed_request("$sockets/msul1") } 1 .. 2;
         push @added, 1000 * ($first - $second);
     }
-    $findings->figure(what => 'the first request behind a stop of the shim, beyond the second', unit => 'ms', format => '%.1f', most => 40, values => \@added);
+    $findings->figure(what => 'the first request after the shim was stopped, minus the second', unit => 'ms', format => '%.1f', most => 40, values => \@added);
 }
 
 # Asks each host once, all at the same time; seconds until all are answered.
@@ -64,7 +64,7 @@ sub many_hosts {
         sh('systemctl restart lonc-keeper.service');
         push @all, ask_all(@hosts);
     }
-    # The keeper's connections are there now: what is more behind this is the shims'.
+    # The keeper's connections are there now: what is added from here on is the shim's.
     my (@slab, @unreclaimable, @shims, @pss, @spaces, %kinds);
     for (1 .. $rounds) {
         stop_shims();
@@ -80,13 +80,13 @@ sub many_hosts {
         push @spaces, (sort { $b <=> $a } values %of, 0)[0];
         %kinds = (%kinds, %of);
     }
-    $findings->figure(what => "first requests to $hosts hosts at once: all answered within (the worst)", unit => 's', most => 1, worst => 1, values => \@all);
-    $findings->figure(what => 'the same where the keeper is connected to each lond', unit => 's', values => \@warm);
-    $findings->figure(what => "$hosts hosts that were all asked: shims", format => '%d', most => 1, values => \@shims);
+    $findings->figure(what => "first requests to $hosts hosts at once: all answered within (worst round)", unit => 's', most => 1, worst => 1, values => \@all);
+    $findings->figure(what => 'the same with the keeper connected to every lond', unit => 's', values => \@warm);
+    $findings->figure(what => "$hosts hosts, each asked once: shims", format => '%d', most => 1, values => \@shims);
     $findings->figure(what => 'PSS of all shims', unit => 'MB', most => 3, values => \@pss);
-    $findings->figure(what => 'namespaces of one kind beside PID 1\'s' . (%kinds ? ' (' . join(', ', sort keys %kinds) . ')' : ''), format => '%d', most => 1, worst => 1, values => \@spaces);
-    $findings->figure(what => "kernel memory (slab) that the shims' start adds", unit => 'kB', format => '%d', values => \@slab);
-    $findings->figure(what => 'of it, what cannot be reclaimed', unit => 'kB', format => '%d', values => \@unreclaimable);
+    $findings->figure(what => 'most namespaces of one kind beside PID 1\'s' . (%kinds ? ' (' . join(', ', sort keys %kinds) . ')' : ''), format => '%d', most => 1, worst => 1, values => \@spaces);
+    $findings->figure(what => "kernel memory (slab) added by starting the shim", unit => 'kB', format => '%d', values => \@slab);
+    $findings->figure(what => 'of it, not reclaimable', unit => 'kB', format => '%d', values => \@unreclaimable);
 }
 
 1;
