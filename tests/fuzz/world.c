@@ -237,6 +237,8 @@ static void end_clients(void)
     LIST_REMOVE(&service->writing, link);
     LIST_REMOVE(&service->silent, link);
     LIST_REMOVE(&service->draining, link);
+    LIST_REMOVE(&service->looking, link);
+    LIST_REMOVE(&service->late, link);
 }
 
 void world_end(void)
