@@ -40,8 +40,8 @@ LDFLAGS  = -pthread -Wl,-z,relro,-z,now $(EXTRA)
 # --- What is made of what -------------------------------------------------------------------------
 
 COMMON := $(wildcard common/*.c)
-KEEPER := $(wildcard keeper/*.c)
-LONCCTL := $(wildcard keeper/loncctl/*.c)
+KEEPER := $(filter-out keeper/loncctl/%,$(wildcard keeper/*.c keeper/*/*.c))
+LONCCTL := $(wildcard keeper/loncctl/*.c keeper/loncctl/*/*.c)
 UNIT   := $(wildcard tests/unit/*.c)
 LOND   := $(wildcard tests/lond/*.c)
 LOAD   := $(wildcard tests/bench/load*.c)
@@ -59,7 +59,7 @@ SHIM   := $(wildcard shim/*.c) common/channel.c common/log.c common/unix.c
 comma  := ,
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-HOSTS    := $(wildcard units/*.c)
+HOSTS    := $(wildcard units/lonc-hosts/*.c)
 
 PROGRAMS := $(BUILD)/lonc-keeper $(BUILD)/lonc-shim $(BUILD)/loncctl $(BUILD)/lonc-hosts
 TESTERS  := $(BUILD)/unit-tests $(BUILD)/stand-in-lond $(BUILD)/lonnet-load $(BUILD)/world-clients $(BUILD)/stepped-clock.so $(BUILD)/interpose.so
@@ -70,7 +70,7 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/reason.c keeper/spoolname.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/core/reason.c keeper/deferred/spoolname.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo -lbsd -lm
 
@@ -86,7 +86,7 @@ $(BUILD)/lonc-shim: $(call object,$(SHIM))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) $(STATIC) -o $@ $^
 
-$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts.c,$(HOSTS)) \
+$(BUILD)/unit-tests: $(call object,$(UNIT) $(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out units/lonc-hosts/lonc-hosts.c,$(HOSTS)) \
 	$(filter-out keeper/loncctl/loncctl.c,$(LONCCTL)))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lcriterion -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares -lncursesw -ltinfo -lm
@@ -300,7 +300,7 @@ bench-readme: ## bring README.md's tables of the last bench and bench-system up 
 	$(call readme-table,bench-system,system.md)
 
 # What the keeper's memory and turns are measured with.
-$(BUILD)/empty-keeper: $(call object,tests/bench/empty-keeper.c keeper/cipher.c)
+$(BUILD)/empty-keeper: $(call object,tests/bench/empty-keeper.c keeper/lond/cipher.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -Wl,--no-as-needed -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
@@ -339,7 +339,7 @@ analyze-gcc: | $(BUILD)/deps-build
 # A file at a time: clang 14 takes va_start for another function in all but the first that it reads.
 analyze-tidy: $(ANALYZED:%.c=$(BUILD)/tidy/%)
 
-$(BUILD)/tidy/%: %.c .clang-tidy $(wildcard */*.h */*/*.h) | $(BUILD)/deps-analyze
+$(BUILD)/tidy/%: %.c .clang-tidy $(wildcard */*.h */*/*.h */*/*/*.h) | $(BUILD)/deps-analyze
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  TIDY  $<")
 	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) -std=gnu17 2>$@.log || { cat $@.log; exit 1; }
@@ -399,7 +399,7 @@ DEB = $(BUILD)/lonc-keeper_$(VERSION)_$(shell dpkg --print-architecture).deb
 
 deb: $(DEB) ## a Debian package, build/lonc-keeper_VERSION_ARCH.deb
 
-$(DEB): $(PROGRAMS) $(UNITS) $(HOST_UNITS) $(wildcard units/*) $(MANUALS) README.md Makefile
+$(DEB): $(PROGRAMS) $(UNITS) $(HOST_UNITS) $(filter-out units/lonc-hosts,$(wildcard units/*)) $(MANUALS) README.md Makefile
 	rm -rf $(BUILD)/deb
 	$(MAKE) -s install DESTDIR=$(BUILD)/deb PREFIX=/usr
 	units/deb $(BUILD)/deb $(VERSION) $@

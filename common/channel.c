@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The private channel's messages. Who may connect is the keeper's matter (keeper/intake.c), and
- * when to give up is the shim's.
+ * The private channel's messages. Who may connect is the keeper's matter (keeper/client/intake.c),
+ * and when to give up is the shim's.
  */
 #include <errno.h>
 #include <fcntl.h>

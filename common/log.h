@@ -32,7 +32,7 @@ enum log_event {
     LOG_EVENT_KEEPER_MISSING,   /* a shim found no keeper and answered con_lost itself */
     LOG_EVENT_CERTIFICATE,      /* one for ssl expires, or has expired */
     LOG_EVENT_DEFERRED,         /* a deferred file, or their folder, wants looking at */
-    LOG_EVENT_TROUBLE,          /* something is wrong with the keeper itself: keeper/troubles.h */
+    LOG_EVENT_TROUBLE,          /* something is wrong with the keeper: keeper/core/troubles.h */
     LOG_EVENT_TROUBLE_OVER,     /* no longer */
     LOG_EVENT_COUNT
 };
@@ -42,7 +42,7 @@ struct log_about {
     enum log_event event;
     const char *host;   /* LONC_HOST= */
     pid_t client_pid;   /* LONC_CLIENT_PID=, 0 when there is none */
-    const char *reason; /* LONC_REASON=, one word of the list in keeper/reason.c */
+    const char *reason; /* LONC_REASON=, one word of the list in keeper/core/reason.c */
 };
 
 /* The journal's socket; a test has another. */

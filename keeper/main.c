@@ -19,9 +19,9 @@
 
 #include "common/config.h"
 #include "common/log.h"
-#include "keeper/cipher.h"
-#include "keeper/credentials.h"
 #include "keeper/keeper.h"
+#include "keeper/lond/cipher.h"
+#include "keeper/lond/credentials.h"
 
 static const char help_text[] =
     "lonc-keeper holds the connections to the londs of a LON-CAPA network.\n"

@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/ask.h"
-#include "keeper/loncctl/terminal.h"
-#include "keeper/loncctl/textstream.h"
+#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/terminal.h"
+#include "keeper/loncctl/core/textstream.h"
 #include "keeper/loncctl/verbs.h"
-#include "keeper/loncctl/view.h"
+#include "keeper/loncctl/views/view.h"
 
 /* Digits of a number that come back as they went out: the keeper sends fewer. */
 #define JSON_FORM JSON_REAL_PRECISION(15)

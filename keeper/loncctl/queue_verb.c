@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "common/unix.h"
-#include "keeper/loncctl/queue.h"
+#include "keeper/loncctl/core/queue.h"
 #include "keeper/loncctl/queue_verb.h"
 #include "keeper/loncctl/verbs.h"
-#include "keeper/loncctl/view.h"
+#include "keeper/loncctl/views/view.h"
 
 /* --- Showing ---------------------------------------------------------------------------------- */
 

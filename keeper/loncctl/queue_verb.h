@@ -6,7 +6,7 @@
 #ifndef LONC_LONCCTL_QUEUE_VERB_H
 #define LONC_LONCCTL_QUEUE_VERB_H
 
-#include "keeper/loncctl/ask.h"
+#include "keeper/loncctl/core/ask.h"
 
 /* The verb; argv[0] is "queue", options included. Looking works without a keeper too. Returns
  * loncctl's exit code. */

@@ -5,12 +5,12 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "keeper/loncctl/metrics.h"
-#include "keeper/loncctl/page.h"
+#include "keeper/loncctl/metrics/metrics.h"
+#include "keeper/loncctl/page/page.h"
 #include "keeper/loncctl/queue_verb.h"
-#include "keeper/loncctl/top.h"
+#include "keeper/loncctl/top/top.h"
 #include "keeper/loncctl/verbs.h"
-#include "keeper/loncctl/view.h"
+#include "keeper/loncctl/views/view.h"
 
 /* The order is that of the help: what one looks at first comes first. */
 static const struct verb verbs[] = {

@@ -9,7 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "keeper/cipher.h"
+#include "keeper/lond/cipher.h"
 
 int main(void)
 {

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/ask.h"
-#include "keeper/loncctl/metrics.h"
-#include "keeper/loncctl/page.h"
-#include "keeper/loncctl/toplist.h"
-#include "keeper/loncctl/view.h"
+#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/metrics/metrics.h"
+#include "keeper/loncctl/page/page.h"
+#include "keeper/loncctl/top/toplist.h"
+#include "keeper/loncctl/views/view.h"
 #include "tests/fuzz/fuzz.h"
 
 json_t *__wrap_ask_or_why(const char *path, const char *line, const char **why);

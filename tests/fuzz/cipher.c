@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/cipher.h"
+#include "keeper/lond/cipher.h"
 #include "tests/fuzz/fuzz.h"
 
 static char *copy(const void *bytes, size_t length)

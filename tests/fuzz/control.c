@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/unix.h"
-#include "keeper/control.h"
+#include "keeper/control/control.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 #include "tests/fuzz/world.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "keeper/create.h"
+#include "keeper/client/create.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char table[] = "a:d:library:x.edu\n"

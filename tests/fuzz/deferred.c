@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/spool.h"
+#include "keeper/deferred/spool.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 #include "tests/fuzz/world.h"

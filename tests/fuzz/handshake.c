@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/handshake.h"
+#include "keeper/lond/handshake.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What of the table has been said. */

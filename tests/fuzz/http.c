@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "keeper/loncctl/http.h"
+#include "keeper/loncctl/metrics/http.h"
 #include "tests/fuzz/fuzz.h"
 
 #define BODY "lonc_up 1\n"

@@ -8,7 +8,7 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-#include "keeper/tls.h"
+#include "keeper/net/tls.h"
 #include "tests/fuzz/certificate.h"
 #include "tests/fuzz/fuzz.h"
 

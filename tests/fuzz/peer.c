@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keeper/cipher.h"
+#include "keeper/lond/cipher.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 #include "tests/fuzz/world.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/request.h"
+#include "keeper/lond/request.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool starts(const char *at, const char *end, const char *word)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/names.h"
-#include "keeper/spool.h"
+#include "keeper/deferred/spool.h"
 #include "tests/fuzz/fuzz.h"
 
 #define LINE_LIMIT 64

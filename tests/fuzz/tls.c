@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keeper/tls.h"
+#include "keeper/net/tls.h"
 #include "tests/fuzz/certificate.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -14,8 +14,8 @@
 
 #include "common/log.h"
 #include "common/unix.h"
-#include "keeper/cipher.h"
-#include "keeper/credentials.h"
+#include "keeper/lond/cipher.h"
+#include "keeper/lond/credentials.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 #include "tests/fuzz/world.h"
@@ -53,7 +53,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int patience)
     return count == 1 && fds->fd == STDERR_FILENO ? 0 : __real_poll(fds, count, patience);
 }
 
-/* There is no AIO (keeper/sync.h), so that what is stored is stored when the call returns. */
+/* No AIO (keeper/deferred/sync.h), so that what is stored is stored when the call returns. */
 long __wrap_syscall(long number, ...)
 {
     (void)number;

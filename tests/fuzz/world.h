@@ -7,9 +7,9 @@
 #ifndef LONC_TESTS_FUZZ_WORLD_H
 #define LONC_TESTS_FUZZ_WORLD_H
 
-#include "keeper/client.h"
-#include "keeper/deferred.h"
-#include "keeper/hosts.h"
+#include "keeper/client/client.h"
+#include "keeper/deferred/deferred.h"
+#include "keeper/host/hosts.h"
 
 #define WORLD_OWN "annarborl1"
 

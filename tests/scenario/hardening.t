@@ -21,7 +21,7 @@ sub readelf {
 # Undefined symbols of the program's own objects, which a stripped program no longer shows.
 sub needs {
     my ($program) = @_;
-    my %folders = ('lonc-keeper' => 'keeper/*.o', 'lonc-shim' => 'shim/*.o', loncctl => 'keeper/loncctl/*.o', 'lonc-hosts' => 'units/*.o');
+    my %folders = ('lonc-keeper' => 'keeper/{,core/,net/,lond/,host/,deferred/,client/,control/}*.o', 'lonc-shim' => 'shim/*.o', loncctl => 'keeper/loncctl/{,*/}*.o', 'lonc-hosts' => 'units/lonc-hosts/*.o');
     my @objects = glob("$build/obj/$folders{$program}") or die "no objects of $program";
     return `nm --undefined-only @objects`;
 }
@@ -47,7 +47,7 @@ for my $program (@programs) {
 SKIP: {
     skip "CET is for x86_64, and this is $machine", 1 if $machine ne 'x86_64';
     my $mark = qr/x86 feature:.*\bIBT\b.*\bSHSTK\b/;
-    my @unmarked = grep { readelf('--notes', $_) !~ $mark } map { glob "$build/obj/$_/*.o" } qw(common shim keeper keeper/loncctl units);
+    my @unmarked = grep { readelf('--notes', $_) !~ $mark } map { glob "$build/obj/$_/*.o" } qw(common shim keeper keeper/* keeper/loncctl/* units/*);
     is "@unmarked", '', 'every object is marked for CET';
     chomp(my $start = `gcc -print-file-name=Scrt1.o`);
     skip 'the C library is not marked for CET', 1 if readelf('--notes', $start) !~ $mark;

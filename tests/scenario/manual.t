@@ -33,8 +33,8 @@ my %page = map { $_ => contents($path{$_}) =~ s/^\.\\".*\n//mgr } keys %path;
 my %program = ( # where each has its sources and its page
     'lonc-keeper' => {page => 'lonc-keeper.8', sources => ["$tree/keeper/main.c"]},
     'lonc-shim' => {page => 'lonc-shim.8', sources => [glob "$tree/shim/*.[ch]"]},
-    'lonc-hosts' => {page => 'lonc-hosts.8', sources => ["$tree/units/lonc-hosts.c"]},
-    'loncctl' => {page => 'loncctl.1', sources => [glob "$tree/keeper/loncctl/*.[ch]"]},
+    'lonc-hosts' => {page => 'lonc-hosts.8', sources => ["$tree/units/lonc-hosts/lonc-hosts.c"]},
+    'loncctl' => {page => 'loncctl.1', sources => [glob "$tree/keeper/loncctl/{,*/}*.[ch]"]},
 );
 
 sub section {
@@ -147,8 +147,8 @@ for my $item (split /^(?=\.It Cm )/m, $verbs_told) {
     like $item, qr/^\.Dl loncctl (?:--json )?$verb\b/m, "... and an example for $verb";
 }
 my %asked = map {s/\\\(en//r} section('loncctl.1', 'CONTROL PROTOCOL') =~ /^\.It Cm (\w+) Ta (.*)$/mg;
-is_deeply \%asked, {contents("$tree/keeper/verbs.c") =~ /^    \{"(\w+)", "([^"]*)", \d/mg}, '... and the verbs of the control socket, with their words';
-my %hosts_verb = map { $_ => 1 } contents("$tree/units/lonc-hosts.c") =~ /strcmp\(options->verb, "(\w+)"\)/g;
+is_deeply \%asked, {contents("$tree/keeper/control/verbs.c") =~ /^    \{"(\w+)", "([^"]*)", \d/mg}, '... and the verbs of the control socket, with their words';
+my %hosts_verb = map { $_ => 1 } contents("$tree/units/lonc-hosts/lonc-hosts.c") =~ /strcmp\(options->verb, "(\w+)"\)/g;
 is words(section('lonc-hosts.8', 'VERBS') =~ /^\.It Cm (\w+)/mg), words(keys %hosts_verb), 'lonc-hosts.8 has the verbs of lonc-hosts';
 
 # --- Metrics --------------------------------------------------------------------------------------
@@ -174,8 +174,8 @@ is words(grep { !$subject{$_} } map {/MESSAGE_ID=([0-9a-f]{32})/g} values %page,
 is words(section('lonc-keeper.8', 'MESSAGES') =~ /^\.It Li (LONC_\w+)/mg), words($log =~ /add_field\(&datagram, "(LONC_\w+)"/g), '... and the fields of messages';
 
 # Those of answers and attempts are in a table; the private channel's stand where they are said.
-my $reasons = contents("$tree/keeper/reason.c");
-my @said = (contents("$tree/keeper/intake.c") =~ /say_refused\("[^"]*", "([a-z-]+)"\)/g, contents("$tree/shim/lonc-shim.c") =~ /\? "([a-z]+)" : "([a-z]+)"\)/g);
+my $reasons = contents("$tree/keeper/core/reason.c");
+my @said = (contents("$tree/keeper/client/intake.c") =~ /say_refused\("[^"]*", "([a-z-]+)"\)/g, contents("$tree/shim/lonc-shim.c") =~ /\? "([a-z]+)" : "([a-z]+)"\)/g);
 is scalar @said, 5, "the private channel's reasons: @said";
 is words(map { split / , / } section('lonc-keeper.8', 'REASONS') =~ /^\.It Li (.*)$/mg), words((grep { $_ ne 'none' } $reasons =~ /\{"([a-z-]+)", "/g), @said),
     'lonc-keeper.8 has every reason';
@@ -184,13 +184,13 @@ is words(grep { my $word = $_; !grep { $_ eq $word } @said, $reasons =~ /\{"([a-
 
 # --- Troubles -------------------------------------------------------------------------------------
 
-my @kinds = contents("$tree/keeper/troubles.c") =~ /^    \[TROUBLE_\w+\] = \{"([a-z-]+)",/mg;
+my @kinds = contents("$tree/keeper/core/troubles.c") =~ /^    \[TROUBLE_\w+\] = \{"([a-z-]+)",/mg;
 cmp_ok scalar @kinds, '>=', 10, scalar(@kinds) . " kinds of the keeper's own trouble";
 is words(section('lonc-keeper.8', 'TROUBLES') =~ /^\.It Li (.*)$/mg), words(@kinds), 'lonc-keeper.8 has them all';
 
 # --- The protocol ---------------------------------------------------------------------------------
 
-my @rows = contents("$tree/keeper/handshake.c") =~ /^    \[LOND_\w+\] = \{\.name = "(\w+)"((?:,\s+\.\w+ = [^,}]+)*)/mg;
+my @rows = contents("$tree/keeper/lond/handshake.c") =~ /^    \[LOND_\w+\] = \{\.name = "(\w+)"((?:,\s+\.\w+ = [^,}]+)*)/mg;
 my (@states, %bytes);
 while (my ($state, $row) = splice @rows, 0, 2) {
     push @states, $state;

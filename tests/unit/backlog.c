@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/backlog.h"
-#include "keeper/hosts.h"
+#include "keeper/deferred/backlog.h"
+#include "keeper/host/hosts.h"
 #include "tests/unit/heard.h"
 
 #define ID "msul1"

@@ -3,7 +3,7 @@
  * The cipher of `enc:` lines. The vectors are PROTOCOL.md's (sections 3 and 4) or come from Perl's
  * own pack("H32"), which lond uses; nothing here is merely what the code under test once said.
  */
-#include "keeper/cipher.h"
+#include "keeper/lond/cipher.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "keeper/create.h"
+#include "keeper/client/create.h"
 #include "tests/unit/heard.h"
-#include "units/paths.h"
+#include "units/lonc-hosts/paths.h"
 
 static struct config config;
 

@@ -3,7 +3,7 @@
  * The handshake with lond: every line of PROTOCOL.md section 2 to the byte, and every way a peer
  * may leave the dialogue.
  */
-#include "keeper/handshake.h"
+#include "keeper/lond/handshake.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/health.h"
+#include "keeper/host/health.h"
 
 #define MS     UINT64_C(1000)
 #define SECOND (1000 * MS)

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "keeper/loncctl/display.h"
-#include "keeper/loncctl/html.h"
+#include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/page/html.h"
 
 Test(display, a_count_has_its_thousands_apart)
 {

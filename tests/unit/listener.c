@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/unix.h"
-#include "keeper/listener.h"
+#include "keeper/net/listener.h"
 
 #define MS UINT64_C(1000)
 

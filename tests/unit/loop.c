@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keeper/loop.h"
+#include "keeper/core/loop.h"
 
 #define MS UINT64_C(1000)
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "keeper/name.h"
+#include "keeper/net/name.h"
 
 #define SECOND UINT64_C(1000000)
 #define START  (1000 * SECOND)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "units/paths.h"
+#include "units/lonc-hosts/paths.h"
 
 /* A table of "id=DNS name" words. */
 static void make_table(struct hosttab *table, char *words)

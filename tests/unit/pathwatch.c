@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/pathwatch.h"
+#include "keeper/core/pathwatch.h"
 
 static struct loop loop;
 static struct path_watch *watch;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/names.h"
-#include "keeper/permlog.h"
+#include "keeper/deferred/permlog.h"
 #include "tests/unit/heard.h"
 
 /* 2004-12-31 23:59:59 UTC. */

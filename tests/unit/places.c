@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "units/places.h"
+#include "units/lonc-hosts/places.h"
 
 /* --- Mounts ----------------------------------------------------------------------------------- */
 

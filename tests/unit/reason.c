@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "keeper/reason.h"
+#include "keeper/core/reason.h"
 
 Test(reason, every_reason_has_one_word_of_small_letters_and_hyphens)
 {

@@ -2,7 +2,7 @@
 /*
  * What the keeper finds in a request line.
  */
-#include "keeper/request.h"
+#include "keeper/lond/request.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

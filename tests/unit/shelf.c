@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/shelf.h"
-#include "keeper/spool.h"
+#include "keeper/deferred/shelf.h"
+#include "keeper/deferred/spool.h"
 
 static size_t bytes;
 static struct shelf shelf;

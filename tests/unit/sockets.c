@@ -9,8 +9,8 @@
 
 #include "common/names.h"
 #include "tests/unit/heard.h"
-#include "units/dropins.h"
-#include "units/sockets.h"
+#include "units/lonc-hosts/dropins.h"
+#include "units/lonc-hosts/sockets.h"
 
 static struct hosts hosts;
 

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "common/names.h"
-#include "keeper/spool.h"
+#include "keeper/deferred/spool.h"
 #include "tests/unit/heard.h"
 
 #define LIMIT 1024

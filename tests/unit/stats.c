@@ -2,7 +2,7 @@
 /*
  * Counting of requests: quantiles, windows and series, with the clock as an argument.
  */
-#include "keeper/stats.h"
+#include "keeper/core/stats.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

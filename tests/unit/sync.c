@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/sync.h"
+#include "keeper/deferred/sync.h"
 #include "tests/unit/heard.h"
 
 static sd_event *event;

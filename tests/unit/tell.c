@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "keeper/tell.h"
+#include "keeper/core/tell.h"
 
 static struct buffer out;
 static struct tell tell = {.out = &out};

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "units/text.h"
+#include "units/lonc-hosts/text.h"
 
 static struct text text;
 

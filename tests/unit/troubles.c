@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <jansson.h>
 
-#include "keeper/service.h"
+#include "keeper/core/service.h"
 
 static struct service service;
 

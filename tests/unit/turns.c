@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 #include <unistd.h>
 
-#include "keeper/loop.h"
+#include "keeper/core/loop.h"
 
 /* Nothing here takes as long as this unless it does not come at all. */
 #define LONG UINT64_C(5000000)

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "keeper/validity.h"
+#include "keeper/net/validity.h"
 
 #define NOW     ((time_t)1000000)
 #define WARNING ((time_t)1000)

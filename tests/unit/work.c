@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "units/work.h"
+#include "units/lonc-hosts/work.h"
 
 #define PER_CONNECTION ACTIVATION_PER_CONNECTION
 #define SHARED         ACTIVATION_SHARED

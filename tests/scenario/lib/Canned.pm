@@ -6,7 +6,7 @@
 #     $canned->hosts(Canned::host('msul1'), Canned::host('msul2', state => 'dead'));
 #     `loncctl --socket $canned->{socket} hosts`
 #
-# Its answers are those of keeper/control.h.
+# Its answers are those of keeper/control/control.h.
 package Canned;
 use strict;
 use warnings;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What lonnet asks at lonSockCreate (PROTOCOL.md section 1). One that cannot connect to a host's
+ * socket writes a line there, and tries again once it is answered:
+ *
+ *     <DNS name>:<lonHostID>[:<other ids of that name>...]
+ *
+ * The answer is `done` when somebody listens at <lonSockDir>/<DNS name>, or a line that starts with
+ * `error: ` and says why not. The old daemon made the socket itself; here `lonc-hosts sync` does,
+ * which is asked for it, and those who wait for one socket wait together. Nothing else changes.
+ */
+#ifndef LONC_keeper_client_CREATE_H
+#define LONC_keeper_client_CREATE_H
+
+#include "common/names.h"
+#include "keeper/core/service.h"
+
+/* The longest line with its LF: a name, and hundreds of ids. */
+#define CREATE_LINE_MAX 4096
+
+/* Two names, and some words between. */
+#define CREATE_TEXT_SIZE (2 * (NAME_MAX_LENGTH + 1) + 128)
+
+/* The answer to a line over CREATE_LINE_MAX. */
+#define CREATE_TOO_LONG "error: expected a line of up to 4096 bytes\n"
+
+/* Somebody who waits; embedded in the client. */
+struct create_waiter {
+    void (*done)(struct create_waiter *waiter, const char *answer);
+    struct wanted *wanted; /* NULL: it does not wait */
+    struct deadline deadline;
+    TAILQ_ENTRY(create_waiter) link;
+};
+
+struct create;
+
+/* NULL without memory. */
+struct create *create_new(struct service *service);
+void create_free(struct create *create); /* nobody may wait any more; NULL is allowed */
+
+/* Whether a client that came by this path asks for sockets. */
+bool create_is_meant(const struct config *config, const char *path);
+
+/*
+ * Judges a line, with or without its LF, by the table in force. True: `text` is the path of the
+ * socket. False: it is the answer, since there never will be one.
+ */
+bool create_judge(const struct config *config, const char *line, size_t length,
+                  char text[CREATE_TEXT_SIZE]);
+
+/*
+ * Asks what a line asks. Returns the answer, good until the next call; or NULL: `waiter->done` is
+ * called with it, within `create_timeout`, unless create_withdraw is called before.
+ */
+const char *create_ask(struct create *create, const char *line, size_t length,
+                       struct create_waiter *waiter);
+void create_withdraw(struct create_waiter *waiter); /* nothing where it does not wait */
+
+/* The keeper stops: nobody waits any longer. */
+void create_stop(struct create *create);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reload, step by step. What a step does is done by those whose files, hosts or queues they are.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "keeper/control/lonclog.h"
+#include "keeper/control/reload.h"
+#include "keeper/control/socketwatch.h"
+#include "keeper/core/chore.h"
+#include "keeper/host/certificates.h"
+#include "keeper/host/hosts.h"
+#include "keeper/net/resolver.h"
+
+TAILQ_HEAD(reload_waiters, reload_waiter);
+
+struct reload {
+    struct service *service;
+    struct deferred *deferred;
+    struct presence *presence;
+    struct certificates *certificates;
+    const char *config_path;
+    struct chore chore; /* runs while one is under way */
+    unsigned step;      /* enum step */
+
+    struct complaints complaints;
+    json_t *said;     /* those complaints; NULL without memory */
+    json_t *warnings; /* what is wrong with the files of ssl, which holds up nothing; or NULL */
+    struct config_loading *loading;
+    struct config *config; /* to be put into force; or the one before, while hosts point to both */
+    struct credentials *credentials;
+    struct hosts_change change;
+
+    struct reload_waiters waiting, next; /* for this one; for the one behind it */
+    bool touch, next_touches;            /* it was asked for by a signal, or by nobody */
+    bool again;                          /* another one is to follow */
+
+    sd_event_source *retry; /* fires while there has been no valid configuration since the start */
+    uint64_t pause;         /* before the last of those attempts, in microseconds; 0: none yet */
+    bool by_itself;         /* this one is such an attempt, which nobody asked for */
+};
+
+/*
+ * A complaint goes to the log, and to whoever asked for the reload. An attempt that nobody asked
+ * for finds what the one before found, each minute: the list of troubles has it.
+ */
+static void say(void *argument, const char *text)
+{
+    struct reload *reload = argument;
+    json_array_append_new(reload->said, json_string(text));
+    if (!reload->by_itself)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
+}
+
+static void no_memory(struct reload *reload)
+{
+    complain(&reload->complaints, "reload", 0, "out of memory");
+}
+
+/* --- The steps -------------------------------------------------------------------------------- */
+
+/* What a step comes to. One that complains is the last. */
+enum progress { GOES_ON, IS_DONE };
+
+static enum progress read_settings(struct reload *reload)
+{
+    if (!reload->by_itself)
+        presence_reloading(reload->presence);
+    reload->loading = config_begin(reload->config_path, &reload->complaints);
+    if (reload->loading == NULL)
+        no_memory(reload);
+    return IS_DONE;
+}
+
+static enum progress read_table(struct reload *reload)
+{
+    if (config_some(reload->loading))
+        return GOES_ON;
+    reload->config = config_end(reload->loading);
+    reload->loading = NULL;
+    return IS_DONE;
+}
+
+static void warn(void *argument, const char *text)
+{
+    struct reload *reload = argument;
+    json_array_append_new(reload->warnings, json_string(text));
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_CERTIFICATE}, "%s", text);
+}
+
+/* The table does not wait for a certificate to be renewed. */
+static enum progress load_credentials(struct reload *reload)
+{
+    struct complaints of_files = {.say = warn, .argument = reload};
+    reload->credentials = credentials_load(reload->config, &of_files);
+    if (reload->credentials == NULL)
+        no_memory(reload);
+    return IS_DONE;
+}
+
+static enum progress prepare_hosts(struct reload *reload)
+{
+    reload->change.table = &reload->config->table;
+    int r = hosts_prepare(&reload->change, reload->config->settings.resolve);
+    if (r < 0)
+        no_memory(reload);
+    return r > 0 ? GOES_ON : IS_DONE;
+}
+
+static void apply_credentials(struct reload *reload)
+{
+    const char *warning = certificates_apply(reload->certificates, reload->credentials);
+    reload->credentials = NULL;
+    if (warning != NULL)
+        json_array_append_new(reload->warnings, json_string(warning));
+}
+
+/* From here on nothing fails. The old configuration stays until no host points into it. */
+static enum progress switch_over(struct reload *reload)
+{
+    struct service *service = reload->service;
+    struct config *config = reload->config;
+    reload->config = service->config;
+    service->config = config;
+    service->settings = config->settings;
+    loop_spans_changed(&service->loop);
+    buffers_set_limit(config->settings.buffers_limit);
+    log_open("lonc-keeper", (enum log_target)config->settings.log_target,
+             (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
+    lonclog_open(service, config->settings.log_file);
+    resolver_reload(service->resolver);
+    if (config->valid)
+        apply_credentials(reload);
+    return IS_DONE;
+}
+
+static enum progress apply_hosts(struct reload *reload)
+{
+    return hosts_apply(&reload->change) ? GOES_ON : IS_DONE;
+}
+
+static enum progress tell_others(struct reload *reload)
+{
+    hosts_change_end(&reload->change);
+    resolver_settle(reload->service->resolver);
+    deferred_reload(reload->deferred);
+    presence_configured(reload->presence);
+    socket_watch_configured(reload->service->socket_watch);
+    return IS_DONE;
+}
+
+static enum progress sweep_locks(struct reload *reload)
+{
+    return presence_sweep_locks(reload->presence) ? GOES_ON : IS_DONE;
+}
+
+static enum progress free_old(struct reload *reload)
+{
+    const struct service *service = reload->service;
+    config_free(reload->config);
+    reload->config = NULL;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
+              "%zu hosts in force, as %s", service->hosts->count, service->config->loncapa.host_id);
+    return IS_DONE;
+}
+
+enum step {
+    STEP_SETTINGS,
+    STEP_TABLE,
+    STEP_CREDENTIALS,
+    STEP_PREPARE,
+    STEP_SWITCH,
+    STEP_APPLY,
+    STEP_OTHERS,
+    STEP_LOCKS,
+    STEP_FREE,
+    STEPS
+};
+
+static enum progress (*const steps[STEPS])(struct reload *reload) = {
+    [STEP_SETTINGS] = read_settings,
+    [STEP_TABLE] = read_table,
+    [STEP_CREDENTIALS] = load_credentials,
+    [STEP_PREPARE] = prepare_hosts,
+    [STEP_SWITCH] = switch_over,
+    [STEP_APPLY] = apply_hosts,
+    [STEP_OTHERS] = tell_others,
+    [STEP_LOCKS] = sweep_locks,
+    [STEP_FREE] = free_old,
+};
+
+/* --- One after the other ---------------------------------------------------------------------- */
+
+static void begin(struct reload *reload)
+{
+    reload->step = 0;
+    reload->complaints = (struct complaints){.say = say, .argument = reload};
+    reload->said = json_array();
+    reload->warnings = json_array();
+    TAILQ_CONCAT(&reload->waiting, &reload->next, link);
+    reload->by_itself = !reload->again;
+    reload->touch = reload->next_touches || reload->by_itself;
+    reload->again = reload->next_touches = false;
+    chore_start(&reload->chore);
+}
+
+static int on_retry(sd_event_source *source, uint64_t when, void *argument)
+{
+    struct reload *reload = argument;
+    (void)source;
+    (void)when;
+    reload->service->loop.now = loop_clock();
+    if (!reload->chore.running) /* else its end plans the next attempt */
+        begin(reload);
+    return 0;
+}
+
+/*
+ * A keeper that has had no valid configuration since its start tries again by itself: what it read
+ * may have been about to come, as on a disk that is mounted during the boot. Quickly at first,
+ * since clients get con_lost meanwhile.
+ */
+static void plan_retry(struct reload *reload)
+{
+    struct service *service = reload->service;
+    const struct settings *settings = &service->settings;
+    if (service->config->valid)
+        return;
+    reload->pause = reload->pause == 0 ? settings->config_retry_min : 2 * reload->pause;
+    if (reload->pause > settings->config_retry_max)
+        reload->pause = settings->config_retry_max;
+    int r = loop_alarm(&service->loop, &reload->retry, CLOCK_MONOTONIC,
+                       loop_clock() + reload->pause, on_retry, reload);
+    if (r < 0)
+        log_write(LOG_ERR, NULL, "cannot set a timer to read the configuration again: %s",
+                  strerror(-r));
+}
+
+/* What has been made aside, and is not in force. */
+static void clear(struct reload *reload)
+{
+    hosts_change_end(&reload->change);
+    if (reload->loading != NULL)
+        reload->config = config_end(reload->loading);
+    reload->loading = NULL;
+    credentials_free(reload->credentials);
+    reload->credentials = NULL;
+    config_free(reload->config);
+    reload->config = NULL;
+}
+
+static void fail(struct reload *reload)
+{
+    clear(reload);
+    resolver_settle(reload->service->resolver);
+    if (!reload->by_itself)
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
+                  "reload failed, complaints: %u; the old configuration stays in force",
+                  reload->complaints.count);
+    trouble_begin(reload->service, TROUBLE_CONFIG, "%s", reload->complaints.first);
+}
+
+static void end(struct reload *reload)
+{
+    struct reload_waiter *waiter;
+    bool failed = reload->complaints.count > 0;
+    json_t *said = reload->said, *warnings = reload->warnings;
+    reload->said = reload->warnings = NULL;
+    if (failed)
+        fail(reload);
+    else
+        trouble_end(reload->service, TROUBLE_CONFIG);
+    if (!reload->by_itself || !failed)
+        presence_ready(reload->presence);
+    if (reload->touch && !(reload->by_itself && failed))
+        presence_touch_reloaded(reload->presence);
+    chore_stop(&reload->chore);
+    while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
+        reload_withdraw(waiter);
+        waiter->done(waiter, json_incref(said), json_incref(warnings));
+    }
+    json_decref(said);
+    json_decref(warnings);
+    if (reload->again)
+        begin(reload);
+    else
+        plan_retry(reload);
+}
+
+/* True when the reload has come to its end. */
+static bool take_step(struct reload *reload)
+{
+    if (steps[reload->step](reload) == IS_DONE)
+        reload->step++;
+    return reload->step == STEPS || reload->complaints.count > 0;
+}
+
+static void on_slice(struct chore *chore)
+{
+    struct reload *reload = CONTAINER_OF(chore, struct reload, chore);
+    if (take_step(reload))
+        end(reload);
+}
+
+void reload_ask(struct reload *reload, struct reload_waiter *waiter)
+{
+    if (waiter != NULL) {
+        waiter->reload = reload;
+        TAILQ_INSERT_TAIL(&reload->next, waiter, link);
+    }
+    reload->next_touches |= waiter == NULL;
+    reload->again = true;
+    reload->pause = 0; /* somebody is at work on the files */
+    if (!reload->chore.running)
+        begin(reload);
+}
+
+void reload_withdraw(struct reload_waiter *waiter)
+{
+    struct reload *reload = waiter->reload;
+    struct reload_waiter *other;
+    if (reload == NULL)
+        return;
+    waiter->reload = NULL;
+    TAILQ_FOREACH (other, &reload->waiting, link)
+        if (other == waiter) {
+            TAILQ_REMOVE(&reload->waiting, waiter, link);
+            return;
+        }
+    TAILQ_REMOVE(&reload->next, waiter, link);
+}
+
+/* --- The first -------------------------------------------------------------------------------- */
+
+static int prepare_first(struct reload *reload)
+{
+    load_credentials(reload);
+    while (reload->credentials != NULL && prepare_hosts(reload) == GOES_ON)
+        continue;
+    return reload->credentials == NULL || reload->complaints.count > 0 ? -ENOMEM : 0;
+}
+
+int reload_first(struct reload *reload, struct config *config, const char *complaint)
+{
+    bool valid = config->valid;
+    reload->complaints = (struct complaints){.say = say, .argument = reload};
+    reload->config = config;
+    reload->service->config = NULL;
+    int r = valid ? prepare_first(reload) : 0;
+    if (r < 0)
+        return r;
+    switch_over(reload);
+    for (reload->step = STEP_APPLY; valid && !take_step(reload);)
+        continue;
+    if (!valid)
+        trouble_begin(reload->service, TROUBLE_CONFIG, "%s", complaint);
+    plan_retry(reload);
+    return 0;
+}
+
+/* --- Coming and going ------------------------------------------------------------------------- */
+
+struct reload *reload_new(struct service *service, struct deferred *deferred,
+                          struct presence *presence, struct certificates *certificates,
+                          const char *config_path)
+{
+    struct reload *reload = calloc(1, sizeof(*reload));
+    if (reload == NULL)
+        return NULL;
+    *reload = (struct reload){
+        .service = service,
+        .deferred = deferred,
+        .presence = presence,
+        .certificates = certificates,
+        .config_path = config_path,
+        .change = {.hosts = service->hosts},
+    };
+    TAILQ_INIT(&reload->waiting);
+    TAILQ_INIT(&reload->next);
+    if (chore_open(&reload->chore, &service->loop, on_slice) < 0) {
+        reload_free(reload);
+        return NULL;
+    }
+    return reload;
+}
+
+void reload_free(struct reload *reload)
+{
+    if (reload == NULL)
+        return;
+    clear(reload);
+    json_decref(reload->said);
+    json_decref(reload->warnings);
+    sd_event_source_disable_unref(reload->retry);
+    chore_close(&reload->chore);
+    free(reload);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Puts a configuration into force, the first one and those that follow: all or nothing (DESIGN.md
+ * rule 9). A table may have ten thousand hosts, so a reload takes a slice a turn of the loop, and
+ * who is not concerned by it does not notice: first all that can fail, with the old configuration
+ * in force; then what cannot.
+ */
+#ifndef LONC_keeper_control_RELOAD_H
+#define LONC_keeper_control_RELOAD_H
+
+#include <bsd/sys/queue.h>
+#include <jansson.h>
+
+#include "keeper/control/presence.h"
+#include "keeper/deferred/deferred.h"
+#include "keeper/host/certificates.h"
+
+/* Who waits for the end of a reload; embedded in it. */
+struct reload_waiter {
+    /* The complaints, none when it succeeded, and what is wrong with the files of ssl, which holds
+     * up nothing: arrays, the callee's, and NULL without memory. */
+    void (*done)(struct reload_waiter *waiter, json_t *errors, json_t *warnings);
+    TAILQ_ENTRY(reload_waiter) link;
+    struct reload *reload; /* NULL: it does not wait */
+};
+
+/* `config_path` is what is read (config_load) and must stay. NULL without memory. */
+struct reload *reload_new(struct service *service, struct deferred *deferred,
+                          struct presence *presence, struct certificates *certificates,
+                          const char *config_path);
+
+/* Who still waits is not told any more. NULL is allowed. */
+void reload_free(struct reload *reload);
+
+/*
+ * At once and before the loop runs: `config`, which becomes the service's, may be invalid, for the
+ * reason `complaint`. Then all are answered con_lost, and the files are read again by themselves
+ * after config_retry_min, and later each config_retry_max, until they are valid; the path unit of
+ * lonc-hosts is told then. 0, or -ENOMEM.
+ */
+int reload_first(struct reload *reload, struct config *config, const char *complaint);
+
+/*
+ * Begins to read what is on disk now. One that is under way already goes on to its end first, since
+ * what it has read may have changed since. `waiter` may be NULL: then the path unit of lonc-hosts
+ * is told, since it is nobody who would run that next.
+ */
+void reload_ask(struct reload *reload, struct reload_waiter *waiter);
+
+/* It waits no longer; the reload goes on. */
+void reload_withdraw(struct reload_waiter *waiter);
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Paths are looked at when the kernel tells of a change, not by a timer. Where there is nothing to
+ * watch with, lonc-hosts-sync.timer finds out within a minute.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/unix.h"
+#include "keeper/control/socketwatch.h"
+#include "keeper/core/pathwatch.h"
+#include "keeper/host/hosts.h"
+
+/* The channel and the control socket. */
+#define OWN_MAX 2
+
+/* A restart by systemd takes the path away for a moment, too. In microseconds. */
+#define SETTLE 200000
+
+/*
+ * lonc-hosts is asked once a second at most. What it cannot mend may make it remove a socket again
+ * each time: so after POKES times in a row it is asked each POKE_SPAN only.
+ */
+#define POKE_PAUSE 1000000
+#define POKES      10
+#define POKE_SPAN  30000000
+
+/* Hosts' sockets that are to be looked at; more are not told apart. */
+#define SUSPECTS 16
+
+struct own {
+    struct socket_watch *all;
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    int type;
+    int node; /* the path's inode, held so that no other one gets its number; -1: it is gone */
+    struct path_watch *way;
+    void (*replace)(void *argument, int listener);
+    void *argument;
+    const char *wrong; /* NULL: all is well */
+};
+
+struct socket_watch {
+    struct service *service;
+    struct presence *presence;
+    struct own own[OWN_MAX];
+    unsigned count;
+
+    struct path_watch *unserved; /* the file that lonc-hosts writes */
+    char unserved_path[128];
+    char first[TROUBLE_DETAIL_SIZE - 64]; /* of its lines */
+    unsigned lines;
+
+    struct path_watch *folder; /* lonSockDir */
+    sd_event_source *files;    /* what happens in it */
+    char *folder_path;
+    struct stat folder_was;
+
+    struct path_watch *create; /* lonSockCreate, which may be elsewhere */
+    char *create_path;         /* NULL: there is no socket for it */
+    bool create_was_there, create_suspected;
+
+    char suspects[SUSPECTS][256];
+    unsigned suspect_count; /* more than SUSPECTS: some are not known by name */
+    bool poke;              /* in any case */
+    sd_event_source *alarm;
+    bool armed;
+    uint64_t last_poke, credit; /* when the next ones are allowed */
+};
+
+/* --- Asking lonc-hosts ------------------------------------------------------------------------ */
+
+/* Somebody else's, or none: www's own sockets are systemd's, which a sync makes sure of. */
+static bool is_wrong_path(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode) || status.st_uid != geteuid();
+}
+
+static bool is_wrong(const struct socket_watch *watch, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%s", watch->folder_path, name);
+    return is_wrong_path(path);
+}
+
+static bool any_wrong(const struct socket_watch *watch)
+{
+    bool wrong = watch->suspect_count > SUSPECTS;
+    if (watch->create_suspected && watch->create_path != NULL)
+        wrong |= is_wrong_path(watch->create_path);
+    for (unsigned i = 0; !wrong && i < watch->suspect_count; i++)
+        wrong = is_wrong(watch, watch->suspects[i]);
+    return wrong;
+}
+
+static int on_alarm(sd_event_source *source, uint64_t when, void *argument);
+
+static void arm(struct socket_watch *watch, uint64_t when)
+{
+    if (watch->armed)
+        return;
+    watch->armed = loop_alarm(&watch->service->loop, &watch->alarm, CLOCK_MONOTONIC, when, on_alarm,
+                              watch) >= 0;
+}
+
+/* When lonc-hosts may be asked next. */
+static uint64_t poke_time(const struct socket_watch *watch)
+{
+    const uint64_t burst = (uint64_t)(POKES - 1) * POKE_SPAN;
+    uint64_t next = watch->last_poke + POKE_PAUSE;
+    return watch->credit > burst && watch->credit - burst > next ? watch->credit - burst : next;
+}
+
+static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
+{
+    struct socket_watch *watch = argument;
+    uint64_t now = loop_clock(), next = poke_time(watch);
+    (void)source;
+    (void)when;
+    watch->armed = false;
+    watch->poke = watch->poke || any_wrong(watch);
+    watch->suspect_count = 0;
+    watch->create_suspected = false;
+    if (!watch->poke || watch->service->stopping)
+        return 0;
+    if (now < next && watch->last_poke > 0) {
+        arm(watch, next);
+        return 0;
+    }
+    watch->poke = false;
+    watch->last_poke = now;
+    watch->credit = (watch->credit > now ? watch->credit : now) + POKE_SPAN;
+    presence_touch_reloaded(watch->presence);
+    return 0;
+}
+
+static void suspect(struct socket_watch *watch, const char *name)
+{
+    if (watch->suspect_count < SUSPECTS)
+        snprintf(watch->suspects[watch->suspect_count], sizeof(*watch->suspects), "%s", name);
+    if (watch->suspect_count <= SUSPECTS)
+        watch->suspect_count++;
+    arm(watch, loop_clock() + SETTLE);
+}
+
+void socket_watch_ask(struct socket_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    watch->poke = true;
+    arm(watch, loop_clock());
+}
+
+/* --- The trouble ------------------------------------------------------------------------------ */
+
+static void tell(struct socket_watch *watch)
+{
+    const struct own *wrong = NULL;
+    unsigned count = watch->lines;
+    char more[32] = "";
+    for (unsigned i = 0; i < watch->count; i++)
+        if (watch->own[i].wrong != NULL) {
+            wrong = wrong != NULL ? wrong : &watch->own[i];
+            count++;
+        }
+    if (count > 1)
+        snprintf(more, sizeof(more), "; and %u more", count - 1);
+    if (wrong != NULL)
+        trouble_begin(watch->service, TROUBLE_SOCKETS, "%s: %s%s", wrong->path, wrong->wrong, more);
+    else if (count > 0)
+        trouble_begin(watch->service, TROUBLE_SOCKETS, "%s%s", watch->first, more);
+    else
+        trouble_end(watch->service, TROUBLE_SOCKETS);
+}
+
+static void read_unserved(struct socket_watch *watch)
+{
+    char line[512];
+    watch->lines = 0;
+    int fd = open(watch->unserved_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (file == NULL && fd >= 0)
+        close(fd);
+    while (file != NULL && watch->lines < 1000000 && fgets(line, sizeof(line), file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (watch->lines++ == 0)
+            snprintf(watch->first, sizeof(watch->first), "%.*s", (int)sizeof(watch->first) - 1,
+                     line);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static void on_unserved(void *argument)
+{
+    struct socket_watch *watch = argument;
+    path_watch_set(watch->unserved, watch->unserved_path);
+    read_unserved(watch);
+    tell(watch);
+}
+
+/* --- The keeper's own sockets ----------------------------------------------------------------- */
+
+static void hold_node(struct own *own)
+{
+    if (own->node >= 0) {
+        close(own->node);
+        service_closed(own->all->service);
+    }
+    own->node = open(own->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (own->node >= 0)
+        service_opened(own->all->service, 1);
+}
+
+/* What is wrong with the path; NULL for nothing. */
+static const char *look(const struct own *own)
+{
+    struct stat is, was;
+    if (lstat(own->path, &is) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? "it is gone" : "it cannot be looked at";
+    if (S_ISDIR(is.st_mode))
+        return "a folder is in its place";
+    if (own->node < 0 || fstat(own->node, &was) < 0 || is.st_dev != was.st_dev ||
+        is.st_ino != was.st_ino)
+        return "something else is in its place";
+    return NULL;
+}
+
+/* What was put in the place goes: it is the keeper's own folder, and a sync sees what is missing.
+ */
+static void mend(struct own *own)
+{
+    int error = unlink(own->path) < 0 ? errno : 0;
+    if (error == 0)
+        log_write(LOG_WARNING, NULL, "removed %s: it was not the keeper's socket", own->path);
+    if (error == EISDIR || own->replace == NULL)
+        return;
+    int fd = unix_listen(own->path, own->type);
+    if (fd < 0)
+        return;
+    own->replace(own->argument, fd);
+    hold_node(own);
+    own->wrong = look(own);
+    log_write(LOG_NOTICE, NULL, "listening at %s again", own->path);
+}
+
+static void check_own(struct own *own)
+{
+    struct socket_watch *watch = own->all;
+    if (watch->service->stopping)
+        return;
+    own->wrong = look(own);
+    if (own->wrong == NULL)
+        return;
+    log_write(LOG_WARNING, NULL, "%s: %s", own->path, own->wrong);
+    mend(own);
+    if (own->wrong != NULL && own->replace == NULL) {
+        watch->poke = true;
+        arm(watch, loop_clock());
+    }
+}
+
+static void on_own(void *argument)
+{
+    struct own *own = argument;
+    bool was_wrong = own->wrong != NULL;
+    path_watch_set(own->way, own->path);
+    check_own(own);
+    if (was_wrong || own->wrong != NULL)
+        tell(own->all);
+}
+
+void socket_watch_add(struct socket_watch *watch, int listener,
+                      void (*replace)(void *argument, int listener), void *argument)
+{
+    struct own *own = &watch->own[watch->count];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof(address), size = sizeof(own->type);
+    *own = (struct own){.all = watch, .node = -1, .replace = replace, .argument = argument};
+    if (getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
+        getsockopt(listener, SOL_SOCKET, SO_TYPE, &own->type, &size) < 0 ||
+        address.sun_path[0] != '/')
+        return;
+    snprintf(own->path, sizeof(own->path), "%.*s", (int)sizeof(address.sun_path) - 1,
+             address.sun_path);
+    own->way = path_watch_new(&watch->service->loop, on_own, own);
+    if (own->way == NULL)
+        return;
+    watch->count++;
+    hold_node(own);
+    on_own(own);
+}
+
+/* --- The hosts' sockets ----------------------------------------------------------------------- */
+
+static int on_file(sd_event_source *source, const struct inotify_event *event, void *argument)
+{
+    struct socket_watch *watch = argument;
+    (void)source;
+    if (event->mask & IN_Q_OVERFLOW) {
+        watch->suspect_count = SUSPECTS + 1;
+        arm(watch, loop_clock() + SETTLE);
+    }
+    struct host *host = event->len > 0 ? hosts_hold(watch->service->hosts, event->name) : NULL;
+    if (host == NULL)
+        return 0;
+    hosts_release(host);
+    suspect(watch, event->name);
+    return 0;
+}
+
+/* Also after another folder took its place, which has no sockets yet. */
+static void watch_folder(struct socket_watch *watch)
+{
+    struct stat is;
+    path_watch_set(watch->folder, watch->folder_path);
+    bool there = stat(watch->folder_path, &is) == 0;
+    bool same = there && watch->files != NULL && is.st_dev == watch->folder_was.st_dev &&
+                is.st_ino == watch->folder_was.st_ino;
+    if (same)
+        return;
+    watch->files = sd_event_source_disable_unref(watch->files);
+    if (there) {
+        watch->folder_was = is;
+        (void)sd_event_add_inotify(watch->service->loop.event, &watch->files, watch->folder_path,
+                                   IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR, on_file,
+                                   watch);
+    }
+    watch->service->loop.asking = true;
+}
+
+static void on_folder(void *argument)
+{
+    struct socket_watch *watch = argument;
+    struct stat was = watch->folder_was;
+    watch_folder(watch);
+    if (was.st_dev == watch->folder_was.st_dev && was.st_ino == watch->folder_was.st_ino)
+        return;
+    watch->poke = true;
+    arm(watch, loop_clock() + SETTLE);
+}
+
+/* --- The socket for lonnet's requests for sockets ----------------------------------------------
+ */
+
+/* One that was never there is none: inetd has no such socket, unless somebody gives it one. */
+static void on_create(void *argument)
+{
+    struct socket_watch *watch = argument;
+    if (watch->create_path == NULL)
+        return;
+    path_watch_set(watch->create, watch->create_path);
+    bool there = !is_wrong_path(watch->create_path);
+    if (watch->create_was_there && !there) {
+        watch->create_suspected = true;
+        arm(watch, loop_clock() + SETTLE);
+    }
+    watch->create_was_there = there;
+}
+
+/* What is heard of a path that is not the one any more counts for nothing. */
+static void watch_create(struct socket_watch *watch)
+{
+    const char *why, *path = config_create_path(watch->service->config, &why);
+    if (path != NULL && watch->create_path != NULL && strcmp(watch->create_path, path) == 0)
+        return;
+    free(watch->create_path);
+    watch->create_path = path != NULL ? strdup(path) : NULL;
+    watch->create_was_there = watch->create_suspected = false;
+    on_create(watch);
+}
+
+void socket_watch_configured(struct socket_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    watch_create(watch);
+    const char *path = watch->service->config->loncapa.sock_dir;
+    if (watch->folder_path != NULL && strcmp(watch->folder_path, path) == 0) {
+        on_folder(watch);
+        return;
+    }
+    free(watch->folder_path);
+    watch->folder_path = strdup(path);
+    watch->files = sd_event_source_disable_unref(watch->files);
+    watch->suspect_count = 0;
+    if (watch->folder_path != NULL)
+        watch_folder(watch);
+}
+
+/* --- Coming and going ------------------------------------------------------------------------- */
+
+struct socket_watch *socket_watch_new(struct service *service, struct presence *presence)
+{
+    struct socket_watch *watch = calloc(1, sizeof(*watch));
+    if (watch == NULL)
+        return NULL;
+    watch->service = service;
+    watch->presence = presence;
+    watch->unserved = path_watch_new(&service->loop, on_unserved, watch);
+    watch->folder = path_watch_new(&service->loop, on_folder, watch);
+    watch->create = path_watch_new(&service->loop, on_create, watch);
+    if (watch->unserved == NULL || watch->folder == NULL || watch->create == NULL) {
+        socket_watch_free(watch);
+        return NULL;
+    }
+    snprintf(watch->unserved_path, sizeof(watch->unserved_path), "%s/unserved",
+             service->settings.runtime_dir);
+    on_unserved(watch);
+    return watch;
+}
+
+void socket_watch_free(struct socket_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    for (unsigned i = 0; i < watch->count; i++) {
+        path_watch_free(watch->own[i].way);
+        if (watch->own[i].node >= 0)
+            close(watch->own[i].node);
+    }
+    path_watch_free(watch->unserved);
+    path_watch_free(watch->folder);
+    path_watch_free(watch->create);
+    free(watch->create_path);
+    sd_event_source_disable_unref(watch->files);
+    sd_event_source_disable_unref(watch->alarm);
+    free(watch->folder_path);
+    free(watch);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The keeper's state, in the forms others want it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keeper/control/status.h"
+
+static const char *const health_words[] = {
+    [HEALTH_HEALTHY] = "healthy",
+    [HEALTH_FAILING] = "failing",
+    [HEALTH_DEAD] = "dead",
+};
+
+/* Hosts that want attention: not so many that telling them takes long. */
+#define ATTENTION_MOST 100
+
+/* What is wrong with such a host, the worst first. */
+enum attention { ATTENTION_DEAD, ATTENTION_FAILING, ATTENTION_PAUSED, ATTENTIONS };
+
+/* Hosts of the table by their health, and the first of those that want attention. */
+struct tally {
+    size_t of[HEALTH_DEAD + 1], paused;
+    unsigned connections[POOL_LISTS];
+    const struct host *trouble[ATTENTIONS][ATTENTION_MOST];
+    unsigned troubled[ATTENTIONS]; /* at most ATTENTION_MOST each */
+};
+
+static void note_attention(struct tally *tally, const struct host *host)
+{
+    static const enum attention kinds[] = {
+        [HEALTH_HEALTHY] = ATTENTION_PAUSED, /* who is not paused either is not asked about */
+        [HEALTH_FAILING] = ATTENTION_FAILING,
+        [HEALTH_DEAD] = ATTENTION_DEAD,
+    };
+    enum attention kind = kinds[host->health.state];
+    if (tally->troubled[kind] < ATTENTION_MOST)
+        tally->trouble[kind][tally->troubled[kind]++] = host;
+}
+
+/* Goes through all hosts once. */
+static void tally_hosts(const struct status *status, struct tally *tally)
+{
+    struct host *host;
+    memset(tally->of, 0, sizeof(tally->of));
+    memset(tally->connections, 0, sizeof(tally->connections));
+    memset(tally->troubled, 0, sizeof(tally->troubled));
+    tally->paused = 0;
+    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id) {
+        if (!host->listed)
+            continue;
+        tally->of[host->health.state]++;
+        tally->paused += host->paused;
+        for (unsigned list = 0; list < POOL_LISTS; list++)
+            tally->connections[list] += host->pool_count[list];
+        if (host->paused || host->health.state != HEALTH_HEALTHY)
+            note_attention(tally, host);
+    }
+}
+
+void status_line(const struct status *status, char *line, size_t size)
+{
+    struct tally tally;
+    char troubles[192];
+    tally_hosts(status, &tally);
+    troubles_line(status->service, troubles, sizeof(troubles));
+    snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
+             tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
+             status->service->queued, deferred_count(status->deferred), troubles);
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+static json_t *seconds(uint64_t microseconds)
+{
+    return json_real((double)microseconds / 1e6);
+}
+
+/* Where the host is looked for: empty while its name is not resolved. */
+static void tell_addresses(struct tell *tell, const struct host *host)
+{
+    const struct addresses own = {.count = 1, .at = {host->address}};
+    const struct addresses *known =
+        host->naming.name != NULL ? resolver_addresses(&host->naming) : &own;
+    tell_open(tell, "addresses", '[');
+    for (unsigned i = 0; i < known->count; i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        tell_text(tell, NULL, address_text(&known->at[i], text));
+    }
+    tell_close(tell, ']');
+}
+
+struct share {
+    const char *name;
+    double share;
+};
+
+/* Null for what has not happened. `shares` end with one without a name. */
+static void tell_quantiles(struct tell *tell, const char *key, const struct window *window,
+                           uint64_t clock, const struct share *shares)
+{
+    uint64_t time;
+    tell_open(tell, key, '{');
+    for (; shares->name != NULL; shares++)
+        if (window != NULL && window_quantile(window, clock, shares->share, &time))
+            tell_seconds(tell, shares->name, time);
+        else
+            tell_null(tell, shares->name);
+    tell_close(tell, '}');
+}
+
+static const struct share usual_shares[] = {{"p50", 0.5}, {"p99", 0.99}, {NULL, 0}};
+
+static void tell_con_lost(struct tell *tell, const uint64_t answers[REASON_COUNT])
+{
+    tell_open(tell, "con_lost", '{');
+    for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
+        if (answers[reason] > 0)
+            tell_count(tell, reason_word((enum reason)reason), answers[reason]);
+    tell_close(tell, '}');
+}
+
+static void tell_pool(struct tell *tell, const unsigned count[POOL_LISTS])
+{
+    tell_open(tell, "connections", '{');
+    tell_count(tell, "opening", count[POOL_OPENING]);
+    tell_count(tell, "idle", count[POOL_IDLE]);
+    tell_count(tell, "busy", count[POOL_BUSY]);
+    tell_close(tell, '}');
+}
+
+/* Why the host is in trouble, since when, and when it is tried next. */
+static void tell_trouble(struct tell *tell, const struct host *host)
+{
+    uint64_t now = host->service->loop.now;
+    uint64_t next = host->health.next_attempt;
+    if (host->health.state == HEALTH_HEALTHY) {
+        tell_null(tell, "reason");
+        return;
+    }
+    tell_text(tell, "reason", reason_word(host->health.reason));
+    tell_text(tell, "detail",
+              host->detail != NULL ? host->detail : reason_text(host->health.reason));
+    if (host->health.dead_since != 0)
+        tell_seconds(tell, "dead_for", now - host->health.dead_since);
+    tell_seconds(tell, "next_attempt_in", next > now ? next - now : 0);
+}
+
+static void tell_deferred(struct tell *tell, const struct status *status, const struct host *host)
+{
+    struct waiting_files files = deferred_of(status->deferred, host);
+    tell_count(tell, "deferred", files.count);
+    tell_bool(tell, "deferred_exact", files.exact);
+    if (files.oldest > 0) {
+        time_t now = time(NULL), since = (time_t)files.oldest;
+        tell_seconds(tell, "deferred_oldest", since < now ? (uint64_t)(now - since) * 1000000 : 0);
+    }
+}
+
+void status_tell_host(const struct status *status, const struct host *host, struct tell *tell)
+{
+    uint64_t now = host->service->loop.now;
+    bool known = host_has_connected(host);
+    tell_open(tell, NULL, '{');
+    tell_text(tell, "id", host->id);
+    tell_text(tell, "name", host->name);
+    tell_text(tell, "state", health_words[host->health.state]);
+    tell_bool(tell, "paused", host->paused);
+    tell_addresses(tell, host);
+    tell_pool(tell, host->pool_count);
+    tell_text(tell, "mode", known ? handshake_mode_word(host->mode) : NULL);
+    tell_text(tell, "lond", host->version[0] != '\0' ? host->version : NULL);
+    tell_con_lost(tell, host->answers);
+    tell_count(tell, "queued", host->queued);
+    if (host->queued > 0)
+        tell_seconds(tell, "oldest_wait", host_oldest_wait(host));
+    tell_count(tell, "requests", host->requests);
+    tell_count(tell, "replies", host->answers[REASON_NONE]);
+    tell_quantiles(tell, "latency", host->latency, now, usual_shares);
+    tell_trouble(tell, host);
+    tell_deferred(tell, status, host);
+    tell_close(tell, '}');
+}
+
+static void tell_hosts(const struct status *status, const struct tally *tally, struct tell *tell)
+{
+    unsigned told = 0;
+    tell_open(tell, "hosts", '{');
+    tell_count(tell, "total", status->service->hosts->count);
+    for (size_t state = 0; state < sizeof(health_words) / sizeof(*health_words); state++)
+        tell_count(tell, health_words[state], tally->of[state]);
+    tell_count(tell, "paused", tally->paused);
+    tell_open(tell, "trouble", '[');
+    for (int kind = 0; kind < ATTENTIONS; kind++)
+        for (unsigned i = 0; i < tally->troubled[kind] && told < ATTENTION_MOST; i++, told++)
+            status_tell_host(status, tally->trouble[kind][i], tell);
+    tell_close(tell, ']');
+    tell_close(tell, '}');
+}
+
+static void tell_times(struct stats *stats, uint64_t now, struct tell *tell)
+{
+    static const struct share all[] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {NULL, 0}};
+    json_t *rate = json_real(stats_rate(stats, now));
+    tell_json(tell, "rate", rate);
+    json_decref(rate);
+    tell_quantiles(tell, "latency", &stats->latency, now, all);
+    tell_quantiles(tell, "queue_time", &stats->waiting, now, usual_shares);
+    tell_quantiles(tell, "con_lost_time", &stats->losing, now, usual_shares);
+}
+
+void status_tell(const struct status *status, struct tell *tell)
+{
+    struct service *service = status->service;
+    struct tally tally;
+    tally_hosts(status, &tally);
+    tell_open(tell, NULL, '{');
+    tell_text(tell, "version", LONC_VERSION);
+    tell_count(tell, "pid", (uint64_t)getpid());
+    tell_seconds(tell, "up_for", loop_clock() - status->started);
+    tell_bool(tell, "configured", service->config->valid);
+    tell_bool(tell, "stopping", service->stopping);
+    troubles_tell(service, tell);
+    tell_hosts(status, &tally, tell);
+    tell_pool(tell, tally.connections);
+    tell_count(tell, "requests", service->requests);
+    tell_count(tell, "replies", service->answers[REASON_NONE]);
+    tell_con_lost(tell, service->answers);
+    tell_count(tell, "queued", service->queued);
+    tell_count(tell, "deferred", deferred_count(status->deferred));
+    tell_count(tell, "clients", clients_count(status->clients));
+    tell_count(tell, "descriptors", service->descriptors);
+    tell_count(tell, "descriptors_max", service->descriptors_max);
+    tell_count(tell, "buffers", buffers_used());
+    tell_count(tell, "buffers_limit", service->settings.buffers_limit);
+    tell_count(tell, "handovers_cut", service->handovers_cut);
+    tell_count(tell, "control_refused", service->control_refused);
+    tell_count(tell, "create_done", service->create_done);
+    tell_count(tell, "create_failed", service->create_failed);
+    tell_times(&service->stats, service->loop.now, tell);
+    if (deferred_folder(status->deferred) != NULL)
+        tell_text(tell, "deferred_folder", deferred_folder(status->deferred));
+    tell_close(tell, '}');
+}
+
+/* Where a value is from that stands in this line of the file. */
+static const char *origin_word(unsigned line)
+{
+    if (line == 0)
+        return "default";
+    return line == SETTING_LINE_NONE ? "loncctl" : "file";
+}
+
+static json_t *setting_json(const struct settings *settings, size_t row)
+{
+    const struct setting *setting = &settings_table[row];
+    unsigned line = settings->lines[row];
+    char value[4096];
+    setting_format(setting, settings, value, sizeof(value));
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value", value,
+                  "default", setting->standard, "changed", strcmp(value, setting->standard) != 0,
+                  "from", origin_word(line), "meaning", setting->meaning);
+    if (line != 0 && line != SETTING_LINE_NONE)
+        json_object_set_new(object, "line", json_integer(line));
+    return object;
+}
+
+json_t *status_config_json(const struct status *status)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < settings_count; i++)
+        json_array_append_new(list, setting_json(&status->service->settings, i));
+    return json_pack("{s:s, s:o}", "file", status->config_path, "settings", list);
+}
+
+static json_t *sample_json(const struct sample *sample)
+{
+    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "requests", (json_int_t)sample->requests,
+                     "con_lost", (json_int_t)sample->con_lost, "queued", (json_int_t)sample->queued,
+                     "p50", sample->p50 > 0 ? seconds(sample->p50) : json_null(), "p99",
+                     sample->p99 > 0 ? seconds(sample->p99) : json_null());
+}
+
+static json_t *series_json(struct series *series, uint64_t now)
+{
+    json_t *samples = json_array();
+    for (unsigned back = series->length; back-- > 0;) {
+        struct sample sample = series_sample(series, now, back);
+        json_array_append_new(samples, sample_json(&sample));
+    }
+    return json_pack("{s:I, s:o}", "span", (json_int_t)(series->span / 1000000), "samples",
+                     samples);
+}
+
+json_t *status_history_json(const struct status *status)
+{
+    struct stats *stats = &status->service->stats;
+    uint64_t now = status->service->loop.now;
+    return json_pack("{s:o, s:o}", "hour", series_json(&stats->hour, now), "day",
+                     series_json(&stats->day, now));
+}
+
+static json_t *totals_json(const struct totals *totals)
+{
+    json_t *counts = json_array();
+    uint64_t all = 0;
+    for (unsigned i = 0; i <= HISTOGRAM_OCTAVES; i++) {
+        json_array_append_new(counts, json_integer((json_int_t)totals->counts[i]));
+        all += totals->counts[i];
+    }
+    return json_pack("{s:o, s:f, s:I}", "counts", counts, "sum", (double)totals->sum / 1e6, "count",
+                     (json_int_t)all);
+}
+
+json_t *status_histograms_json(const struct status *status)
+{
+    const struct stats *stats = &status->service->stats;
+    json_t *bounds = json_array();
+    for (unsigned i = 0; i < HISTOGRAM_OCTAVES; i++)
+        json_array_append_new(bounds, seconds(UINT64_C(1) << i));
+    return json_pack("{s:o, s:o, s:o, s:o}", "bounds", bounds, "request",
+                     totals_json(&stats->latencies), "queue", totals_json(&stats->waits),
+                     "con_lost", totals_json(&stats->losses));
+}
+
+json_t *status_connections_json(const struct host *host)
+{
+    json_t *connections = json_array();
+    for (unsigned list = 0; list < POOL_LISTS; list++) {
+        const struct lond *lond;
+        LIST_FOREACH (lond, &host->pool[list], link) {
+            char address[ADDRESS_TEXT_SIZE];
+            json_t *connection = json_pack("{s:s, s:b, s:s}", "state", lond_state_name(lond->state),
+                                           "busy", lond->transaction != NULL, "address",
+                                           address_text(&lond->address, address));
+            if (lond->opened)
+                json_object_set_new(connection, "mode",
+                                    json_string(handshake_mode_word(lond->mode)));
+            if (lond->tls_version != NULL)
+                json_object_set_new(connection, "tls", json_string(lond->tls_version));
+            json_array_append_new(connections, connection);
+        }
+    }
+    return connections;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the keeper says of itself: to `loncctl status`, to systemd (STATUS=) and ps. All of it is
+ * read from the objects here, so that no two places differ.
+ */
+#ifndef LONC_keeper_control_STATUS_H
+#define LONC_keeper_control_STATUS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "keeper/client/client.h"
+#include "keeper/core/tell.h"
+#include "keeper/deferred/deferred.h"
+#include "keeper/host/hosts.h"
+
+struct status {
+    struct service *service;
+    const struct deferred *deferred;
+    const struct clients *clients;
+    const char *config_path;
+    uint64_t started; /* loop_clock() */
+};
+
+/* "3 hosts up, 1 dead, 0 queued, 12 deferred; troubles: tls", into `line`. */
+void status_line(const struct status *status, char *line, size_t size);
+
+/* All of it but the hosts, of which those are told that want attention: an object. */
+void status_tell(const struct status *status, struct tell *tell);
+
+/* One host: its health, connections, queue and counts; an object. */
+void status_tell_host(const struct status *status, const struct host *host, struct tell *tell);
+
+/* Every setting, its value and whence; the last hour and day; the times of all requests so far. */
+json_t *status_config_json(const struct status *status);
+json_t *status_history_json(const struct status *status);
+json_t *status_histograms_json(const struct status *status);
+
+/* The connections of one host, as an array that the caller owns; NULL without memory. */
+json_t *status_connections_json(const struct host *host);
+
+#endif

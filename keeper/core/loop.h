@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The event loop. The sockets of clients, shims and londs share one epoll instance, whose events
+ * come in batches of up to LOOP_BATCH for one system call. Signals, timers and everything rare are
+ * sd-event's, which makes several for each event; its descriptor is one more in that instance, and
+ * it is asked only when that can be read, or when something has been changed in it: through
+ * loop_alarm, loop_enable and loop_exit, since it learns of a change by being asked.
+ *
+ * Time-outs are deadlines in queues of equal span. Those that end first stand first, so starting
+ * and stopping one is O(1), one timer serves all, and an idle keeper is not woken.
+ */
+#ifndef LONC_keeper_core_LOOP_H
+#define LONC_keeper_core_LOOP_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <systemd/sd-event.h>
+
+/* Events taken at once: enough to make the system call cheap, few enough to keep turns short. */
+#define LOOP_BATCH 64
+
+/* A line up to this length is short: it is moved as its events come. */
+#define LOOP_SHORT ((size_t)16 * 1024)
+
+/* Of a longer one, so much goes at once: enough to make the system calls cheap. */
+#define LOOP_PORTION ((size_t)64 * 1024)
+
+/* What a line or a portion takes however short it is, in bytes that could be moved instead. */
+#define LOOP_CALL ((size_t)1024)
+
+/* How late a time-out may be told, in microseconds: below the shortest setting; lets timers merge.
+ */
+#define LOOP_TIMER_ACCURACY 10000
+
+/* A socket being watched; embedded in the object that owns the descriptor. */
+struct watch {
+    int fd; /* -1: not watched */
+    /* Its events are handled before those of others of the batch. */
+    bool urgent;
+    void (*ready)(struct watch *watch, uint32_t events);
+};
+
+/*
+ * Somebody with a long line to move. What is long goes in portions behind what is short: a turn
+ * serves all events of its batch, and then gives those that wait here a portion each, those who
+ * have waited longest first, until it has moved `turn_bytes`. One of them has its portion in any
+ * case, so that no flood of short lines stops them.
+ */
+struct bulk {
+    TAILQ_ENTRY(bulk) link;
+    bool waiting;
+    void (*go_on)(
+        struct bulk *bulk); /* moves a portion, see loop_portion; does not wait any more */
+};
+
+struct deadline {
+    TAILQ_ENTRY(deadline) link;
+    uint64_t since;
+    struct deadline_queue *queue; /* NULL: not running */
+};
+
+struct deadline_queue {
+    TAILQ_HEAD(, deadline) running;
+    const uint64_t *span; /* microseconds; follows the setting when a reload changes it */
+    void (*expired)(struct deadline *deadline); /* it is no longer running then */
+    struct loop *loop;
+    LIST_ENTRY(deadline_queue) link;
+};
+
+struct loop {
+    sd_event *event;
+    struct watch cold; /* sd-event's descriptor */
+    bool asking;       /* sd-event is to be asked what there is; else its descriptor tells */
+    bool prepared;     /* see sd_event_prepare(3) */
+    sd_event_source *timer;
+    int epoll;
+    uint64_t now;   /* CLOCK_MONOTONIC in microseconds, taken once a turn */
+    uint64_t armed; /* when the timer fires; UINT64_MAX: not at all */
+    LIST_HEAD(, deadline_queue) queues;
+    TAILQ_HEAD(, bulk) bulk;
+    const uint64_t *turn_bytes; /* of all who wait in `bulk`; may be pointed at a setting */
+    uint64_t moved;             /* in this turn */
+    bool at_bulk;               /* events have been served */
+    unsigned turns_without_bulk;
+    struct epoll_event batch[LOOP_BATCH];
+    int batch_next, batch_count;
+};
+
+/* 0 or a negative errno; loop_close frees what there is in either case. */
+int loop_open(struct loop *loop);
+void loop_close(struct loop *loop);
+
+/* Turns until loop_exit. 0 or a negative errno. */
+int loop_run(struct loop *loop);
+
+/*
+ * One turn, which ends after `wait` microseconds where nothing happens (UINT64_MAX: never). Whether
+ * something did, or a negative errno.
+ */
+int loop_turn(struct loop *loop, uint64_t wait);
+
+void loop_exit(struct loop *loop);
+
+/*
+ * Has `fired` called once at `when`, in microseconds of `clock`, or up to LOOP_TIMER_ACCURACY
+ * later. `*source` is made where it is NULL, else set anew. 0 or a negative errno.
+ */
+int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uint64_t when,
+               sd_event_time_handler_t fired, void *argument);
+
+/* Turns a source SD_EVENT_ON, _OFF or _ONESHOT; NULL is allowed. */
+void loop_enable(struct loop *loop, sd_event_source *source, int enabled);
+
+/* CLOCK_MONOTONIC now, in microseconds. */
+uint64_t loop_clock(void);
+
+/* Watches `fd`, which stays the caller's, for epoll events. 0 or a negative errno. */
+int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events);
+
+/* Changes the events; with EPOLLET, what is already true is told again. */
+void loop_change(struct loop *loop, struct watch *watch, uint32_t events);
+
+/* Stops watching, before the descriptor is closed; no event of it is delivered any more. */
+void loop_unwatch(struct loop *loop, struct watch *watch);
+
+/* Puts it behind those that wait for their next portion; nothing where it waits already. */
+void loop_queue(struct loop *loop, struct bulk *bulk);
+void loop_unqueue(struct loop *loop, struct bulk *bulk);
+
+/* How many bytes whoever runs now may read, or write, before he queues: few while events are
+ * served. Never 0. */
+size_t loop_portion(const struct loop *loop);
+
+/* So many bytes were moved, or as much was done as moving them takes. */
+static inline void loop_moved(struct loop *loop, size_t bytes)
+{
+    loop->moved += bytes;
+}
+
+/* `span` must stay; `expired` may start and stop any deadline. */
+void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const uint64_t *span,
+                        void (*expired)(struct deadline *));
+
+/* The spans have changed where queues point: what runs already ends by the new ones. */
+void loop_spans_changed(struct loop *loop);
+
+/* Starts, or starts again, from now; a deadline runs in one queue at a time. */
+void deadline_start(struct deadline_queue *queue, struct deadline *deadline);
+void deadline_stop(struct deadline *deadline);
+
+/* The object of type `type` whose member `member` is at `pointer`. */
+#define CONTAINER_OF(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* What would go unnoticed by a loop that waits. */
+#ifndef LONC_LOOP_ITSELF
+#pragma GCC poison sd_event_run sd_event_loop sd_event_exit sd_event_add_time
+#pragma GCC poison sd_event_add_time_relative sd_event_source_set_time sd_event_source_set_enabled
+#endif
+
+#endif

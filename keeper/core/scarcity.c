@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One after the other while memory is scarce.
+ */
+#include "keeper/core/scarcity.h"
+#include "keeper/core/service.h"
+
+static const uint64_t tenure = SCARCITY_TENURE;
+static const uint64_t pause_length = SCARCITY_PAUSE;
+
+static bool is_scarce(const struct service *service)
+{
+    return buffers_used() > service->settings.buffers_limit / 2;
+}
+
+/* Whether a line that grows might find no room, since those that are complete have not left yet. */
+static bool is_full(const struct service *service)
+{
+    return buffers_used() > service->settings.buffers_limit / 4 * 3;
+}
+
+/* Whoever waits goes on: the first alone while memory is scarce, else all. */
+static void next(struct service *service)
+{
+    struct scarcity *scarcity = &service->scarcity;
+    struct grower *grower;
+    deadline_stop(&scarcity->tenure);
+    scarcity->only = NULL;
+    while (scarcity->only == NULL && (grower = TAILQ_FIRST(&scarcity->waiting)) != NULL) {
+        TAILQ_REMOVE(&scarcity->waiting, grower, link);
+        grower->waiting = false;
+        if (is_scarce(service)) {
+            scarcity->only = grower;
+            deadline_start(&scarcity->tenures, &scarcity->tenure);
+        }
+        grower->may_grow(grower);
+    }
+}
+
+static void on_tenure_over(struct deadline *deadline)
+{
+    next(CONTAINER_OF(deadline, struct service, scarcity.tenure));
+}
+
+/* The only one is complete, or gone. */
+static void next_with_room(struct service *service)
+{
+    struct scarcity *scarcity = &service->scarcity;
+    if (TAILQ_EMPTY(&scarcity->waiting) || scarcity->pauses == 0 || !is_full(service)) {
+        scarcity->pauses = SCARCITY_PAUSES;
+        next(service);
+        return;
+    }
+    scarcity->pauses--;
+    scarcity->only = &scarcity->nobody;
+    deadline_stop(&scarcity->tenure);
+    deadline_start(&scarcity->pause_queue, &scarcity->pause);
+}
+
+static void on_pause_over(struct deadline *deadline)
+{
+    next_with_room(CONTAINER_OF(deadline, struct service, scarcity.pause));
+}
+
+bool scarcity_may_fill(struct service *service, struct grower *grower, const struct buffer *buffer)
+{
+    struct scarcity *scarcity = &service->scarcity;
+    if (grower->waiting)
+        return false;
+    if (buffer->end < buffer->size || buffer->size < SCARCITY_SIZE)
+        return true;
+    if (!is_scarce(service)) {
+        if (scarcity->only != NULL) {
+            deadline_stop(&scarcity->pause);
+            next(service);
+        }
+        return true;
+    }
+    if (scarcity->only == NULL) {
+        scarcity->only = grower;
+        deadline_start(&scarcity->tenures, &scarcity->tenure);
+    }
+    if (scarcity->only == grower)
+        return true;
+    grower->waiting = true;
+    TAILQ_INSERT_TAIL(&scarcity->waiting, grower, link);
+    return false;
+}
+
+void scarcity_leave(struct service *service, struct grower *grower)
+{
+    struct scarcity *scarcity = &service->scarcity;
+    if (grower->waiting)
+        TAILQ_REMOVE(&scarcity->waiting, grower, link);
+    grower->waiting = false;
+    if (scarcity->only == grower)
+        next_with_room(service);
+}
+
+void scarcity_setup(struct service *service)
+{
+    TAILQ_INIT(&service->scarcity.waiting);
+    service->scarcity.pauses = SCARCITY_PAUSES;
+    deadline_queue_add(&service->loop, &service->scarcity.tenures, &tenure, on_tenure_over);
+    deadline_queue_add(&service->loop, &service->scarcity.pause_queue, &pause_length, on_pause_over);
+}

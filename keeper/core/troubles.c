@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The keeper's own troubles. What one costs and what to do about it is written here, once for all
+ * who show it.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "keeper/core/service.h"
+#include "keeper/core/troubles.h"
+
+static const struct {
+    const char *word, *cost, *remedy;
+} kinds[] = {
+    [TROUBLE_NONE] = {NULL, NULL, NULL},
+    [TROUBLE_CONFIG] = {"config",
+                        "changes of the configuration have no effect; if none has been valid since "
+                        "the start, every request is answered con_lost",
+                        "lonc-keeper --check names the mistake; then systemctl reload lonc-keeper "
+                        "(a keeper without a valid configuration tries again by itself)"},
+    [TROUBLE_FOLDER] = {"folder", "nothing deferred is delivered or stored",
+                        "make the folder readable and writable for the keeper's user"},
+    [TROUBLE_DEFERRED] = {"deferred", "the files named wait, and are tried again",
+                          "give the files to the keeper's user, or mend the disk"},
+    [TROUBLE_PERM_LOG] = {"perm-log", "nothing deferred is delivered, for it could not be recorded",
+                          "make lonnet.perm.log and its folder writable for the keeper's user"},
+    [TROUBLE_WATCH] = {"watch", "changes of folders are noticed within a minute, not at once",
+                       "raise fs.inotify.max_user_instances and fs.inotify.max_user_watches"},
+    [TROUBLE_LOG_FILE] = {"log-file", "messages are missing from log_file; the journal has them",
+                          "make the file and its folder writable for the keeper's user"},
+    [TROUBLE_PID_FILE] = {"pid-file", "LON-CAPA's scripts cannot signal the keeper",
+                          "make the file and its folder writable for the keeper's user"},
+    [TROUBLE_TLS] = {"tls", "ssl cannot be used",
+                     "mend the certificate, key or CA file named; it is then taken by itself"},
+    [TROUBLE_CERTIFICATE] = {"certificate", "ssl works, but will fail, or not believe some londs",
+                             "renew the certificate; new files are taken by themselves"},
+    [TROUBLE_SOCKETS] = {"sockets", "clients of that path do not reach the keeper",
+                         "lonc-hosts sync; lonc-hosts list says who listens"},
+    [TROUBLE_QUEUE_LIMIT] = {"queue-limit", "requests that would have to wait get con_lost",
+                             "loncctl hosts shows whose queue is long; raise queue_total"},
+    [TROUBLE_MEMORY] = {"memory", "requests that need more buffers get con_lost",
+                        "raise buffers_limit, and MemoryMax= with it"},
+    [TROUBLE_DESCRIPTORS] = {"descriptors", "new clients wait until descriptors are closed",
+                             "raise LimitNOFILE= of lonc-keeper.service"},
+    [TROUBLE_CONTROL_LIMIT] = {"control-limit",
+                               "who finds no place on the control socket is turned away at once; "
+                               "root has places of its own",
+                               "ss -xp says who holds connections to control.sock: end some"},
+    [TROUBLE_CHANNEL_LIMIT] = {"channel-limit",
+                               "idle shims are disconnected, and connect again for their next "
+                               "client",
+                               "ss -xp says who holds connections to keeper.sock: end what is no "
+                               "lonc-shim, or raise channel_connections"},
+};
+_Static_assert(sizeof(kinds) / sizeof(*kinds) == TROUBLE_COUNT, "a trouble lacks its words");
+
+void trouble_begin(struct service *service, enum trouble kind, const char *format, ...)
+{
+    struct troubles *troubles = &service->troubles;
+    char detail[TROUBLE_DETAIL_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+
+    if (troubles->of[kind].present && strcmp(troubles->of[kind].detail, detail) == 0)
+        return;
+    if (!troubles->of[kind].present) {
+        troubles->of[kind].present = true;
+        troubles->of[kind].since = service->loop.now;
+        troubles->count++;
+    }
+    memcpy(troubles->of[kind].detail, detail, sizeof(detail));
+    log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_TROUBLE}, "%s: %s; %s",
+              kinds[kind].word, detail, kinds[kind].cost);
+    service_changed(service);
+}
+
+void trouble_end(struct service *service, enum trouble kind)
+{
+    struct troubles *troubles = &service->troubles;
+    if (!troubles->of[kind].present)
+        return;
+    troubles->of[kind].present = false;
+    troubles->count--;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_TROUBLE_OVER},
+              "%s: mended after %" PRIu64 " s: %s", kinds[kind].word,
+              (service->loop.now - troubles->of[kind].since) / 1000000, troubles->of[kind].detail);
+    service_changed(service);
+}
+
+bool trouble_is_present(const struct service *service, enum trouble kind)
+{
+    return service->troubles.of[kind].present;
+}
+
+const char *trouble_word(enum trouble kind)
+{
+    return kinds[kind].word;
+}
+
+void troubles_tell(const struct service *service, struct tell *tell)
+{
+    const struct troubles *troubles = &service->troubles;
+    tell_open(tell, "troubles", '[');
+    for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++) {
+        if (!troubles->of[kind].present)
+            continue;
+        tell_open(tell, NULL, '{');
+        tell_text(tell, "trouble", kinds[kind].word);
+        tell_text(tell, "detail", troubles->of[kind].detail);
+        tell_seconds(tell, "for", service->loop.now - troubles->of[kind].since);
+        tell_text(tell, "cost", kinds[kind].cost);
+        tell_text(tell, "remedy", kinds[kind].remedy);
+        tell_close(tell, '}');
+    }
+    tell_close(tell, ']');
+    tell_open(tell, "trouble_kinds", '[');
+    for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++)
+        tell_text(tell, NULL, kinds[kind].word);
+    tell_close(tell, ']');
+}
+
+void troubles_line(const struct service *service, char *line, size_t size)
+{
+    const struct troubles *troubles = &service->troubles;
+    size_t length = 0;
+    line[0] = '\0';
+    for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT && length < size; kind++)
+        if (troubles->of[kind].present)
+            length += (size_t)snprintf(line + length, size - length, "%s%s",
+                                       length == 0 ? "; troubles: " : ", ", kinds[kind].word);
+}

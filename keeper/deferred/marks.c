@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A file of marks for each folder of deferred files, since several keepers may share a directory:
+ *
+ *     <logged> <inode of the folder> <inode of the file> <SHA-256 of its content> <name>
+ *
+ * It is not synced: a machine that loses power may cost one more execution, as a kill may.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "keeper/deferred/marks.h"
+
+#define HEX_SIZE (2 * SPOOL_DIGEST_SIZE)
+
+static void put_hex(const unsigned char digest[SPOOL_DIGEST_SIZE], char hex[HEX_SIZE + 1])
+{
+    for (size_t i = 0; i < SPOOL_DIGEST_SIZE; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+static bool take_hex(const char hex[HEX_SIZE], unsigned char digest[SPOOL_DIGEST_SIZE])
+{
+    for (size_t i = 0; i < SPOOL_DIGEST_SIZE; i++)
+        if (sscanf(hex + 2 * i, "%2hhx", &digest[i]) != 1)
+            return false;
+    return true;
+}
+
+/* The folder's path does not fit into a name; its digest does. */
+static int make_path(char path[PATH_MAX], const char *directory, const char *delayed)
+{
+    unsigned char digest[SPOOL_DIGEST_SIZE];
+    char hex[HEX_SIZE + 1];
+    spool_digest(delayed, strlen(delayed), digest);
+    put_hex(digest, hex);
+    int length = snprintf(path, PATH_MAX, "%s/delivered-%.16s", directory, hex);
+    return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int write_lines(FILE *file, const struct mark *marks, size_t count)
+{
+    char hex[HEX_SIZE + 1];
+    for (size_t i = 0; i < count; i++) {
+        put_hex(marks[i].digest, hex);
+        fprintf(file, "%d %" PRIuMAX " %" PRIuMAX " %s %s\n", marks[i].logged,
+                (uintmax_t)marks[i].folder, (uintmax_t)marks[i].inode, hex, marks[i].name);
+    }
+    int error = ferror(file) ? EIO : 0;
+    if (fclose(file) != 0)
+        error = errno;
+    return -error;
+}
+
+static int write_file(const char *path, const struct mark *marks, size_t count)
+{
+    char temporary[PATH_MAX];
+    int length = snprintf(temporary, sizeof(temporary), "%s.new", path);
+    if (length < 0 || (size_t)length >= sizeof(temporary))
+        return -ENAMETOOLONG;
+    unlink(temporary);
+    FILE *file = fopen(temporary, "wxe");
+    if (file == NULL)
+        return -errno;
+    int r = write_lines(file, marks, count);
+    if (r == 0 && rename(temporary, path) < 0)
+        r = -errno;
+    if (r < 0)
+        unlink(temporary);
+    return r;
+}
+
+int marks_write(const char *const directories[], const char *delayed, const struct mark *marks,
+                size_t count)
+{
+    char path[PATH_MAX];
+    int r = count == 0 ? 0 : -ENOENT;
+    bool written = count == 0;
+    for (size_t i = 0; directories[i] != NULL; i++) {
+        int made = make_path(path, directories[i], delayed);
+        if (made < 0)
+            continue;
+        if (written) { /* what stands here is older */
+            unlink(path);
+            continue;
+        }
+        (void)mkdir(directories[i], 0700); /* else the error is in writing */
+        r = write_file(path, marks, count);
+        written = r == 0;
+    }
+    return r;
+}
+
+/* One line; false where it is none. */
+static bool parse_line(const char *line, struct mark *mark)
+{
+    char hex[HEX_SIZE + 1];
+    uintmax_t folder, inode;
+    int logged;
+    if (sscanf(line, "%d %ju %ju %64s %255s", &logged, &folder, &inode, hex, mark->name) != 5 ||
+        strlen(hex) != HEX_SIZE || !take_hex(hex, mark->digest) || strchr(mark->name, '/') != NULL)
+        return false;
+    mark->logged = logged != 0;
+    mark->folder = (ino_t)folder;
+    mark->inode = (ino_t)inode;
+    return true;
+}
+
+size_t marks_read(const char *const directories[], const char *delayed, struct mark *marks,
+                  size_t most)
+{
+    char path[PATH_MAX], line[512];
+    size_t count = 0;
+    for (size_t i = 0; directories[i] != NULL; i++) {
+        FILE *file = make_path(path, directories[i], delayed) < 0 ? NULL : fopen(path, "re");
+        while (file != NULL && count < most && fgets(line, sizeof(line), file) != NULL)
+            count += parse_line(line, &marks[count]);
+        if (file != NULL)
+            fclose(file);
+    }
+    return count;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The table of all hosts in force: found by lonHostID or DNS name, replaced by a reload as a whole.
+ */
+#ifndef LONC_keeper_host_HOSTS_H
+#define LONC_keeper_host_HOSTS_H
+
+#include "keeper/host/host.h"
+
+RB_HEAD(hosts_by_id, host);
+
+RB_PROTOTYPE(hosts_by_id, host, by_id, )
+
+struct hosts {
+    struct hosts_by_id by_id;
+    struct service *service;
+    size_t count;   /* listed */
+    unsigned table; /* the number of the table in force */
+};
+
+/*
+ * A table that is being put into force, a slice at a time, since the loop must not stand still for
+ * ten thousand hosts. What can fail is done first and can be undone; then nothing fails any more.
+ */
+struct hosts_change {
+    struct hosts *hosts;
+    const struct hosttab *table;
+    struct host **held;  /* of each entry */
+    size_t done;         /* entries */
+    struct host *cursor; /* held: the next one to look at for whether it has left the table */
+};
+
+void hosts_setup(struct hosts *hosts, struct service *service);
+
+/* Frees all hosts; none may be held. */
+void hosts_free(struct hosts *hosts);
+
+/*
+ * Finds or makes the hosts of a table and whatever else they will need; nobody sees the new ones
+ * yet. To be called until it returns 0: 1 when there is more to do, or -ENOMEM. `resolve`: the
+ * setting that will be in force.
+ */
+int hosts_prepare(struct hosts_change *change, uint64_t resolve);
+
+/*
+ * Puts the table, by now that of service->config, into force: new hosts are added, removed ones
+ * retired, the others configured anew (host_configure) and forgiven. To be called until it returns
+ * false.
+ */
+bool hosts_apply(struct hosts_change *change);
+
+/* Lets go of what hosts_prepare has made and hosts_apply has not used. */
+void hosts_change_end(struct hosts_change *change);
+
+/*
+ * Finds and holds the host of a lonHostID, or else the first in the table with that DNS name
+ * (DESIGN.md, "Interfaces"). NULL when there is none. hosts_release gives it back; whoever has a
+ * request under way holds its host until it is answered.
+ */
+struct host *hosts_hold(struct hosts *hosts, const char *name);
+void hosts_release(struct host *host);
+
+/* The same for another lonHostID of the same DNS name; NULL when `id` is none. */
+struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, const char *id);
+
+/* The first host behind this lonHostID in their order, NULL for the first of all; and the next. */
+struct host *hosts_after(struct hosts *hosts, const char *id);
+struct host *hosts_next(struct host *host);
+
+/* SIGUSR1: each host that is not healthy is tried now. */
+void hosts_forgive(struct hosts *hosts);
+
+/* ssl can be used again: also, connections that were made without it close, those in use after
+ * their reply. */
+void hosts_renew(struct hosts *hosts);
+
+/* Descriptors are short: idle connections of all hosts close. */
+void hosts_close_idle(struct hosts *hosts);
+
+/* The keeper stops: what is queued is answered con_lost. */
+void hosts_stop(struct hosts *hosts);
+
+/* Its time is up: what is in flight is answered con_lost. */
+void hosts_abandon(struct hosts *hosts);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * See httpd.h.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/interrupt.h"
+#include "keeper/loncctl/metrics/httpd.h"
+
+/* Requests under way. Prometheus asks one at a time; the others are people, and idlers. */
+#define PLACES 32
+
+/* It gives a client 10 s twice and the keeper 30 s for each of three answers. */
+#define PATIENCE 120
+
+/* Milliseconds. */
+#define RETRY_INTERVAL 100
+
+/* The processes that answer, the oldest first. */
+struct answerers {
+    pid_t at[PLACES];
+    unsigned count;
+};
+
+bool httpd_is_listener(void)
+{
+    int yes = 0;
+    socklen_t size = sizeof(yes);
+    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
+}
+
+static void remove_at(struct answerers *answerers, unsigned i)
+{
+    answerers->count--;
+    memmove(answerers->at + i, answerers->at + i + 1,
+            (answerers->count - i) * sizeof(*answerers->at));
+}
+
+/* Those that have ended. */
+static void reap(struct answerers *answerers)
+{
+    for (unsigned i = 0; i < answerers->count;)
+        if (waitpid(answerers->at[i], NULL, WNOHANG) != 0)
+            remove_at(answerers, i);
+        else
+            i++;
+}
+
+static void end_oldest(struct answerers *answerers)
+{
+    kill(answerers->at[0], SIGKILL);
+    waitpid(answerers->at[0], NULL, 0);
+    remove_at(answerers, 0);
+}
+
+/* True in the child. */
+static bool take(struct answerers *answerers, const sigset_t *signals)
+{
+    int fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) {
+        /* Where the kernel has no descriptor or memory, asking at once would give the same. */
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            poll(NULL, 0, RETRY_INTERVAL);
+        return false;
+    }
+    reap(answerers);
+    if (answerers->count == PLACES)
+        end_oldest(answerers);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGINT, SIG_DFL);
+        sigprocmask(SIG_SETMASK, signals, NULL);
+        dup2(fd, STDIN_FILENO);
+        alarm(PATIENCE);
+        return true;
+    }
+    if (pid > 0)
+        answerers->at[answerers->count++] = pid;
+    close(fd);
+    return false;
+}
+
+bool httpd_serve(unsigned linger)
+{
+    struct answerers answerers = {.count = 0};
+    struct pollfd listener = {.fd = STDIN_FILENO, .events = POLLIN};
+    const struct timespec limit = {.tv_sec = linger};
+    sigset_t signals = interrupt_catch();
+    int on = 1;
+    /* Who has connected may have left by the time he is accepted. */
+    if (ioctl(STDIN_FILENO, FIONBIO, &on) < 0)
+        fail(LONCCTL_NO, "--http", strerror(errno));
+    for (;;) {
+        int n = ppoll(&listener, 1, &limit, &signals);
+        if (interrupt_came())
+            break;
+        if (n > 0 && take(&answerers, &signals))
+            return true;
+        reap(&answerers);
+        if (n == 0 && answerers.count == 0)
+            break;
+    }
+    while (answerers.count > 0)
+        end_oldest(&answerers);
+    return false;
+}
