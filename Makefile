@@ -219,7 +219,10 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, deferred, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-unit check-fuzz check-scenario check-system ## run the tests, but for the long ones (without root, all but those of a booted system)
+check: check-tree check-unit check-fuzz check-scenario check-system ## run the tests, but for the long ones (without root, all but those of a booted system)
+
+check-tree: ## includes go down only, from folder to folder
+	tests/tree
 
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
@@ -410,6 +413,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
+.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-tree check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
 .SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)
