@@ -4,9 +4,9 @@
  * line. It gives its memory back once it is empty, but for BUFFER_KEPT bytes, so that a course dump
  * does not stay in memory and a small request costs no allocation.
  *
- * All buffers together stay within one budget (DESIGN.md rule 4): growth past it fails, and who
- * asked decides what to tell its client. Behind it lies a reserve for those few buffers that must
- * work just then: whoever asks why requests are refused is to be answered.
+ * All buffers together stay within one budget (keeper/README.md rule 4): growth past it fails, and
+ * who asked decides what to tell its client. Behind it lies a reserve for those few buffers that
+ * must work just then: whoever asks why requests are refused is to be answered.
  */
 #ifndef LONC_COMMON_BUFFER_H
 #define LONC_COMMON_BUFFER_H

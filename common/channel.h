@@ -3,7 +3,7 @@
  * The private channel on which shims hand client connections to the keeper: SOCK_SEQPACKET, one
  * message with up to CHANNEL_BATCH descriptors, each message acknowledged before the keeper reads a
  * byte of what it brought. The shim keeps its copies until then, so a keeper that dies loses nobody
- * (DESIGN.md, "The hand-over"). This is the one place where descriptors cross a socket.
+ * (shim/README.md, "The hand-over"). This is the one place where descriptors cross a socket.
  */
 #ifndef LONC_COMMON_CHANNEL_H
 #define LONC_COMMON_CHANNEL_H

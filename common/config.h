@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Everything an administrator can write, read together: keeper.conf, loncapa.conf and hosts.tab. It
- * is built whole, aside, and put into force only if all of it is right (DESIGN.md rule 9).
+ * is built whole, aside, and put into force only if all of it is right (keeper/README.md rule 9).
  */
 #ifndef LONC_COMMON_CONFIG_H
 #define LONC_COMMON_CONFIG_H

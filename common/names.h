@@ -24,10 +24,10 @@ bool name_is_valid(const char *name);
 
 /*
  * The host's name in the path of a listening socket: its last component, if that is a valid name
- * and the rest is `directory` (DESIGN.md: the last component, and only if the rest is lonSockDir).
- * Slashes at the end of `directory` and doubled ones between it and the name do not matter; nothing
- * else is normalized, since both strings come from the same variable of loncapa.conf. Returns a
- * pointer into `path`, or NULL.
+ * and the rest is `directory` (keeper/README.md, "A request's way"). Slashes at the end of
+ * `directory` and doubled ones between it and the name do not matter; nothing else is normalized,
+ * since both strings come from the same variable of loncapa.conf. Returns a pointer into `path`, or
+ * NULL.
  */
 const char *name_from_socket(const char *path, const char *directory);
 

@@ -4,10 +4,10 @@
  * accepts, sends the descriptor over the private channel, waits for the acknowledgement and closes
  * its own copy. Where there is no keeper to take a client, it answers `con_lost` itself.
  *
- * One engine serves both ways of being started (DESIGN.md, "The shape"): a connection on descriptor
- * 0 is a batch that is already there; listeners (descriptor 0, or LISTEN_FDS from 3 on, those of
- * all hosts) make batches as clients come. Batches wait in a ring, oldest first, until the keeper
- * has acknowledged them.
+ * One engine serves both ways of being started (shim/README.md, "Two ways to be started"): a
+ * connection on descriptor 0 is a batch that is already there; listeners (descriptor 0, or
+ * LISTEN_FDS from 3 on, those of all hosts) make batches as clients come. Batches wait in a ring,
+ * oldest first, until the keeper has acknowledged them.
  *
  * While it acknowledges, there is one batch at a time, and all others wait at their own listeners:
  * so one host's crowd is not in the way of another's client, and little is lost with a shim that is
@@ -307,7 +307,8 @@ static void hand_over(struct shim *shim)
 
 /*
  * The oldest batch has waited its time. From the shutdown on no acknowledgement can arrive, so what
- * is found now is final: the keeper either has a client or never will (DESIGN.md, "The hand-over").
+ * is found now is final: the keeper either has a client or never will (shim/README.md, "The
+ * hand-over").
  */
 static void time_out(struct shim *shim, uint64_t patience)
 {

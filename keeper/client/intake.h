@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The keeper's end of the private channel: shims connect here and hand clients over (DESIGN.md,
- * "The hand-over"). Only root and the keeper's own user are heard. Nothing is received while there
- * would be no descriptors for it; what waits stays with the shims and in the kernel.
+ * The keeper's end of the private channel: shims connect here and hand clients over
+ * (shim/README.md, "The hand-over"). Only root and the keeper's own user are heard. Nothing is
+ * received while there would be no descriptors for it; what waits stays with the shims and in the
+ * kernel.
  */
 #ifndef LONC_keeper_client_INTAKE_H
 #define LONC_keeper_client_INTAKE_H

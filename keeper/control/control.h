@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The control socket: one request line, then one JSON value and the end of the stream (DESIGN.md,
- * "Interfaces"). loncctl speaks it, and so does socat. A client that is slow, silent or insolent is
- * bounded in time and number, and costs nobody else anything: root, the keeper's own user and all
- * others have places of their own each, for silence, answers, reloads and events. Whoever finds
- * none is told so at once, by {"ok": false, "busy": true, "errors": [SENTENCE]}.
+ * The control socket: one request line, then one JSON value and the end of the stream (loncctl(1),
+ * "CONTROL PROTOCOL"). loncctl speaks it, and so does socat. A client that is slow, silent or
+ * insolent is bounded in time and number, and costs nobody else anything: root, the keeper's own
+ * user and all others have places of their own each, for silence, answers, reloads and events.
+ * Whoever finds none is told so at once, by {"ok": false, "busy": true, "errors": [SENTENCE]}.
  */
 #ifndef LONC_keeper_control_CONTROL_H
 #define LONC_keeper_control_CONTROL_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Puts a configuration into force, the first one and those that follow: all or nothing (DESIGN.md
- * rule 9). A table may have ten thousand hosts, so a reload takes a slice a turn of the loop, and
- * who is not concerned by it does not notice: first all that can fail, with the old configuration
- * in force; then what cannot.
+ * Puts a configuration into force, the first one and those that follow: all or nothing
+ * (keeper/README.md rule 9). A table may have ten thousand hosts, so a reload takes a slice a turn
+ * of the loop, and who is not concerned by it does not notice: first all that can fail, with the
+ * old configuration in force; then what cannot.
  */
 #ifndef LONC_keeper_control_RELOAD_H
 #define LONC_keeper_control_RELOAD_H

@@ -3,8 +3,8 @@
  * Watches what a path leads to. A folder that is open here lives on when it is moved away, mounted
  * over or replaced, and no event of its own tells; so each folder and symbolic link on the way is
  * watched, as is the folder of the last component for its name, links are followed as the kernel
- * follows them, and mounts are heard of through /proc/self/mountinfo (DESIGN.md rule 14). Nothing
- * wakes up while nothing happens on the way.
+ * follows them, and mounts are heard of through /proc/self/mountinfo (keeper/README.md rule 14).
+ * Nothing wakes up while nothing happens on the way.
  */
 #ifndef LONC_keeper_core_PATHWATCH_H
 #define LONC_keeper_core_PATHWATCH_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The list of what is wrong with the keeper itself, as opposed to one of its hosts (DESIGN.md rule
- * 16). Whoever notices a trouble begins it, and ends it when its cause is gone; the list is shown
- * by `loncctl status`, STATUS=, the page and the metrics. It holds at most one entry of each kind.
+ * The list of what is wrong with the keeper itself, as opposed to one of its hosts
+ * (keeper/README.md rule 16). Whoever notices a trouble begins it, and ends it when its cause is
+ * gone; the list is shown by `loncctl status`, STATUS=, the page and the metrics. It holds at most
+ * one entry of each kind.
  */
 #ifndef LONC_keeper_core_TROUBLES_H
 #define LONC_keeper_core_TROUBLES_H

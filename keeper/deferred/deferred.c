@@ -2,8 +2,9 @@
 /*
  * The folder of deferred files, and how files in it become known: by inotify as they arrive, by
  * reading the folder at the start and again when there was more on disk than names could be kept
- * of. The path counts, not the folder that was open (DESIGN.md rule 14): where it leads elsewhere,
- * that is followed. What happens to a file then is delivery.c's; the model is in backlog.h.
+ * of. The path counts, not the folder that was open (keeper/README.md rule 14): where it leads
+ * elsewhere, that is followed. What happens to a file then is delivery.c's; the model is in
+ * backlog.h.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * Delivering what waits for a host, a file at a time: which one is next, whether it may go, what
  * its lond's answer means, and what is left to do then. Nothing is sent that could not be recorded
- * and removed afterwards (DESIGN.md rule 2).
+ * and removed afterwards (keeper/README.md rule 2).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -232,7 +232,9 @@ static void complete(struct file *file, const char *content)
 
 enum verdict { VERDICT_DELIVERED, VERDICT_REJECTED, VERDICT_LOST };
 
-/* DESIGN.md rule 2: these words are no answer to a transaction. `reply` is without its LF. */
+/*
+ * keeper/README.md rule 2: these words are no answer to a transaction. `reply` is without its LF.
+ */
 static enum verdict judge(const char *reply, size_t length)
 {
     static const struct {

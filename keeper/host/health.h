@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Whether a host can be reached: DESIGN.md rule 5. Pure: the time and the dice are arguments.
+ * Whether a host can be reached: keeper/README.md rule 5. Pure: the time and the dice are
+ * arguments.
  *
  *     healthy --failure--> failing --failure--> dead
  *        ^                    |  ^                |

@@ -23,7 +23,7 @@ static void pump(struct host *host);
 
 /*
  * Every request leaves a message for whoever asks for that, debug's con_lost else. Of a request,
- * only its first word and its length may be in a log (DESIGN.md rule 10).
+ * only its first word and its length may be in a log (keeper/README.md rule 10).
  */
 static void say_answered(const struct transaction *transaction, enum reason reason, size_t reply)
 {

@@ -2,7 +2,7 @@
 /*
  * A remote host: its pool of lond connections, the queue of requests that wait for one, and its
  * health. A connection is in exactly one list of its host, and a queued request causes at most one
- * connection to be opened (DESIGN.md rules 4 to 7). The table of all hosts is hosts.h.
+ * connection to be opened (keeper/README.md rules 4 to 7). The table of all hosts is hosts.h.
  */
 #ifndef LONC_keeper_host_HOST_H
 #define LONC_keeper_host_HOST_H
@@ -22,9 +22,10 @@
 LIST_HEAD(lond_list, lond);
 
 /*
- * Work that gives way to clients (DESIGN.md rule 6): one request at a time, and only when no client
- * waits. `next` is asked when a connection is idle; it returns a transaction whose `background` is
- * set, or NULL when there is nothing to do now, and is asked again after the next host_offer.
+ * Work that gives way to clients (keeper/README.md rule 6): one request at a time, and only when no
+ * client waits. `next` is asked when a connection is idle; it returns a transaction whose
+ * `background` is set, or NULL when there is nothing to do now, and is asked again after the next
+ * host_offer.
  */
 struct background {
     struct transaction *(*next)(struct background *background);

@@ -54,8 +54,8 @@ void hosts_change_end(struct hosts_change *change);
 
 /*
  * Finds and holds the host of a lonHostID, or else the first in the table with that DNS name
- * (DESIGN.md, "Interfaces"). NULL when there is none. hosts_release gives it back; whoever has a
- * request under way holds its host until it is answered.
+ * (keeper/README.md, "A request's way"). NULL when there is none. hosts_release gives it back;
+ * whoever has a request under way holds its host until it is answered.
  */
 struct host *hosts_hold(struct hosts *hosts, const char *name);
 void hosts_release(struct host *host);

@@ -15,7 +15,7 @@
 
 struct credentials {
     struct tls_context *tls; /* NULL: ssl is off, or wanted and of no use */
-    bool wanted;             /* files for ssl are configured and exist (DESIGN.md rule 13) */
+    bool wanted;             /* files for ssl are configured and exist (keeper/README.md rule 13) */
     bool fallback;           /* where they are of no use, insecure is better than nothing */
     char problem[COMPLAINT_FIRST_SIZE]; /* of the files as they were read; empty: they were good */
     struct tls_files files;

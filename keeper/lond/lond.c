@@ -712,7 +712,7 @@ static void on_ready(struct watch *watch, uint32_t events)
         readable(lond);
 }
 
-/* A peer whose machine is gone must be noticed though nothing is sent (DESIGN.md rule 7). */
+/* A peer whose machine is gone must be noticed though nothing is sent (keeper/README.md rule 7). */
 static int set_options(int fd, const struct settings *settings)
 {
     const struct {

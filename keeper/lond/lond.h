@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One TCP connection to a lond: connecting, the handshake, then one request at a time. Its host
- * starts it and is told by one callback what became of it. Each wait is bounded (DESIGN.md rule 3).
+ * starts it and is told by one callback what became of it. Each wait is bounded (keeper/README.md
+ * rule 3).
  */
 #ifndef LONC_keeper_lond_LOND_H
 #define LONC_keeper_lond_LOND_H

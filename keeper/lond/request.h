@@ -37,10 +37,10 @@ bool request_is_for_other(const struct request *request, const char *id);
 bool request_leaves_other(const struct request *request, const char *id);
 
 /*
- * What of a request may leave memory, for logs, names of files, status and errors (DESIGN.md rule
- * 10). All of it may, as far as this is concerned, unless it is, or was meant to be, enciphered:
- * then only its prefixes, its command's first word and its length. Whether the arguments of others
- * have any business where it goes, the caller knows.
+ * What of a request may leave memory, for logs, names of files, status and errors (keeper/README.md
+ * rule 10). All of it may, as far as this is concerned, unless it is, or was meant to be,
+ * enciphered: then only its prefixes, its command's first word and its length. Whether the
+ * arguments of others have any business where it goes, the caller knows.
  */
 struct request_shown {
     size_t length;      /* so many bytes of its beginning may be shown */

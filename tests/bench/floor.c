@@ -11,8 +11,8 @@
  * The shim accepts at SOCKET and hands the clients over; the relay (floor_relay.c) serves them over
  * ten kept connections to the peer. HANDOVER is `one-by-one` or `gathered`, both blind: the shim
  * closes a client once it is sent; or `acknowledged`: it keeps it until the relay has said that it
- * has it (DESIGN.md, "The hand-over"). Of the blind ones now the one is faster, now the other; the
- * faster counts. The messages are the program's own (common/channel.c), so that what differs is
+ * has it (shim/README.md, "The hand-over"). Of the blind ones now the one is faster, now the other;
+ * the faster counts. The messages are the program's own (common/channel.c), so that what differs is
  * what is done around them.
  */
 #include <err.h>

@@ -2,7 +2,7 @@
 /*
  * Clients, up to four at once, that write any bytes in any pieces, leave or fall silent when they
  * like, while londs answer, stall, hang up or cannot be reached, time goes by and the table
- * changes: the input says what happens next. However it goes (DESIGN.md rules 1, 2 and 10):
+ * changes: the input says what happens next. However it goes (keeper/README.md rules 1, 2 and 10):
  *
  *   - each whole line of a client gets one line, in order: its own reply, or con_lost;
  *   - no request reaches a lond twice, and none in clear text that was to be enciphered;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The deferred queue: files of any name and content come, go and are renamed, londs answer what
- * they like, the table changes and time goes by, as the input says. Nothing is ever lost (DESIGN.md
- * rule 2): a file that nobody else removed has been delivered, or lies in the folder or one below;
- * and each that was delivered and is gone has exactly one S line.
+ * they like, the table changes and time goes by, as the input says. Nothing is ever lost
+ * (keeper/README.md rule 2): a file that nobody else removed has been delivered, or lies in the
+ * folder or one below; and each that was delivered and is gone has exactly one S line.
  *
  * A file is known by its inode, and by a serial number at the end of its first line ("#12").
  */

@@ -16,7 +16,7 @@
 
 #define MIB (1024 * 1024)
 
-/* The longest line there is (DESIGN.md rule 4). */
+/* The longest line there is (keeper/README.md rule 4). */
 #define LINE_LIMIT ((size_t)64 * MIB)
 
 /* A buffer, and the two ends of the socket that it is at. */

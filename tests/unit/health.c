@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The rules of a host's health (DESIGN.md rule 5), with the clock and the dice as arguments: hours
- * pass in microseconds, and no attempt is really made.
+ * The rules of a host's health (keeper/README.md rule 5), with the clock and the dice as arguments:
+ * hours pass in microseconds, and no attempt is really made.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The account of a random world (World.pm): what became of each request, by its client's word and by
-# what the londs executed, held against rules 1 and 2 of DESIGN.md:
+# The account of a random world (World.pm): what became of each request, by its client's word and by what the
+# londs executed, held against keeper/README.md rules 1 and 2:
 #
 # - one complete line in, exactly one line out: the reply that belongs to it, or con_lost. The end of the
 #   stream only where a keeper was killed meanwhile, or a shim that had not handed the client over (and then
