@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * hosts.tab, the cluster's table of servers, in both its shapes (PROTOCOL.md section 7):
+ * hosts.tab, the cluster's table of servers, in both its shapes (lonc-protocol(7) section 7):
  *
  *     id:domain:role:DNS name:IPv4 address[:...]          2004
  *     id:domain:role:DNS name[:http|https[:internet domain]]    2007 and later

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The variables LON-CAPA's own configuration sets, `PerlSetVar <name> <value>` lines of
- * loncapa.conf and, where it exists beside it, loncapa_apache.conf, whose values win (PROTOCOL.md
- * section 7). The keeper takes part of a larger whole: variables it does not know are none of its
- * business, and so are Apache's other directives.
+ * loncapa.conf and, where it exists beside it, loncapa_apache.conf, whose values win
+ * (lonc-protocol(7) section 7). The keeper takes part of a larger whole: variables it does not know
+ * are none of its business, and so are Apache's other directives.
  *
  * A line sets a variable where the word `PerlSetVar` stands before any `#`; blanks separate the
  * words, a value may stand in double quotes, and the last line wins.

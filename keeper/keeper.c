@@ -132,7 +132,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     keeper->service.loop.now = loop_clock();
     switch ((int)info->ssi_signo) {
     case SIGHUP:
-    case SIGUSR2: /* lonManage and others send it (PROTOCOL.md section 6) */
+    case SIGUSR2: /* lonManage and others send it (lonc-protocol(7) section 6) */
         reload_ask(keeper->reload, NULL);
         break;
     case SIGUSR1:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A conversation with a client: one line, one answer, as often as the client likes (PROTOCOL.md
- * section 1). Clients are handed over by shims; which host one means, the kernel says. One that
- * came by lonSockCreate asks for sockets (create.h).
+ * A conversation with a client: one line, one answer, as often as the client likes
+ * (lonc-protocol(7) section 1). Clients are handed over by shims; which host one means, the kernel
+ * says. One that came by lonSockCreate asks for sockets (create.h).
  */
 #ifndef LONC_keeper_client_CLIENT_H
 #define LONC_keeper_client_CLIENT_H

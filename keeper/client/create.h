@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What lonnet asks at lonSockCreate (PROTOCOL.md section 1). One that cannot connect to a host's
- * socket writes a line there, and tries again once it is answered:
+ * What lonnet asks at lonSockCreate (lonc-protocol(7) section 1). One that cannot connect to a
+ * host's socket writes a line there, and tries again once it is answered:
  *
  *     <DNS name>:<lonHostID>[:<other ids of that name>...]
  *

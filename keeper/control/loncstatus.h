@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What SIGUSR1 asks for: `<lonDocRoot>/lon-status/loncstatus.txt` (PROTOCOL.md section 6), and that
- * every host in trouble is tried now. londs send it whenever a host connects to them, so it is done
- * some hosts at a time, beside the sockets.
+ * What SIGUSR1 asks for: `<lonDocRoot>/lon-status/loncstatus.txt` (lonc-protocol(7) section 6), and
+ * that every host in trouble is tried now. londs send it whenever a host connects to them, so it is
+ * done some hosts at a time, beside the sockets.
  */
 #ifndef LONC_keeper_control_LONCSTATUS_H
 #define LONC_keeper_control_LONCSTATUS_H

@@ -143,8 +143,8 @@ static void remove_pid(struct presence *presence)
 /* --- Locks ------------------------------------------------------------------------------------ */
 
 /*
- * `<socket>.lock` of an old daemon makes lonnet wait without bound (PROTOCOL.md section 1). Only
- * for sockets of the table's hosts: other files are somebody else's.
+ * `<socket>.lock` of an old daemon makes lonnet wait without bound (lonc-protocol(7) section 1).
+ * Only for sockets of the table's hosts: other files are somebody else's.
  */
 static void sweep_lock(const struct presence *presence, const char *file)
 {

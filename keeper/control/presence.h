@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The signs by which others know the keeper: systemd's notifications, the process title, lonc.pid
- * (PROTOCOL.md section 6), and no `.lock` files of an old daemon.
+ * (lonc-protocol(7) section 6), and no `.lock` files of an old daemon.
  */
 #ifndef LONC_keeper_control_PRESENCE_H
 #define LONC_keeper_control_PRESENCE_H

@@ -2,8 +2,8 @@
 /*
  * The deferred queue: transactions that lonnet, or a client with `lonc_defer:`, left in
  * `<lonSockDir>/delayed` for when their host can be reached (keeper/README.md rules 2 and 6,
- * PROTOCOL.md section 5). They are delivered at least once, in order, one at a time for each host,
- * whenever the host has a connection that no client wants.
+ * lonc-protocol(7) section 5). They are delivered at least once, in order, one at a time for each
+ * host, whenever the host has a connection that no client wants.
  */
 #ifndef LONC_keeper_deferred_DEFERRED_H
 #define LONC_keeper_deferred_DEFERRED_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lonnet.perm.log, where LON-CAPA keeps account of deferred transactions (PROTOCOL.md section 5):
- * `<epoch>:<X>:<host>:<command>:<local time>`, X being D (deferred), S (delivered) or F (failed to
- * store). loncron reports D minus S as unsent.
+ * lonnet.perm.log, where LON-CAPA keeps account of deferred transactions (lonc-protocol(7) section
+ * 5): `<epoch>:<X>:<host>:<command>:<local time>`, X being D (deferred), S (delivered) or F (failed
+ * to store). loncron reports D minus S as unsent.
  */
 #ifndef LONC_keeper_deferred_PERMLOG_H
 #define LONC_keeper_deferred_PERMLOG_H

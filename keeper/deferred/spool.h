@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The files of the deferred queue, `<lonSockDir>/delayed` (PROTOCOL.md section 5): a file is a
+ * The files of the deferred queue, `<lonSockDir>/delayed` (lonc-protocol(7) section 5): a file is a
  * transaction, a folder a state, a step a rename. Nothing is ever removed but a delivered file;
  * what cannot be delivered is set aside. When and in which order files are taken is deferred.c's.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names in the folder of deferred files (PROTOCOL.md section 5): those of transactions, with their
- * order, and those of the folders below. Pure.
+ * Names in the folder of deferred files (lonc-protocol(7) section 5): those of transactions, with
+ * their order, and those of the folders below. Pure.
  */
 #ifndef LONC_keeper_deferred_SPOOLNAME_H
 #define LONC_keeper_deferred_SPOOLNAME_H

@@ -64,8 +64,9 @@ enum health_change health_failure(struct health *health, const struct health_rul
                                   unsigned round, enum reason reason, uint64_t now, uint32_t dice);
 
 /*
- * The one door for success: a connection became Idle, by its handshake or by a reply (PROTOCOL.md
- * section 2: reaching Idle forgives). `opened`: by its handshake, which lets a slow start go on.
+ * The one door for success: a connection became Idle, by its handshake or by a reply
+ * (lonc-protocol(7) section 2: reaching Idle forgives). `opened`: by its handshake, which lets a
+ * slow start go on.
  */
 enum health_change health_success(struct health *health, unsigned connections_per_host,
                                   bool opened);

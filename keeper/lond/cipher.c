@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The `enc:` cipher of PROTOCOL.md sections 3 and 4, over libgcrypt's IDEA.
+ * The `enc:` cipher of lonc-protocol(7) sections 3 and 4, over libgcrypt's IDEA.
  *
  * What it is: keys, one line to the wire and one line from it, both in the caller's buffer. What it
  * is not: a judge of texts. It neither looks for `encrypt:` in a command nor cares what a clear

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The `enc:` cipher between lonc and lond: IDEA in ECB mode over hex (PROTOCOL.md sections 3 and
- * 4). It keeps passwords from casual eyes on the wire and no more than that; its strength is not
- * ours to choose. Pure: no I/O. IDEA comes from libgcrypt, since Debian's OpenSSL is built without
- * it.
+ * The `enc:` cipher between lonc and lond: IDEA in ECB mode over hex (lonc-protocol(7) sections 3
+ * and 4). It keeps passwords from casual eyes on the wire and no more than that; its strength is
+ * not ours to choose. Pure: no I/O. IDEA comes from libgcrypt, since Debian's OpenSSL is built
+ * without it.
  */
 #ifndef LONC_keeper_lond_CIPHER_H
 #define LONC_keeper_lond_CIPHER_H
@@ -24,7 +24,7 @@ int cipher_initialize(void);
 
 /*
  * The key of insecure mode from both lonHostIDs and the build key that lond answered to `ekey`
- * (PROTOCOL.md section 3). Returns 0, or -EBADMSG when the build key is empty.
+ * (lonc-protocol(7) section 3). Returns 0, or -EBADMSG when the build key is empty.
  */
 int cipher_derive_key(const char *remote_id, const char *own_id, const char *build, size_t length,
                       uint8_t key[CIPHER_KEY_SIZE]);

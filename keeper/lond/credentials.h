@@ -41,8 +41,8 @@ bool credentials_lack_files(const struct credentials *credentials);
 void credentials_free(struct credentials *credentials);
 
 /*
- * The best mode to begin with (PROTOCOL.md section 2). It is ssl, too, where that is wanted and of
- * no use: a lond that knows insecure only says so, and one that has ssl is left alone.
+ * The best mode to begin with (lonc-protocol(7) section 2). It is ssl, too, where that is wanted
+ * and of no use: a lond that knows insecure only says so, and one that has ssl is left alone.
  */
 enum handshake_mode credentials_mode(const struct credentials *credentials,
                                      const struct handshake_identity *identity);

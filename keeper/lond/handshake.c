@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The dialogue that opens a connection to lond (PROTOCOL.md section 2).
+ * The dialogue that opens a connection to lond (lonc-protocol(7) section 2).
  *
  * What it is: one table with a row for each state of a connection, and the few functions for rows
  * whose line is not always the same. What it is not: the connection. lond.c owns the socket, cuts

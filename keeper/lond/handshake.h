@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The dialogue that opens a connection to lond, in its three modes, as one table of states
- * (PROTOCOL.md section 2). Pure: it is given the lines read and gives the lines to write; sockets,
- * TLS and time-outs belong to lond.c. A new state is one row of the table.
+ * (lonc-protocol(7) section 2). Pure: it is given the lines read and gives the lines to write;
+ * sockets, TLS and time-outs belong to lond.c. A new state is one row of the table.
  */
 #ifndef LONC_keeper_lond_HANDSHAKE_H
 #define LONC_keeper_lond_HANDSHAKE_H
@@ -34,7 +34,7 @@ enum lond_state {
     LOND_STATE_COUNT
 };
 
-/* "ChallengeReceived" and so on, as in PROTOCOL.md's table. */
+/* "ChallengeReceived" and so on, as in lonc-protocol(7). */
 const char *lond_state_name(enum lond_state state);
 
 /* How both sides know each other, and where the key of `encrypt:` comes from. */

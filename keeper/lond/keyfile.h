@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Local mode's key file (PROTOCOL.md section 2): that lond can read it proves that it runs on this
- * machine, for this user.
+ * Local mode's key file (lonc-protocol(7) section 2): that lond can read it proves that it runs on
+ * this machine, for this user.
  */
 #ifndef LONC_keeper_lond_KEYFILE_H
 #define LONC_keeper_lond_KEYFILE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the keeper looks at in a request line, which is opaque else (PROTOCOL.md section 1): whom it
- * is meant for, whether it is to be enciphered, and what of it may be shown.
+ * What the keeper looks at in a request line, which is opaque else (lonc-protocol(7) section 1):
+ * whom it is meant for, whether it is to be enciphered, and what of it may be shown.
  */
 #ifndef LONC_keeper_lond_REQUEST_H
 #define LONC_keeper_lond_REQUEST_H

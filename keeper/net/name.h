@@ -11,7 +11,7 @@
  *     unanswered  the resolver is down, or failed: the last good addresses of the family stay
  *
  * The address that answered last comes first, then IPv4 does, and once it is found nobody waits for
- * IPv6: the londs of the real network listen on IPv4 (PROTOCOL.md section 7).
+ * IPv6: the londs of the real network listen on IPv4 (lonc-protocol(7) section 7).
  */
 #ifndef LONC_keeper_net_NAME_H
 #define LONC_keeper_net_NAME_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ssl mode's TLS (PROTOCOL.md section 2): both sides show a certificate of the cluster's CA, lond
- * sends one line, the session's key, and the connection goes on in clear text. So TLS is here for
- * one line only, and leaves nothing behind on the connection: no close_notify, no byte read ahead.
+ * ssl mode's TLS (lonc-protocol(7) section 2): both sides show a certificate of the cluster's CA,
+ * lond sends one line, the session's key, and the connection goes on in clear text. So TLS is here
+ * for one line only, and leaves nothing behind on the connection: no close_notify, no byte read
+ * ahead.
  */
 #ifndef LONC_keeper_net_TLS_H
 #define LONC_keeper_net_TLS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The handshake of insecure mode (PROTOCOL.md section 2) as a client of lond has it, a step at a
- * time: for connections straight to a lond, or through a relay that leaves the handshake to its
+ * The handshake of insecure mode (lonc-protocol(7) section 2) as a client of lond has it, a step at
+ * a time: for connections straight to a lond, or through a relay that leaves the handshake to its
  * clients. Each line is said when the answer before has come whole.
  */
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * bench-peer: the leanest lond a bench can have. It shakes hands as insecure mode has it
- * (PROTOCOL.md section 2), answers `echo:TEXT` with TEXT, and nothing else; for whoever does not
- * begin with `init` it is an echo server without a handshake, unless it is told to ask everybody
- * for one. It is there beside the stand-in lond for that: relays that shake no hands can be
- * measured with it, and the floor is one. And since it shares the processors with what is measured,
- * it does as little as a peer can.
+ * (lonc-protocol(7) section 2), answers `echo:TEXT` with TEXT, and nothing else; for whoever does
+ * not begin with `init` it is an echo server without a handshake, unless it is told to ask
+ * everybody for one. It is there beside the stand-in lond for that: relays that shake no hands can
+ * be measured with it, and the floor is one. And since it shares the processors with what is
+ * measured, it does as little as a peer can.
  *
  *     bench-peer [--ask-everybody] [--delay MICROSECONDS] ADDRESS:PORT...
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The dialogue with lond, in each of its modes: the first byte chooses, each line is one of lond's.
- * Beside it goes PROTOCOL.md section 2 as one reads it there; both must agree about every line, and
- * nobody is let in who did not say all of it.
+ * Beside it goes lonc-protocol(7) section 2 as one reads it there; both must agree about every
+ * line, and nobody is let in who did not say all of it.
  */
 #include <stdio.h>
 #include <stdlib.h>

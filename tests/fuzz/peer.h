@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The far ends of the world's TCP connections: what a lond is to the keeper. A peer does the
- * handshake as PROTOCOL.md section 2 has it and then hands requests to the target; or, silent, it
- * leaves all of it to the target.
+ * handshake as lonc-protocol(7) section 2 has it and then hands requests to the target; or, silent,
+ * it leaves all of it to the target.
  */
 #ifndef LONC_TESTS_FUZZ_PEER_H
 #define LONC_TESTS_FUZZ_PEER_H

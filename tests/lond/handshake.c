@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lond's side of the handshake (PROTOCOL.md section 2), one row a state. `init:ssl` and
+ * lond's side of the handshake (lonc-protocol(7) section 2), one row a state. `init:ssl` and
  * `init:local` are answered with a challenge where only insecure mode is offered; the TLS inside
  * ssl is tls.c's, the key file of local keyfile.c's.
  */

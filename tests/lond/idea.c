@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lond's side of `enc:` (PROTOCOL.md sections 3 and 4), for the stand-in. Written apart from the
- * keeper's cipher on purpose: two readings of the same text must agree. It is stricter than a real
- * lond, so that a keeper that pads or counts wrongly is found out.
+ * lond's side of `enc:` (lonc-protocol(7) sections 3 and 4), for the stand-in. Written apart from
+ * the keeper's cipher on purpose: two readings of the same text must agree. It is stricter than a
+ * real lond, so that a keeper that pads or counts wrongly is found out.
  */
 #include <gcrypt.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The key file of local mode (PROTOCOL.md section 2), as lonc must leave it: a plain file of lonc's
- * own user that nobody else can read, one line of 32 hex digits. lond reads and removes it.
+ * The key file of local mode (lonc-protocol(7) section 2), as lonc must leave it: a plain file of
+ * lonc's own user that nobody else can read, one line of 32 hex digits. lond reads and removes it.
  */
 #include <ctype.h>
 #include <errno.h>

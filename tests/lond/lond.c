@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * stand-in-lond: a peer for tests and benches that plays LON-CAPA's remote daemon lond, with faults
- * on demand. It is written from PROTOCOL.md alone and shares no code with the keeper, so that one
- * misreading does not hide another. It is no lond: it executes nothing and keeps nothing.
- * `stand-in-lond --help` describes its options, requests, faults and control
- * socket in full (options.c).
+ * on demand. It is written from lonc-protocol(7) alone and shares no code with the keeper, so that
+ * one misreading does not hide another. It is no lond: it executes nothing and keeps nothing.
+ * `stand-in-lond --help` describes its options, requests, faults and control socket in full
+ * (options.c).
  *
  * This file is the loop: one epoll, one thread. The others: listener, connection, answer (how it is
  * given), handshake, tls, keyfile, command and idea (what it is), fault, counts, control.

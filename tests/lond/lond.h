@@ -55,7 +55,7 @@ bool parse_number(const char *text, size_t length, uint64_t most, uint64_t *numb
 
 #define IDS_MAX 64
 
-/* How lonc and lond authenticate each other (PROTOCOL.md section 2). */
+/* How lonc and lond authenticate each other (lonc-protocol(7) section 2). */
 enum mode { MODE_INSECURE, MODE_SSL, MODE_LOCAL, MODE_COUNT };
 
 struct settings {
@@ -89,7 +89,7 @@ bool options_set(const char *name, const char *value);
 
 /* --- Faults (fault.c) --- */
 
-/* What lonc waits for, in the words of PROTOCOL.md's table; lond's own state is implied. */
+/* What lonc waits for, in the words of lonc-protocol(7); lond's own state is implied. */
 enum stage {
     STAGE_ACCEPT,
     STAGE_INITIALIZED,
@@ -286,7 +286,7 @@ void idea_close(struct connection *connection);
 /* `enc:<n>:<hex>` of the text, without LF. */
 void idea_encipher(struct connection *connection, const char *text, size_t length,
                    struct buffer *out);
-/* The text of a line that starts `enc:`; false unless it is exactly what PROTOCOL.md asks for. */
+/* The text of a line that starts `enc:`; false unless it is exactly as lonc-protocol(7) says. */
 bool idea_decipher(struct connection *connection, const char *line, size_t length,
                    struct buffer *out);
 

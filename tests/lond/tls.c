@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The TLS inside ssl mode (PROTOCOL.md section 2): it lasts for its own handshake and one line, the
- * key, then the connection goes on in clear text. lonc must show a certificate of the CA, as to a
- * real lond. Old versions and weak keys are taken, so that what fails was lonc's decision.
+ * The TLS inside ssl mode (lonc-protocol(7) section 2): it lasts for its own handshake and one
+ * line, the key, then the connection goes on in clear text. lonc must show a certificate of the CA,
+ * as to a real lond. Old versions and weak keys are taken, so that what fails was lonc's decision.
  */
 #include <errno.h>
 #include <openssl/err.h>

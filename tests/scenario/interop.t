@@ -61,12 +61,12 @@ sub ssl_options {
 
 {
     my $key = Enciphered::key_of_build('msul1', 'annarborl1', '12345A0BC7D89EF54321');
-    is uc unpack('H*', $key), '62451A77A1B815112345A0BC7D89EF54', "PROTOCOL.md's key, by Perl's own pack";
+    is uc unpack('H*', $key), '62451A77A1B815112345A0BC7D89EF54', "the key in lonc-protocol(7), by Perl's own pack";
     my %vectors = ('1234567' => 'enc:7:d0aae4b321ae396d',
         '12345678' => 'enc:8:a16e0bbee58b112d2b97fffd4db49122', '' => 'enc:0:2b97fffd4db49122');
     my $cipher = Enciphered->new($key);
     for my $text (sort keys %vectors) {
-        is $cipher->seal($text), $vectors{$text}, "PROTOCOL.md's enciphered `$text`, by Botan";
+        is $cipher->seal($text), $vectors{$text}, "`$text` enciphered as in lonc-protocol(7), by Botan";
         is $cipher->unseal($vectors{$text}), $text, '... and deciphered again';
     }
     is $cipher->seal('12345678', short => 1), 'enc:8:a16e0bbee58b112d', '... and without the extra block';

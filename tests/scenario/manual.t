@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use File::Find qw(find);
 use File::Temp qw(tempdir);
 use Test::More;
 use Lonc;
@@ -204,6 +205,18 @@ my %standard = contents("$tree/common/loncapa.c") =~ /^    \{"(\w+)", KIND_.*,\s
 my %listed = section('lonc-protocol.7', '7. TABLES') =~ /^\.It Va (\w+) Ta (?:Pa )?(.+) Ta \[/mg;
 is words(keys %listed), words(keys %variable), '... the variables of loncapa.conf';
 is words(grep { ($standard{$_} // $listed{$_}) ne $listed{$_} } keys %listed), '', '... with their defaults';
+my %numbered = map { $_ => 1 } $page{'lonc-protocol.7'} =~ /^\.Sh (\d+)\. /mg;
+my ($cited, @nowhere) = 0;
+find({no_chdir => 1, wanted => sub {
+    return if !/\.(?:[ch]|t|pm|pl)$/ || m{/tests/scenario/manual\.t$};
+    my $text = contents($_) =~ s/\n[ *#]+/ /gr;
+    while ($text =~ /lonc-protocol\(7\),? sections? (\d+)(?: and (\d+))?/g) {
+        push @nowhere, map {"$File::Find::name: section $_"} grep { defined && !$numbered{$_} } $1, $2;
+        $cited++;
+    }
+}}, map {"$tree/$_"} qw(common shim keeper units tests));
+is "@nowhere", '', "... the sections that are cited, in $cited places";
+cmp_ok $cited, '>=', 20, '(which are found)';
 my $vectors = contents("$tree/tests/scenario/interop.t");
 my @vectors = (section('lonc-protocol.7', '3. THE KEY') =~ /([0-9A-F]{20,})/g, section('lonc-protocol.7', '4. ENCIPHERED LINES') =~ /(enc:\d+:[0-9a-f]+)$/mg);
 is_deeply [grep { index($vectors, $_) < 0 } @vectors], [], '... and ' . @vectors . ' examples that interop.t tries';

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What is known of londs and of LON-CAPA's own tables and scripts (PROTOCOL.md, what is read there, not
-# remembered), fact by fact: the dialogue in its three modes, challenges and versions of any look, this very server
+# What is known of londs and of LON-CAPA's own tables and scripts (lonc-protocol(7), what is certain
+# there), fact by fact: the dialogue in its three modes, challenges and versions of any look, this very server
 # under several ids, refusals, remarks in hosts.tab, a peer that hangs up without a word, and what administrators
 # and scripts see.
 use strict;

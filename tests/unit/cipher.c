@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The cipher of `enc:` lines. The vectors are PROTOCOL.md's (sections 3 and 4) or come from Perl's
- * own pack("H32"), which lond uses; nothing here is merely what the code under test once said.
+ * The cipher of `enc:` lines. The vectors are those of lonc-protocol(7) sections 3 and 4, or come
+ * from Perl's own pack("H32"), which lond uses; nothing here is merely what the code under test
+ * once said.
  */
 #include "keeper/lond/cipher.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The handshake with lond: every line of PROTOCOL.md section 2 to the byte, and every way a peer
- * may leave the dialogue.
+ * The handshake with lond: every line of lonc-protocol(7) section 2 to the byte, and every way a
+ * peer may leave the dialogue.
  */
 #include "keeper/lond/handshake.h"
 
@@ -18,7 +18,7 @@ static const struct handshake_identity identity = {
 
 #define KEY_FILE "/home/httpd/lonCerts/lonc-key-0123456789abcdef"
 
-/* The key of PROTOCOL.md section 3 for these two and the build key below. */
+/* The key of lonc-protocol(7) section 3 for these two and the build key below. */
 #define BUILD_KEY "12345A0BC7D89EF54321"
 static const uint8_t vector_key[CIPHER_KEY_SIZE] = {
     0x62, 0x45, 0x1a, 0x77, 0xa1, 0xb8, 0x15, 0x11, 0x23, 0x45, 0xa0, 0xbc, 0x7d, 0x89, 0xef, 0x54,

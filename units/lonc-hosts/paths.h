@@ -11,7 +11,7 @@
 #include "common/hosttab.h"
 #include "common/settings.h"
 
-/* By its lonHostID and by its DNS name (PROTOCOL.md section 1). */
+/* By its lonHostID and by its DNS name (lonc-protocol(7) section 1). */
 #define PATHS_MAX 2
 
 /* The table's own strings, the id first; NULL behind them. */

@@ -10,7 +10,7 @@
  * `history` and `queue`, and replaces the page in one step, so that nobody ever reads half of it.
  *
  *   PATH            where the page is; without it, <lonDocRoot>/lon-status/lonc.html, beside
- *                   loncstatus.txt (PROTOCOL.md section 6)
+ *                   loncstatus.txt (lonc-protocol(7) section 6)
  *   --config FILE   the keeper.conf that leads to lonDocRoot (/etc/lonc/keeper.conf)
  *
  * Returns loncctl's exit code. That no keeper answers is no failure: the page says so. LONCCTL_NO

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Keys and `enc:` lines (PROTOCOL.md sections 3 and 4) without a line of the programs' code: IDEA is
+# Keys and `enc:` lines (lonc-protocol(7) sections 3 and 4) without a line of the programs' code: IDEA is
 # Botan's, by way of idea.py, and keys are packed by Perl itself, as the Perl daemons pack them.
 #
 #     my $cipher = Enciphered->new(Enciphered::key_of_build('msul1', 'annarborl1', $build));

@@ -10,7 +10,7 @@
 #         [--local FOLDER]                                            # it can local; FOLDER has the key files
 #         [--seed NUMBER]                                             # what it makes up can be had again
 #
-# It is as strict as PROTOCOL.md. What a keeper must not send is said as `breach: ...`, and ends the
+# It is as strict as lonc-protocol(7). What a keeper must not send is said as `breach: ...`, and ends the
 # connection. On standard output it says where it listens and all that a test may want to await or to
 # count, each line before the answer it belongs to.
 use strict;
