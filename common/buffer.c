@@ -55,12 +55,13 @@ struct block {
     size_t size;
     size_t end;      /* behind it nothing has to be wiped */
     size_t released; /* so much was wiped, or went back */
+    size_t held;     /* so much is still the machine's burden */
     bool keep;       /* it is wiped, to be kept */
 };
 
 struct blocks {
     struct block *first;
-    size_t size; /* of all */
+    size_t held; /* by all */
 };
 
 /* Those that go back or are wiped, and those that are kept. */
@@ -87,7 +88,7 @@ size_t buffers_used(void)
 
 size_t buffers_unused(void)
 {
-    return dropped.size + spare.size;
+    return dropped.held + spare.held;
 }
 
 /* Where the bytes of this kind of buffers are counted. */
@@ -119,44 +120,56 @@ static void push(struct blocks *blocks, struct block *block)
 {
     block->next = blocks->first;
     blocks->first = block;
-    blocks->size += block->size;
+    blocks->held += block->held;
 }
 
 static struct block *pop(struct blocks *blocks, struct block **at)
 {
     struct block *block = *at;
     *at = block->next;
-    blocks->size -= block->size;
+    blocks->held -= block->held;
     return block;
 }
 
 static void drop(const struct buffer *buffer)
 {
     struct block *block = (void *)buffer->data;
-    *block = (struct block){.size = buffer->size, .end = buffer->end};
+    *block = (struct block){.size = buffer->size, .end = buffer->end, .held = buffer->size};
     push(&dropped, block);
 }
 
-/* Wipes up to `most` bytes, or takes some pages away. Whether there are any left. */
+/* Takes pages away, which are out of the account then. Where that fails they go with the rest. */
+static void take_pages(struct block *block, uintptr_t from, size_t length)
+{
+    if (madvise((void *)from, length, MADV_DONTNEED) < 0)
+        return;
+    block->held -= length;
+    dropped.held -= length;
+}
+
+/* Wipes up to `most` bytes of the first that was dropped, or takes some pages away. Whether there
+ * are any left. */
 static bool release_some(struct block *block, size_t most)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)block;
     uintptr_t from = start + sizeof(*block) + block->released;
     uintptr_t end = start + (block->keep ? block->end : block->size);
-    if (!block->keep) /* the first page has this very note */
+    if (!block->keep) { /* the first page has this very note */
         from = (from + page - 1) / page * page;
+        most = most < SIZE_MAX - page ? (most + page - 1) / page * page : most;
+    }
     bool last = end <= from || end - from <= most;
     if (block->keep && end > from)
         explicit_bzero((void *)from, last ? end - from : most);
-    else if (!last) /* else, or where that fails, they go with the rest */
-        (void)madvise((void *)from, (most + page - 1) / page * page, MADV_DONTNEED);
+    else if (!last) /* else they go with the rest */
+        take_pages(block, from, most);
     block->released += most;
     return !last;
 }
 
 static bool is_to_be_kept(const struct block *block)
 {
-    return spare.size + block->size <= budget.limit / SPARE_SHARE;
+    return spare.held + block->size <= budget.limit / SPARE_SHARE;
 }
 
 void buffers_release(size_t most, bool keep)
@@ -190,13 +203,6 @@ static struct block *take_spare(size_t size)
         if ((*at)->size >= size && (largest == NULL || (*at)->size > (*largest)->size))
             largest = at;
     return largest != NULL ? pop(&spare, largest) : NULL;
-}
-
-/* All at once: somebody needs it now. */
-static void release_all(void)
-{
-    while (buffers_unused() > 0)
-        buffers_release(SIZE_MAX, false);
 }
 
 /*
@@ -251,12 +257,16 @@ static int reallocate(struct buffer *buffer, size_t size)
     return 0;
 }
 
-/* Whether the budget has room for so much more, if need be after all that is unused has gone. */
+/*
+ * Whether the budget has room for so much more, if need be after what is unused has gone: no more
+ * of that than is needed, since all of it may be milliseconds.
+ */
 static bool is_within_budget(const struct buffer *buffer, size_t more)
 {
-    if (more > left_for(buffer->reserved))
-        release_all();
-    return more <= left_for(buffer->reserved);
+    size_t left;
+    while (more > (left = left_for(buffer->reserved)) && buffers_unused() > 0)
+        buffers_release(more - left, false);
+    return more <= left;
 }
 
 /* Makes the memory larger. */

@@ -37,8 +37,8 @@ void buffers_set_limit(size_t limit);
 /*
  * Memory of large buffers that nobody uses any more goes back to the kernel a piece at a time,
  * since 64 MiB at once take it milliseconds; or, with `keep`, some of it is wiped, a piece at a
- * time, and kept for the next buffers. Where the budget is short of it, it goes at once.
- * buffers_unused is how much there is; buffers_release deals with some `most` bytes.
+ * time, and kept for the next buffers. Where the budget is short of it, as much as is needed goes
+ * at once. buffers_unused is how much there is; buffers_release deals with some `most` bytes.
  */
 size_t buffers_unused(void);
 void buffers_release(size_t most, bool keep);
