@@ -188,11 +188,23 @@ static bool any_is_served(const struct hosts *hosts)
     return false;
 }
 
-/* Where nobody is served yet, nobody's clients are held up. */
+/* In whatever way. */
+static bool any_listens(const struct hosts *hosts)
+{
+    for (size_t i = 0; i < hosts->wanted; i++)
+        if (hosts->list[i].socket[0] == UNIT_ACTIVE || hosts->list[i].socket[1] == UNIT_ACTIVE)
+            return true;
+    return false;
+}
+
+/*
+ * Where nobody is served yet, nobody's clients are held up. Where hosts are switched, those of a
+ * batch have no socket for as long as it takes.
+ */
 static void start_shared(struct work *work, const struct hosts *hosts)
 {
     const struct host *batch[WORK_BATCH_MAX];
-    bool hurry = !any_is_served(hosts);
+    bool hurry = !any_listens(hosts);
     size_t most = hurry ? WORK_BATCH_MAX : BATCH_FIRST, count = 0;
     uint64_t took = 0;
     for (size_t i = 0; i <= hosts->wanted; i++) {
