@@ -4,8 +4,8 @@
  * (lonc-protocol(7) section 1). Clients are handed over by shims; which host one means, the kernel
  * says. One that came by lonSockCreate asks for sockets (create.h).
  */
-#ifndef LONC_keeper_client_CLIENT_H
-#define LONC_keeper_client_CLIENT_H
+#ifndef LONC_KEEPER_CLIENT_CLIENT_H
+#define LONC_KEEPER_CLIENT_CLIENT_H
 
 #include <jansson.h>
 

@@ -9,8 +9,8 @@
  * `error: ` and says why not. The old daemon made the socket itself; here `lonc-hosts sync` does,
  * which is asked for it, and those who wait for one socket wait together. Nothing else changes.
  */
-#ifndef LONC_keeper_client_CREATE_H
-#define LONC_keeper_client_CREATE_H
+#ifndef LONC_KEEPER_CLIENT_CREATE_H
+#define LONC_KEEPER_CLIENT_CREATE_H
 
 #include "common/names.h"
 #include "keeper/core/service.h"

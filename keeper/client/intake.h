@@ -5,8 +5,8 @@
  * received while there would be no descriptors for it; what waits stays with the shims and in the
  * kernel.
  */
-#ifndef LONC_keeper_client_INTAKE_H
-#define LONC_keeper_client_INTAKE_H
+#ifndef LONC_KEEPER_CLIENT_INTAKE_H
+#define LONC_KEEPER_CLIENT_INTAKE_H
 
 #include "keeper/client/client.h"
 #include "keeper/core/service.h"

@@ -6,8 +6,8 @@
  * user and all others have places of their own each, for silence, answers, reloads and events.
  * Whoever finds none is told so at once, by {"ok": false, "busy": true, "errors": [SENTENCE]}.
  */
-#ifndef LONC_keeper_control_CONTROL_H
-#define LONC_keeper_control_CONTROL_H
+#ifndef LONC_KEEPER_CONTROL_CONTROL_H
+#define LONC_KEEPER_CONTROL_CONTROL_H
 
 #include "keeper/control/verbs.h"
 

@@ -3,8 +3,8 @@
  * lonc.log as the old daemon wrote it, for programs that parse it. Off by default: the journal has
  * more, and fields.
  */
-#ifndef LONC_keeper_control_LONCLOG_H
-#define LONC_keeper_control_LONCLOG_H
+#ifndef LONC_KEEPER_CONTROL_LONCLOG_H
+#define LONC_KEEPER_CONTROL_LONCLOG_H
 
 #include "keeper/core/service.h"
 

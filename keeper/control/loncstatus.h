@@ -4,8 +4,8 @@
  * that every host in trouble is tried now. londs send it whenever a host connects to them, so it is
  * done some hosts at a time, beside the sockets.
  */
-#ifndef LONC_keeper_control_LONCSTATUS_H
-#define LONC_keeper_control_LONCSTATUS_H
+#ifndef LONC_KEEPER_CONTROL_LONCSTATUS_H
+#define LONC_KEEPER_CONTROL_LONCSTATUS_H
 
 #include "keeper/core/service.h"
 

@@ -3,8 +3,8 @@
  * The signs by which others know the keeper: systemd's notifications, the process title, lonc.pid
  * (lonc-protocol(7) section 6), and no `.lock` files of an old daemon.
  */
-#ifndef LONC_keeper_control_PRESENCE_H
-#define LONC_keeper_control_PRESENCE_H
+#ifndef LONC_KEEPER_CONTROL_PRESENCE_H
+#define LONC_KEEPER_CONTROL_PRESENCE_H
 
 #include "keeper/control/status.h"
 

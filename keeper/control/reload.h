@@ -5,8 +5,8 @@
  * of the loop, and who is not concerned by it does not notice: first all that can fail, with the
  * old configuration in force; then what cannot.
  */
-#ifndef LONC_keeper_control_RELOAD_H
-#define LONC_keeper_control_RELOAD_H
+#ifndef LONC_KEEPER_CONTROL_RELOAD_H
+#define LONC_KEEPER_CONTROL_RELOAD_H
 
 #include <bsd/sys/queue.h>
 #include <jansson.h>

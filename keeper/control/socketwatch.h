@@ -9,8 +9,8 @@
  * TROUBLE_SOCKETS is kept here: what is wrong with the keeper's own sockets, and what lonc-hosts
  * has left in `unserved` in runtime_dir, a line for each path that it could not mend.
  */
-#ifndef LONC_keeper_control_SOCKETWATCH_H
-#define LONC_keeper_control_SOCKETWATCH_H
+#ifndef LONC_KEEPER_CONTROL_SOCKETWATCH_H
+#define LONC_KEEPER_CONTROL_SOCKETWATCH_H
 
 #include "keeper/control/presence.h"
 #include "keeper/core/service.h"

@@ -3,8 +3,8 @@
  * What the keeper says of itself: to `loncctl status`, to systemd (STATUS=) and ps. All of it is
  * read from the objects here, so that no two places differ.
  */
-#ifndef LONC_keeper_control_STATUS_H
-#define LONC_keeper_control_STATUS_H
+#ifndef LONC_KEEPER_CONTROL_STATUS_H
+#define LONC_KEEPER_CONTROL_STATUS_H
 
 #include <jansson.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * clients; what a verb shows comes from status.c, and what it does is done by those who would do
  * it anyway.
  */
-#ifndef LONC_keeper_control_VERBS_H
-#define LONC_keeper_control_VERBS_H
+#ifndef LONC_KEEPER_CONTROL_VERBS_H
+#define LONC_KEEPER_CONTROL_VERBS_H
 
 #include <sys/socket.h>
 

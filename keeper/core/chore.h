@@ -5,8 +5,8 @@
  * neither keeps the other waiting. A deferred source of sd-event would not do: it is always the
  * oldest that is pending, and nothing else of its priority runs before it is through.
  */
-#ifndef LONC_keeper_core_CHORE_H
-#define LONC_keeper_core_CHORE_H
+#ifndef LONC_KEEPER_CORE_CHORE_H
+#define LONC_KEEPER_CORE_CHORE_H
 
 #include "keeper/core/loop.h"
 

@@ -9,8 +9,8 @@
  * Time-outs are deadlines in queues of equal span. Those that end first stand first, so starting
  * and stopping one is O(1), one timer serves all, and an idle keeper is not woken.
  */
-#ifndef LONC_keeper_core_LOOP_H
-#define LONC_keeper_core_LOOP_H
+#ifndef LONC_KEEPER_CORE_LOOP_H
+#define LONC_KEEPER_CORE_LOOP_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
  * follows them, and mounts are heard of through /proc/self/mountinfo (keeper/README.md rule 14).
  * Nothing wakes up while nothing happens on the way.
  */
-#ifndef LONC_keeper_core_PATHWATCH_H
-#define LONC_keeper_core_PATHWATCH_H
+#ifndef LONC_KEEPER_CORE_PATHWATCH_H
+#define LONC_KEEPER_CORE_PATHWATCH_H
 
 #include "keeper/core/loop.h"
 

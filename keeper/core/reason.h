@@ -3,8 +3,8 @@
  * Why something failed: one list for attempts to reach a lond and for answers of `con_lost`, so
  * that the log, the counters and the tools use the same words.
  */
-#ifndef LONC_keeper_core_REASON_H
-#define LONC_keeper_core_REASON_H
+#ifndef LONC_KEEPER_CORE_REASON_H
+#define LONC_KEEPER_CORE_REASON_H
 
 enum reason {
     REASON_NONE,

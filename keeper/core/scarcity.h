@@ -5,8 +5,8 @@
  * grows at a time, and the others wait unread: the kernel holds back who sends them. Soon the first
  * is complete, and its memory on the way back. Past three quarters, the next one waits for that.
  */
-#ifndef LONC_keeper_core_SCARCITY_H
-#define LONC_keeper_core_SCARCITY_H
+#ifndef LONC_KEEPER_CORE_SCARCITY_H
+#define LONC_KEEPER_CORE_SCARCITY_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>

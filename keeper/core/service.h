@@ -3,8 +3,8 @@
  * What all objects of one keeper share: the loop, the configuration in force, the queues of
  * deadlines, counts, and the account of descriptors. The lowest layer of keeper/: it knows nobody.
  */
-#ifndef LONC_keeper_core_SERVICE_H
-#define LONC_keeper_core_SERVICE_H
+#ifndef LONC_KEEPER_CORE_SERVICE_H
+#define LONC_KEEPER_CORE_SERVICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * additions, and no timer runs: time passes when somebody counts or looks. Pure: the clock is an
  * argument, in microseconds.
  */
-#ifndef LONC_keeper_core_STATS_H
-#define LONC_keeper_core_STATS_H
+#ifndef LONC_KEEPER_CORE_STATS_H
+#define LONC_KEEPER_CORE_STATS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * thousands of hosts are told with while requests wait for their turn. Small answers are jansson's,
  * and so is the text of whatever is not plain.
  */
-#ifndef LONC_keeper_core_TELL_H
-#define LONC_keeper_core_TELL_H
+#ifndef LONC_KEEPER_CORE_TELL_H
+#define LONC_KEEPER_CORE_TELL_H
 
 #include <jansson.h>
 #include <stdbool.h>

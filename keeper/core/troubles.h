@@ -5,8 +5,8 @@
  * gone; the list is shown by `loncctl status`, STATUS=, the page and the metrics. It holds at most
  * one entry of each kind.
  */
-#ifndef LONC_keeper_core_TROUBLES_H
-#define LONC_keeper_core_TROUBLES_H
+#ifndef LONC_KEEPER_CORE_TROUBLES_H
+#define LONC_KEEPER_CORE_TROUBLES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -21,8 +21,8 @@
  * backlog.c keeps files and sets, delivery.c sends, deferred.c knows the folder, store.c adds to
  * it.
  */
-#ifndef LONC_keeper_deferred_BACKLOG_H
-#define LONC_keeper_deferred_BACKLOG_H
+#ifndef LONC_KEEPER_DEFERRED_BACKLOG_H
+#define LONC_KEEPER_DEFERRED_BACKLOG_H
 
 #include <bsd/sys/tree.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * lonc-protocol(7) section 5). They are delivered at least once, in order, one at a time for each
  * host, whenever the host has a connection that no client wants.
  */
-#ifndef LONC_keeper_deferred_DEFERRED_H
-#define LONC_keeper_deferred_DEFERRED_H
+#ifndef LONC_KEEPER_DEFERRED_DEFERRED_H
+#define LONC_KEEPER_DEFERRED_DEFERRED_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * finishes them instead of sending them again. There are few: nothing more is sent while the cause
  * lasts.
  */
-#ifndef LONC_keeper_deferred_MARKS_H
-#define LONC_keeper_deferred_MARKS_H
+#ifndef LONC_KEEPER_DEFERRED_MARKS_H
+#define LONC_KEEPER_DEFERRED_MARKS_H
 
 #include <stdbool.h>
 #include <stddef.h>

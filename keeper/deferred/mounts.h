@@ -3,8 +3,8 @@
  * Which mount a path lies on. In a sandbox (ProtectSystem=strict) a folder that was made after the
  * start is read-only for this process alone, and stays so until it is started anew.
  */
-#ifndef LONC_keeper_deferred_MOUNTS_H
-#define LONC_keeper_deferred_MOUNTS_H
+#ifndef LONC_KEEPER_DEFERRED_MOUNTS_H
+#define LONC_KEEPER_DEFERRED_MOUNTS_H
 
 #include <stdbool.h>
 

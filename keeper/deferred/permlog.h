@@ -4,8 +4,8 @@
  * 5): `<epoch>:<X>:<host>:<command>:<local time>`, X being D (deferred), S (delivered) or F (failed
  * to store). loncron reports D minus S as unsent.
  */
-#ifndef LONC_keeper_deferred_PERMLOG_H
-#define LONC_keeper_deferred_PERMLOG_H
+#ifndef LONC_KEEPER_DEFERRED_PERMLOG_H
+#define LONC_KEEPER_DEFERRED_PERMLOG_H
 
 #include <stddef.h>
 #include <time.h>

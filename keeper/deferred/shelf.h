@@ -8,8 +8,8 @@
  * the first name is taking the first of the run that has it. So neither costs more than a few
  * microseconds, whatever there is on the shelf, and a name takes its length and five bytes.
  */
-#ifndef LONC_keeper_deferred_SHELF_H
-#define LONC_keeper_deferred_SHELF_H
+#ifndef LONC_KEEPER_DEFERRED_SHELF_H
+#define LONC_KEEPER_DEFERRED_SHELF_H
 
 #include <bsd/sys/tree.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * transaction, a folder a state, a step a rename. Nothing is ever removed but a delivered file;
  * what cannot be delivered is set aside. When and in which order files are taken is deferred.c's.
  */
-#ifndef LONC_keeper_deferred_SPOOL_H
-#define LONC_keeper_deferred_SPOOL_H
+#ifndef LONC_KEEPER_DEFERRED_SPOOL_H
+#define LONC_KEEPER_DEFERRED_SPOOL_H
 
 #include <stdbool.h>
 #include <stdint.h>

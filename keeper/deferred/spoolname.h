@@ -3,8 +3,8 @@
  * Names in the folder of deferred files (lonc-protocol(7) section 5): those of transactions, with
  * their order, and those of the folders below. Pure.
  */
-#ifndef LONC_keeper_deferred_SPOOLNAME_H
-#define LONC_keeper_deferred_SPOOLNAME_H
+#ifndef LONC_KEEPER_DEFERRED_SPOOLNAME_H
+#define LONC_KEEPER_DEFERRED_SPOOLNAME_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /*
  * Storing a transaction durably; deferred_store in deferred.h says what that means.
  */
-#ifndef LONC_keeper_deferred_STORE_H
-#define LONC_keeper_deferred_STORE_H
+#ifndef LONC_KEEPER_DEFERRED_STORE_H
+#define LONC_KEEPER_DEFERRED_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>

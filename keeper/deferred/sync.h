@@ -4,8 +4,8 @@
  * that a slow disk never holds the loop. Where the kernel offers no AIO, the caller waits after
  * all.
  */
-#ifndef LONC_keeper_deferred_SYNC_H
-#define LONC_keeper_deferred_SYNC_H
+#ifndef LONC_KEEPER_DEFERRED_SYNC_H
+#define LONC_KEEPER_DEFERRED_SYNC_H
 
 #include <systemd/sd-event.h>
 

@@ -6,8 +6,8 @@
  * troubles until they are mended. Certificates are forgotten: the log says in time that one
  * expires.
  */
-#ifndef LONC_keeper_host_CERTIFICATES_H
-#define LONC_keeper_host_CERTIFICATES_H
+#ifndef LONC_KEEPER_HOST_CERTIFICATES_H
+#define LONC_KEEPER_HOST_CERTIFICATES_H
 
 #include "keeper/core/service.h"
 #include "keeper/lond/credentials.h"

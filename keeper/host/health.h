@@ -12,8 +12,8 @@
  * restart of a peer fails all that were under way: each attempt carries the round it was begun in,
  * and a failure ends the round.
  */
-#ifndef LONC_keeper_host_HEALTH_H
-#define LONC_keeper_host_HEALTH_H
+#ifndef LONC_KEEPER_HOST_HEALTH_H
+#define LONC_KEEPER_HOST_HEALTH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * health. A connection is in exactly one list of its host, and a queued request causes at most one
  * connection to be opened (keeper/README.md rules 4 to 7). The table of all hosts is hosts.h.
  */
-#ifndef LONC_keeper_host_HOST_H
-#define LONC_keeper_host_HOST_H
+#ifndef LONC_KEEPER_HOST_HOST_H
+#define LONC_KEEPER_HOST_HOST_H
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>

@@ -2,8 +2,8 @@
 /*
  * The table of all hosts in force: found by lonHostID or DNS name, replaced by a reload as a whole.
  */
-#ifndef LONC_keeper_host_HOSTS_H
-#define LONC_keeper_host_HOSTS_H
+#ifndef LONC_KEEPER_HOST_HOSTS_H
+#define LONC_KEEPER_HOST_HOSTS_H
 
 #include "keeper/host/host.h"
 

@@ -5,8 +5,8 @@
  * not ours to choose. Pure: no I/O. IDEA comes from libgcrypt, since Debian's OpenSSL is built
  * without it.
  */
-#ifndef LONC_keeper_lond_CIPHER_H
-#define LONC_keeper_lond_CIPHER_H
+#ifndef LONC_KEEPER_LOND_CIPHER_H
+#define LONC_KEEPER_LOND_CIPHER_H
 
 #include <stdbool.h>
 #include <stddef.h>

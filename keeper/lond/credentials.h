@@ -3,8 +3,8 @@
  * What this server can show to londs: its certificate for ssl, key files for local mode. They are
  * read here; certificates.h puts them into force and keeps them up to date.
  */
-#ifndef LONC_keeper_lond_CREDENTIALS_H
-#define LONC_keeper_lond_CREDENTIALS_H
+#ifndef LONC_KEEPER_LOND_CREDENTIALS_H
+#define LONC_KEEPER_LOND_CREDENTIALS_H
 
 #include <stdbool.h>
 #include <sys/stat.h>

@@ -4,8 +4,8 @@
  * (lonc-protocol(7) section 2). Pure: it is given the lines read and gives the lines to write;
  * sockets, TLS and time-outs belong to lond.c. A new state is one row of the table.
  */
-#ifndef LONC_keeper_lond_HANDSHAKE_H
-#define LONC_keeper_lond_HANDSHAKE_H
+#ifndef LONC_KEEPER_LOND_HANDSHAKE_H
+#define LONC_KEEPER_LOND_HANDSHAKE_H
 
 #include <stdbool.h>
 #include <stddef.h>

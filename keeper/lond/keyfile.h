@@ -3,8 +3,8 @@
  * Local mode's key file (lonc-protocol(7) section 2): that lond can read it proves that it runs on
  * this machine, for this user.
  */
-#ifndef LONC_keeper_lond_KEYFILE_H
-#define LONC_keeper_lond_KEYFILE_H
+#ifndef LONC_KEEPER_LOND_KEYFILE_H
+#define LONC_KEEPER_LOND_KEYFILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * starts it and is told by one callback what became of it. Each wait is bounded (keeper/README.md
  * rule 3).
  */
-#ifndef LONC_keeper_lond_LOND_H
-#define LONC_keeper_lond_LOND_H
+#ifndef LONC_KEEPER_LOND_LOND_H
+#define LONC_KEEPER_LOND_LOND_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>

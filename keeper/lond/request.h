@@ -3,8 +3,8 @@
  * What the keeper looks at in a request line, which is opaque else (lonc-protocol(7) section 1):
  * whom it is meant for, whether it is to be enciphered, and what of it may be shown.
  */
-#ifndef LONC_keeper_lond_REQUEST_H
-#define LONC_keeper_lond_REQUEST_H
+#ifndef LONC_KEEPER_LOND_REQUEST_H
+#define LONC_KEEPER_LOND_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>

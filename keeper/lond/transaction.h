@@ -3,8 +3,8 @@
  * One request for a host and the wait for its one answer. A client embeds one, and so does the
  * deferred queue: host.c and lond.c know transactions, never who asked.
  */
-#ifndef LONC_keeper_lond_TRANSACTION_H
-#define LONC_keeper_lond_TRANSACTION_H
+#ifndef LONC_KEEPER_LOND_TRANSACTION_H
+#define LONC_KEEPER_LOND_TRANSACTION_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>

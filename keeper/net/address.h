@@ -3,8 +3,8 @@
  * Addresses of servers, IPv4 or IPv6. They carry no port: every lond of a network listens at the
  * same one (londPort), which is added when a connection is opened.
  */
-#ifndef LONC_keeper_net_ADDRESS_H
-#define LONC_keeper_net_ADDRESS_H
+#ifndef LONC_KEEPER_NET_ADDRESS_H
+#define LONC_KEEPER_NET_ADDRESS_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

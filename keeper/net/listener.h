@@ -5,8 +5,8 @@
  * which nothing tells the end of, the listener is left alone for a moment and tried again: asked at
  * once it would say the same, as fast as the processor goes.
  */
-#ifndef LONC_keeper_net_LISTENER_H
-#define LONC_keeper_net_LISTENER_H
+#ifndef LONC_KEEPER_NET_LISTENER_H
+#define LONC_KEEPER_NET_LISTENER_H
 
 #include "keeper/core/loop.h"
 

@@ -13,8 +13,8 @@
  * The address that answered last comes first, then IPv4 does, and once it is found nobody waits for
  * IPv6: the londs of the real network listen on IPv4 (lonc-protocol(7) section 7).
  */
-#ifndef LONC_keeper_net_NAME_H
-#define LONC_keeper_net_NAME_H
+#ifndef LONC_KEEPER_NET_NAME_H
+#define LONC_KEEPER_NET_NAME_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
  *
  * A question is asked only when somebody wants a connection, so that nothing runs when nobody does.
  */
-#ifndef LONC_keeper_net_RESOLVER_H
-#define LONC_keeper_net_RESOLVER_H
+#ifndef LONC_KEEPER_NET_RESOLVER_H
+#define LONC_KEEPER_NET_RESOLVER_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * for one line only, and leaves nothing behind on the connection: no close_notify, no byte read
  * ahead.
  */
-#ifndef LONC_keeper_net_TLS_H
-#define LONC_keeper_net_TLS_H
+#ifndef LONC_KEEPER_NET_TLS_H
+#define LONC_KEEPER_NET_TLS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * loop, every other host's requests would wait for them. The thread touches nothing but the
  * connection it was given, and the loop leaves that alone meanwhile.
  */
-#ifndef LONC_keeper_net_TLSWORK_H
-#define LONC_keeper_net_TLSWORK_H
+#ifndef LONC_KEEPER_NET_TLSWORK_H
+#define LONC_KEEPER_NET_TLSWORK_H
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * What the dates of certificates mean for ssl: whether it can be used now, what to warn of, and
  * when that may change. Pure: it is given the dates and the time.
  */
-#ifndef LONC_keeper_net_VALIDITY_H
-#define LONC_keeper_net_VALIDITY_H
+#ifndef LONC_KEEPER_NET_VALIDITY_H
+#define LONC_KEEPER_NET_VALIDITY_H
 
 #include <stdbool.h>
 #include <stddef.h>
