@@ -33,7 +33,7 @@ struct manager {
     uint64_t deadline; /* on the monotonic clock, microseconds */
     struct job *jobs;
     size_t count, room;
-    size_t running;
+    size_t awaited; /* jobs, but for those that only bring others about */
     int failed; /* since the last manager_wait */
     bool subscribed;
     unsigned between; /* names of those that were between a service and its sockets */
@@ -65,7 +65,8 @@ static int say(const char *what, const sd_bus_error *error, int r)
 static void end_job(struct manager *manager, struct job *job)
 {
     job->ended = true;
-    manager->running--;
+    if (job->verb != START_SOCKETS)
+        manager->awaited--;
 }
 
 /* Those that it waited for have ended before it, also those whose end was not told: there was
@@ -118,7 +119,7 @@ static void give_up_jobs(struct manager *manager)
 {
     for (size_t i = 0; i < manager->count; i++) {
         struct job *job = &manager->jobs[i];
-        if (job->ended)
+        if (job->ended || job->verb == START_SOCKETS)
             continue;
         fprintf(stderr, "lonc-hosts: %s: %s: not done in time\n", job->unit, job->verb);
         manager->failed++;
@@ -137,7 +138,8 @@ static void forget_jobs(struct manager *manager)
 
 int manager_wait(struct manager *manager)
 {
-    while (manager->running > 0 && now() < manager->deadline) {
+    /* What has brought sockets about takes longer than they do, and they are to be given to www. */
+    while (manager->awaited > 0 && now() < manager->deadline) {
         int r = sd_bus_process(manager->bus, NULL);
         if (r == 0)
             r = sd_bus_wait(manager->bus, time_left(manager));
@@ -247,7 +249,7 @@ static int add_job(struct manager *manager, const char *verb, const char *unit, 
         return -ENOMEM;
     }
     manager->jobs[manager->count++] = job;
-    manager->running++;
+    manager->awaited += verb != START_SOCKETS;
     return 0;
 }
 
