@@ -34,7 +34,7 @@ is output('pgrep -c lonc-shim'), '1', '... the only one';
 
 # --- Hosts come and go ----------------------------------------------------------------------------
 
-my $load = busy(45);
+my $load = busy(32);
 my $began = time;
 my ($unserved, @took) = ('');
 for my $i (0 .. $#more) {
@@ -61,7 +61,7 @@ ok !(grep { ask($more[$_], 'ping') !~ /^pong:/ } 0 .. $#more), '... and served';
 table();
 is sh('systemctl reload lonc-keeper'), 0, '... and removed';
 my $took = time - $began;
-cmp_ok $took, '<', 43, sprintf '... in %.0f s', $took;
+cmp_ok $took, '<', 30, sprintf '... in %.0f s', $took;
 nothing_lost($load, 'hosts come, switch and go');
 is output('lonc-hosts sync --dry-run'), 'nothing to do', 'all is as it should be';
 
