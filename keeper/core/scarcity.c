@@ -25,6 +25,8 @@ static void next(struct service *service)
     struct scarcity *scarcity = &service->scarcity;
     struct grower *grower;
     deadline_stop(&scarcity->tenure);
+    deadline_stop(&scarcity->pause);
+    scarcity->pauses = SCARCITY_PAUSES;
     scarcity->only = NULL;
     while (scarcity->only == NULL && (grower = TAILQ_FIRST(&scarcity->waiting)) != NULL) {
         TAILQ_REMOVE(&scarcity->waiting, grower, link);
@@ -47,7 +49,6 @@ static void next_with_room(struct service *service)
 {
     struct scarcity *scarcity = &service->scarcity;
     if (TAILQ_EMPTY(&scarcity->waiting) || scarcity->pauses == 0 || !is_full(service)) {
-        scarcity->pauses = SCARCITY_PAUSES;
         next(service);
         return;
     }
@@ -70,10 +71,8 @@ bool scarcity_may_fill(struct service *service, struct grower *grower, const str
     if (buffer->end < buffer->size || buffer->size < SCARCITY_SIZE)
         return true;
     if (!is_scarce(service)) {
-        if (scarcity->only != NULL) {
-            deadline_stop(&scarcity->pause);
+        if (scarcity->only != NULL)
             next(service);
-        }
         return true;
     }
     if (scarcity->only == NULL) {

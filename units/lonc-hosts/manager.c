@@ -379,9 +379,8 @@ int manager_open(struct manager **result, unsigned patience)
         return say("systemd", NULL, -ENOMEM);
     manager->deadline = now() + (uint64_t)patience * 1000000;
     int r = sd_bus_open_system(&manager->bus);
-    if (r < 0)
-        say("cannot reach systemd by the system bus", NULL, r);
     if (r < 0) {
+        say("cannot reach systemd by the system bus", NULL, r);
         manager_close(manager);
         return r;
     }

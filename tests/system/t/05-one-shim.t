@@ -36,7 +36,7 @@ is output('pgrep -c lonc-shim'), '1', '... the only one';
 
 my $load = busy(32);
 my $began = time;
-my ($unserved, @took) = ('');
+my @took;
 for my $i (0 .. $#more) {
     table(@more[0 .. $i]);
     my $start = time;
