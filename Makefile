@@ -70,7 +70,7 @@ $(BUILD)/lonc-keeper: $(call object,$(COMMON) $(KEEPER))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
 
-$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/core/reason.c keeper/deferred/spoolname.c)
+$(BUILD)/loncctl: $(call object,$(LONCCTL) $(COMMON) keeper/core/reason.c keeper/deferred/delayed_name.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -ljansson -lncursesw -ltinfo -lbsd -lm
 
@@ -135,7 +135,7 @@ fuzz_wraps_http   := poll recv send shutdown
 fuzz_wraps_answer := ask_or_why
 fuzz_wraps_world  := clock_gettime poll socket connect setsockopt syscall
 $(foreach target,lond client control deferred,$(eval fuzz_wraps_$(target) := $(fuzz_wraps_world)))
-fuzz_wraps_control += presence_reloading presence_ready
+fuzz_wraps_control += notifier_reloading notifier_ready
 
 $(BUILD)/fuzz/all.a: $(call object,$(COMMON) $(filter-out keeper/main.c,$(KEEPER)) $(filter-out keeper/loncctl/loncctl.c,$(LONCCTL)) \
 	$(filter-out tests/fuzz/replay.c,$(FUZZ_SHARED)))

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 
 #include "common/config.h"
-#include "common/names.h"
+#include "common/host_name.h"
 
 struct config_loading {
     struct config *config;
@@ -17,17 +17,17 @@ struct config_loading {
     char path[4096];                 /* of the table */
 };
 
-static void open_table(struct config_loading *loading, struct complaints *complaints)
+static void open_table(struct config_loading *loading, struct diagnostics *diagnostics)
 {
     const struct loncapa *loncapa = &loading->config->loncapa;
     int length = snprintf(loading->path, sizeof(loading->path), "%s/hosts.tab", loncapa->tab_dir);
     if (length < 0 || (size_t)length >= sizeof(loading->path))
-        complain(complaints, loncapa->tab_dir, 0, "lonTabDir is too long");
+        diagnostics_add(diagnostics, loncapa->tab_dir, 0, "lonTabDir is too long");
     else
-        loading->reading = hosttab_open(&loading->config->table, loading->path, complaints);
+        loading->reading = hosttab_open(&loading->config->table, loading->path, diagnostics);
 }
 
-struct config_loading *config_begin(const char *path, struct complaints *complaints)
+struct config_loading *config_begin(const char *path, struct diagnostics *diagnostics)
 {
     struct config_loading *loading = calloc(1, sizeof(*loading));
     struct config *config = loading != NULL ? calloc(1, sizeof(*config)) : NULL;
@@ -39,14 +39,14 @@ struct config_loading *config_begin(const char *path, struct complaints *complai
     const char *settings_path = path != NULL ? path : CONFIG_PATH;
     /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
      */
-    bool loaded = settings_load(&config->settings, settings_path, path == NULL, complaints) == 0;
+    bool loaded = settings_load(&config->settings, settings_path, path == NULL, diagnostics) == 0;
     if (!settings_are_whole(&config->settings)) {
         config_free(config);
         free(loading);
         return NULL;
     }
-    if (loaded && loncapa_load(&config->loncapa, config->settings.loncapa_conf, complaints) == 0)
-        open_table(loading, complaints);
+    if (loaded && loncapa_load(&config->loncapa, config->settings.loncapa_conf, diagnostics) == 0)
+        open_table(loading, diagnostics);
     return loading;
 }
 
@@ -63,9 +63,9 @@ struct config *config_end(struct config_loading *loading)
     return config;
 }
 
-struct config *config_load(const char *path, struct complaints *complaints)
+struct config *config_load(const char *path, struct diagnostics *diagnostics)
 {
-    struct config_loading *loading = config_begin(path, complaints);
+    struct config_loading *loading = config_begin(path, diagnostics);
     if (loading == NULL)
         return NULL;
     while (config_some(loading))
@@ -92,8 +92,8 @@ const char *config_create_path(const struct config *config, const char **why)
         return NULL;
     if (path[0] != '/' || strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
         *why = "expected an absolute path of up to 107 bytes";
-    else if (!name_is_valid(slash + 1))
-        *why = "expected a path that ends in " NAME_RULE;
+    else if (!host_name_is_valid(slash + 1))
+        *why = "expected a path that ends in " HOST_NAME_RULE;
     else if (hosttab_find_id(&config->table, slash + 1) == NULL &&
              hosttab_find_name(&config->table, slash + 1) == NULL)
         return path;

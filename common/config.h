@@ -24,10 +24,10 @@ struct config {
 #define CONFIG_PATH "/etc/lonc/keeper.conf"
 
 /*
- * Reads it all; `path` NULL means CONFIG_PATH. What is wrong is said to `complaints`. Returns a
+ * Reads it all; `path` NULL means CONFIG_PATH. What is wrong is said to `diagnostics`. Returns a
  * config that the caller frees with config_free, or NULL without memory.
  */
-struct config *config_load(const char *path, struct complaints *complaints);
+struct config *config_load(const char *path, struct diagnostics *diagnostics);
 void config_free(struct config *config); /* NULL is allowed */
 
 /*
@@ -42,7 +42,7 @@ const char *config_create_path(const struct config *config, const char **why);
  * until it says that there are no more; then config_end, or before that to give up. config_begin
  * returns NULL without memory.
  */
-struct config_loading *config_begin(const char *path, struct complaints *complaints);
+struct config_loading *config_begin(const char *path, struct diagnostics *diagnostics);
 bool config_some(struct config_loading *loading);
 struct config *config_end(struct config_loading *loading);
 

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/host_name.h"
 #include "common/hosttab.h"
 #include "common/lines.h"
-#include "common/names.h"
 
 enum field { FIELD_ID, FIELD_DOMAIN, FIELD_ROLE, FIELD_NAME, FIELD_FIFTH, FIELD_COUNT };
 
@@ -27,7 +27,7 @@ struct hosttab_reading {
     struct hosttab *table;
     size_t room; /* in table->entries */
     const char *path;
-    struct complaints *complaints;
+    struct diagnostics *diagnostics;
     unsigned complained; /* before */
     struct lines *lines;
 };
@@ -141,10 +141,10 @@ static bool is_numeric(const char *text)
 
 static bool check_id(const struct hosttab_reading *reading, unsigned line, const char *id)
 {
-    if (name_is_valid(id))
+    if (host_name_is_valid(id))
         return true;
-    complain(reading->complaints, reading->path, line, "id: " COMPLAINT_QUOTED ": expected %s", id,
-             NAME_RULE);
+    diagnostics_add(reading->diagnostics, reading->path, line,
+                    "id: " DIAGNOSTIC_QUOTED ": expected %s", id, HOST_NAME_RULE);
     return false;
 }
 
@@ -155,14 +155,15 @@ static bool check_id(const struct hosttab_reading *reading, unsigned line, const
 static bool check_name(const struct hosttab_reading *reading, struct hosttab_entry *entry,
                        const char *name)
 {
-    if (name_is_valid(name)) {
+    if (host_name_is_valid(name)) {
         entry->name_is_address = inet_pton(AF_INET, name, &entry->address) == 1;
         entry->has_address = entry->name_is_address;
         if (entry->has_address || !is_numeric(name))
             return true;
     }
-    complain(reading->complaints, reading->path, entry->line,
-             "DNS name: " COMPLAINT_QUOTED ": expected %s, or an IPv4 address", name, NAME_RULE);
+    diagnostics_add(reading->diagnostics, reading->path, entry->line,
+                    "DNS name: " DIAGNOSTIC_QUOTED ": expected %s, or an IPv4 address", name,
+                    HOST_NAME_RULE);
     return false;
 }
 
@@ -192,9 +193,10 @@ static bool check_fifth(const struct hosttab_reading *reading, struct hosttab_en
     }
     if (strcmp(text, "") == 0 || strcmp(text, "http") == 0 || strcmp(text, "https") == 0)
         return true;
-    complain(reading->complaints, reading->path, entry->line,
-             "fifth field: " COMPLAINT_QUOTED ": expected an IPv4 address, http, https or nothing",
-             text);
+    diagnostics_add(reading->diagnostics, reading->path, entry->line,
+                    "fifth field: " DIAGNOSTIC_QUOTED
+                    ": expected an IPv4 address, http, https or nothing",
+                    text);
     return false;
 }
 
@@ -229,19 +231,20 @@ static void add_entry(struct hosttab_reading *reading, struct hosttab_entry *ent
 {
     struct hosttab *table = reading->table;
     if (table->count == HOSTTAB_MAX_HOSTS) {
-        complain(reading->complaints, reading->path, entry->line,
-                 "the table has more than %d hosts", HOSTTAB_MAX_HOSTS);
+        diagnostics_add(reading->diagnostics, reading->path, entry->line,
+                        "the table has more than %d hosts", HOSTTAB_MAX_HOSTS);
         return;
     }
     if (!make_room(reading) || !copy_fields(table, entry, fields)) {
-        complain(reading->complaints, reading->path, entry->line, "out of memory");
+        diagnostics_add(reading->diagnostics, reading->path, entry->line, "out of memory");
         return;
     }
     uint32_t *id = find_slot(table, &table->ids, entry->id);
     if (*id != 0) {
-        complain(reading->complaints, reading->path, entry->line,
-                 "id: " COMPLAINT_QUOTED ": expected an id of its own, but line %u has it too",
-                 entry->id, table->entries[*id - 1].line);
+        diagnostics_add(reading->diagnostics, reading->path, entry->line,
+                        "id: " DIAGNOSTIC_QUOTED
+                        ": expected an id of its own, but line %u has it too",
+                        entry->id, table->entries[*id - 1].line);
         return;
     }
     uint32_t *name = find_slot(table, &table->names, entry->name);
@@ -272,22 +275,22 @@ static void read_line(void *argument, unsigned number, char *text)
 /* --- The whole -------------------------------------------------------------------------------- */
 
 struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
-                                     struct complaints *complaints)
+                                     struct diagnostics *diagnostics)
 {
     *table = (struct hosttab){0};
-    unsigned before = complaints->count;
-    struct lines *lines = lines_open(path, false, complaints);
+    unsigned before = diagnostics->count;
+    struct lines *lines = lines_open(path, false, diagnostics);
     if (lines == NULL)
         return NULL;
     struct hosttab_reading *reading = calloc(1, sizeof(*reading));
     if (reading == NULL) {
-        complain(complaints, path, 0, "out of memory");
+        diagnostics_add(diagnostics, path, 0, "out of memory");
         lines_close(lines);
         return NULL;
     }
     *reading = (struct hosttab_reading){.table = table,
                                         .path = path,
-                                        .complaints = complaints,
+                                        .diagnostics = diagnostics,
                                         .complained = before,
                                         .lines = lines};
     return reading;
@@ -301,18 +304,18 @@ bool hosttab_some(struct hosttab_reading *reading)
 int hosttab_close(struct hosttab_reading *reading)
 {
     const struct hosttab *table = reading->table;
-    struct complaints *complaints = reading->complaints;
+    struct diagnostics *diagnostics = reading->diagnostics;
     unsigned before = reading->complained;
     lines_close(reading->lines);
-    if (complaints->count == before && table->count == 0)
-        complain(complaints, reading->path, 0, "the table has no hosts");
+    if (diagnostics->count == before && table->count == 0)
+        diagnostics_add(diagnostics, reading->path, 0, "the table has no hosts");
     free(reading);
-    return complaints->count == before ? 0 : -1;
+    return diagnostics->count == before ? 0 : -1;
 }
 
-int hosttab_load(struct hosttab *table, const char *path, struct complaints *complaints)
+int hosttab_load(struct hosttab *table, const char *path, struct diagnostics *diagnostics)
 {
-    struct hosttab_reading *reading = hosttab_open(table, path, complaints);
+    struct hosttab_reading *reading = hosttab_open(table, path, diagnostics);
     if (reading == NULL)
         return -1;
     while (hosttab_some(reading))

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 
 /* Clusters have hundreds of servers; past this a table is a mistake, and memory is bounded. */
 #define HOSTTAB_MAX_HOSTS 100000
@@ -53,19 +53,19 @@ struct hosttab {
  * bad line is complained about (the second of two equal ids names the line of the first), and so is
  * a table without a host: a cluster has at least this server, so that is a file cut short, and
  * putting it into force would take every host out of service. Returns 0, or -1 when there was a
- * complaint; then the table must not be put into force.
+ * diagnostic; then the table must not be put into force.
  */
-int hosttab_load(struct hosttab *table, const char *path, struct complaints *complaints);
+int hosttab_load(struct hosttab *table, const char *path, struct diagnostics *diagnostics);
 void hosttab_free(struct hosttab *table);
 
 /*
  * The same by and by, for who may not be held up: hosttab_some, which looks at some
  * HOSTTAB_LINES lines, until it says that there are no more; then hosttab_close, whose result is
- * that of hosttab_load. hosttab_open returns NULL after a complaint; `path` must stay.
+ * that of hosttab_load. hosttab_open returns NULL after a diagnostic; `path` must stay.
  */
 #define HOSTTAB_LINES 500 /* some 200 us of work */
 struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
-                                     struct complaints *complaints);
+                                     struct diagnostics *diagnostics);
 bool hosttab_some(struct hosttab_reading *reading);
 int hosttab_close(struct hosttab_reading *reading);
 

@@ -22,7 +22,7 @@
 
 struct lines {
     const char *path;
-    struct complaints *complaints;
+    struct diagnostics *diagnostics;
     FILE *file;
     struct stat before; /* it was read */
     size_t total;       /* bytes read of the file */
@@ -33,20 +33,20 @@ struct lines {
 };
 
 /* O_NONBLOCK, because opening a FIFO would otherwise wait for a writer. */
-static FILE *open_file(const char *path, bool optional, struct complaints *complaints,
+static FILE *open_file(const char *path, bool optional, struct diagnostics *diagnostics,
                        struct stat *status)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     if (file == NULL) {
         if (errno != ENOENT || !optional)
-            complain(complaints, path, 0, "cannot be read: %s", strerror(errno));
+            diagnostics_add(diagnostics, path, 0, "cannot be read: %s", strerror(errno));
         if (fd >= 0)
             close(fd);
         return NULL;
     }
     if (fstat(fd, status) < 0 || !(S_ISREG(status->st_mode) || S_ISCHR(status->st_mode))) {
-        complain(complaints, path, 0, "cannot be read: it is not a regular file");
+        diagnostics_add(diagnostics, path, 0, "cannot be read: it is not a regular file");
         fclose(file);
         return NULL;
     }
@@ -80,10 +80,11 @@ static bool next_line(struct lines *reader)
 static bool line_is_sound(const struct lines *reader)
 {
     if (reader->length > LINES_MAX_LENGTH)
-        complain(reader->complaints, reader->path, reader->number,
-                 "the line is longer than %d bytes", LINES_MAX_LENGTH);
+        diagnostics_add(reader->diagnostics, reader->path, reader->number,
+                        "the line is longer than %d bytes", LINES_MAX_LENGTH);
     else if (reader->holds_nul)
-        complain(reader->complaints, reader->path, reader->number, "the line holds a NUL byte");
+        diagnostics_add(reader->diagnostics, reader->path, reader->number,
+                        "the line holds a NUL byte");
     else
         return true;
     return false;
@@ -105,32 +106,33 @@ static bool has_changed(const struct lines *reader)
 static int check_end(const struct lines *reader)
 {
     if (ferror(reader->file))
-        complain(reader->complaints, reader->path, 0, "cannot be read: %s", strerror(errno));
+        diagnostics_add(reader->diagnostics, reader->path, 0, "cannot be read: %s",
+                        strerror(errno));
     else if (reader->total > LINES_MAX_FILE)
-        complain(reader->complaints, reader->path, 0, "the file is larger than %u MiB",
-                 LINES_MAX_FILE >> 20);
+        diagnostics_add(reader->diagnostics, reader->path, 0, "the file is larger than %u MiB",
+                        LINES_MAX_FILE >> 20);
     else if (has_changed(reader))
-        complain(reader->complaints, reader->path, 0,
-                 "was written while it was read; reload once it is complete");
+        diagnostics_add(reader->diagnostics, reader->path, 0,
+                        "was written while it was read; reload once it is complete");
     else
         return 0;
     return -1;
 }
 
-struct lines *lines_open(const char *path, bool optional, struct complaints *complaints)
+struct lines *lines_open(const char *path, bool optional, struct diagnostics *diagnostics)
 {
     struct lines *reader = NULL;
     struct stat before;
-    FILE *file = open_file(path, optional, complaints, &before);
+    FILE *file = open_file(path, optional, diagnostics, &before);
     if (file != NULL && (reader = malloc(sizeof(*reader))) == NULL) {
-        complain(complaints, path, 0, "out of memory");
+        diagnostics_add(diagnostics, path, 0, "out of memory");
         fclose(file);
     }
     if (reader == NULL)
         return NULL;
     /* The text is left as it is: it is written before it is read. */
     reader->path = path;
-    reader->complaints = complaints;
+    reader->diagnostics = diagnostics;
     reader->file = file;
     reader->before = before;
     reader->total = 0;
@@ -163,13 +165,13 @@ int lines_close(struct lines *reader)
     return r;
 }
 
-int lines_read(const char *path, bool optional, struct complaints *complaints,
+int lines_read(const char *path, bool optional, struct diagnostics *diagnostics,
                void (*each)(void *argument, unsigned number, char *text), void *argument)
 {
-    unsigned before = complaints->count;
-    struct lines *reader = lines_open(path, optional, complaints);
+    unsigned before = diagnostics->count;
+    struct lines *reader = lines_open(path, optional, diagnostics);
     if (reader == NULL)
-        return complaints->count == before ? 0 : -1;
+        return diagnostics->count == before ? 0 : -1;
     while (lines_some(reader, UINT_MAX, each, argument))
         continue;
     return lines_close(reader);

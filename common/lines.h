@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 
 /* Bytes of a line without its LF. A path (PATH_MAX) fits. */
 #define LINES_MAX_LENGTH 4096
@@ -24,20 +24,20 @@
  * complained about and left out.
  *
  * Returns 0 when the file was read to its end, and also when it does not exist and is `optional`;
- * -1, after a complaint, when it could not be read, was written meanwhile, is larger than
+ * -1, after a diagnostic, when it could not be read, was written meanwhile, is larger than
  * LINES_MAX_FILE, or is neither a regular file nor a device: nobody may have to wait for the other
  * end of a FIFO.
  */
-int lines_read(const char *path, bool optional, struct complaints *complaints,
+int lines_read(const char *path, bool optional, struct diagnostics *diagnostics,
                void (*each)(void *argument, unsigned number, char *text), void *argument);
 
 /*
  * The same by and by, for who may not be held up. NULL: the file does not exist and is `optional`,
- * or there was a complaint; `path` must stay. Then lines_some, which reads at most `most` lines,
+ * or there was a diagnostic; `path` must stay. Then lines_some, which reads at most `most` lines,
  * until it says that there are no more, and lines_close, whose result is that of lines_read; it may
  * be called at any time.
  */
-struct lines *lines_open(const char *path, bool optional, struct complaints *complaints);
+struct lines *lines_open(const char *path, bool optional, struct diagnostics *diagnostics);
 bool lines_some(struct lines *reader, unsigned most,
                 void (*each)(void *argument, unsigned number, char *text), void *argument);
 int lines_close(struct lines *reader);

@@ -11,9 +11,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/host_name.h"
 #include "common/lines.h"
 #include "common/loncapa.h"
-#include "common/names.h"
 
 #define BLANKS    " \t"
 #define COMPANION "loncapa_apache.conf"
@@ -31,7 +31,7 @@ enum kind { KIND_NAME, KIND_DIRECTORY, KIND_TEXT, KIND_PORT, KIND_BOOLEAN };
 
 static const char *const expectations[] = {
     /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is one text of several lines. */
-    [KIND_NAME] = NAME_RULE,
+    [KIND_NAME] = HOST_NAME_RULE,
     [KIND_DIRECTORY] = "an absolute path",
     [KIND_TEXT] = "a value",
     [KIND_PORT] = "a port from 1 to 65535",
@@ -41,8 +41,8 @@ static const char *const expectations[] = {
 struct variable {
     const char *name;
     enum kind kind;
-    size_t offset;        /* in struct loncapa */
-    const char *standard; /* the default; NULL for none */
+    size_t offset;             /* in struct loncapa */
+    const char *default_value; /* the default; NULL for none */
 };
 
 static const struct variable variables[] = {
@@ -70,7 +70,7 @@ _Static_assert(VARIABLES == 13 && sizeof(struct loncapa) == 12 * sizeof(char *),
 struct reading {
     struct loncapa *conf;
     const char *path; /* of the file that is being read */
-    struct complaints *complaints;
+    struct diagnostics *diagnostics;
     bool host_id_met; /* a bad lonHostID is not complained about as a missing one as well */
 };
 
@@ -101,7 +101,7 @@ static bool text_is_valid(enum kind kind, const char *text)
 {
     switch (kind) {
     case KIND_NAME:
-        return name_is_valid(text);
+        return host_name_is_valid(text);
     case KIND_DIRECTORY:
         return text[0] == '/';
     default:
@@ -123,7 +123,7 @@ static bool set_variable(struct reading *reading, const struct variable *variabl
 
     char *copy = strdup(value);
     if (copy == NULL) {
-        complain(reading->complaints, reading->path, 0, "out of memory");
+        diagnostics_add(reading->diagnostics, reading->path, 0, "out of memory");
         return true;
     }
     char **text = member;
@@ -186,16 +186,16 @@ static void read_line(void *argument, unsigned number, char *text)
     if (variable->kind == KIND_NAME)
         reading->host_id_met = true;
     if (!set_variable(reading, variable, value))
-        complain(reading->complaints, reading->path, number,
-                 "%s: " COMPLAINT_QUOTED ": expected %s", variable->name, value,
-                 expectations[variable->kind]);
+        diagnostics_add(reading->diagnostics, reading->path, number,
+                        "%s: " DIAGNOSTIC_QUOTED ": expected %s", variable->name, value,
+                        expectations[variable->kind]);
 }
 
 static void set_defaults(struct reading *reading)
 {
     for (size_t i = 0; i < VARIABLES; i++)
-        if (variables[i].standard != NULL)
-            set_variable(reading, &variables[i], variables[i].standard);
+        if (variables[i].default_value != NULL)
+            set_variable(reading, &variables[i], variables[i].default_value);
 }
 
 /* The default that depends on another variable. */
@@ -205,19 +205,19 @@ static void place_sock_create(struct reading *reading)
     if (conf->sock_create == NULL &&
         asprintf(&conf->sock_create, "%s/common_parent", conf->sock_dir) < 0) {
         conf->sock_create = NULL;
-        complain(reading->complaints, reading->path, 0, "out of memory");
+        diagnostics_add(reading->diagnostics, reading->path, 0, "out of memory");
     }
 }
 
-/* NULL, after a complaint, when there is none. */
-static const char *find_place(struct complaints *complaints)
+/* NULL, after a diagnostic, when there is none. */
+static const char *find_place(struct diagnostics *diagnostics)
 {
     for (size_t i = 0; loncapa_places[i] != NULL; i++)
         if (access(loncapa_places[i], F_OK) == 0)
             return loncapa_places[i];
-    complain(complaints, loncapa_places[0], 0,
-             "does not exist, nor does %s; the setting loncapa_conf can name another place",
-             loncapa_places[1]);
+    diagnostics_add(diagnostics, loncapa_places[0], 0,
+                    "does not exist, nor does %s; the setting loncapa_conf can name another place",
+                    loncapa_places[1]);
     return NULL;
 }
 
@@ -233,31 +233,31 @@ static int read_companion(struct reading *reading, const char *path)
     int folder = slash == NULL ? 0 : (int)(slash + 1 - path);
     if (asprintf(&companion, "%.*s" COMPANION, folder, path) < 0) {
         companion = NULL;
-        complain(reading->complaints, path, 0, "out of memory");
+        diagnostics_add(reading->diagnostics, path, 0, "out of memory");
         return -1;
     }
     reading->path = companion;
-    return lines_read(companion, true, reading->complaints, read_line, reading);
+    return lines_read(companion, true, reading->diagnostics, read_line, reading);
 }
 
-int loncapa_load(struct loncapa *conf, const char *path, struct complaints *complaints)
+int loncapa_load(struct loncapa *conf, const char *path, struct diagnostics *diagnostics)
 {
     *conf = (struct loncapa){0};
     if (path == NULL || path[0] == '\0')
-        path = find_place(complaints);
+        path = find_place(diagnostics);
     if (path == NULL)
         return -1;
 
-    unsigned before = complaints->count;
-    struct reading reading = {.conf = conf, .path = path, .complaints = complaints};
+    unsigned before = diagnostics->count;
+    struct reading reading = {.conf = conf, .path = path, .diagnostics = diagnostics};
     set_defaults(&reading);
-    if (lines_read(path, false, complaints, read_line, &reading) < 0 ||
+    if (lines_read(path, false, diagnostics, read_line, &reading) < 0 ||
         read_companion(&reading, path) < 0)
         return -1;
     place_sock_create(&reading);
     if (!reading.host_id_met)
-        complain(complaints, path, 0, "lonHostID is not set, so this server has no name");
-    return complaints->count == before ? 0 : -1;
+        diagnostics_add(diagnostics, path, 0, "lonHostID is not set, so this server has no name");
+    return diagnostics->count == before ? 0 : -1;
 }
 
 void loncapa_free(struct loncapa *conf)

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 
 struct loncapa {
     char *host_id;       /* lonHostID: who this server is; required */
@@ -41,9 +41,9 @@ extern const char *const loncapa_places[];
  * must be absolute, lonHostID a valid name, londPort 1 to 65535, loncAllowInsecure 0 or 1 (also
  * yes, no, on, off), and a variable that is set must have a value. Of lonSockCreate any is taken:
  * what only helps lonnet to try again must not keep a table from being put into force. Returns 0,
- * or -1 when there was a complaint.
+ * or -1 when there was a diagnostic.
  */
-int loncapa_load(struct loncapa *conf, const char *path, struct complaints *complaints);
+int loncapa_load(struct loncapa *conf, const char *path, struct diagnostics *diagnostics);
 void loncapa_free(struct loncapa *conf);
 
 #endif

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "common/host_name.h"
 #include "common/lines.h"
-#include "common/names.h"
 #include "common/settings.h"
 
 #define KIB UINT64_C(1024)
@@ -80,7 +80,7 @@ static const char *const resolves[] = {
 #define ROW(kind_, member, standard_, low_, high_, ...)                                            \
     {                                                                                              \
         .name = #member, .kind = SETTING_##kind_, .offset = offsetof(struct settings, member),     \
-        .standard = (standard_), .low = (low_), .high = (high_), __VA_ARGS__                       \
+        .default_value = (standard_), .low = (low_), .high = (high_), __VA_ARGS__                  \
     }
 
 const struct setting settings_table[] = {
@@ -446,10 +446,10 @@ static bool parse_choice(const struct setting *setting, const char *text, uint64
 static bool parse_names(const char *text)
 {
     while (*(text += strspn(text, BLANKS)) != '\0') {
-        char name[NAME_MAX_LENGTH + 2]; /* one that is too long is still too long when cut */
+        char name[HOST_NAME_MAX_LENGTH + 2]; /* one that is too long is still too long when cut */
         size_t length = strcspn(text, BLANKS);
         snprintf(name, sizeof(name), "%.*s", (int)length, text);
-        if (!name_is_valid(name))
+        if (!host_name_is_valid(name))
             return false;
         text += length;
     }
@@ -595,7 +595,7 @@ struct given {
 struct reading {
     struct settings *settings;
     const char *path;
-    struct complaints *complaints;
+    struct diagnostics *diagnostics;
     struct given given[SETTINGS];
 };
 
@@ -631,10 +631,10 @@ static void set(struct reading *reading, unsigned line, size_t index, const char
         char expected[SETTING_EXPECTATION_SIZE];
         setting_expectation(setting, expected, sizeof(expected));
         reading->given[index].bad = true;
-        complain(reading->complaints, reading->path, line, "%s: " COMPLAINT_QUOTED ": expected %s",
-                 setting->name, value, expected);
+        diagnostics_add(reading->diagnostics, reading->path, line,
+                        "%s: " DIAGNOSTIC_QUOTED ": expected %s", setting->name, value, expected);
     } else if (!store(reading->settings, setting, value, number)) {
-        complain(reading->complaints, reading->path, line, "out of memory");
+        diagnostics_add(reading->diagnostics, reading->path, line, "out of memory");
     } else {
         reading->settings->lines[index] = line;
     }
@@ -648,8 +648,8 @@ static void read_line(void *argument, unsigned number, char *text)
         return;
     char *equals = strchr(text, '=');
     if (equals == NULL) {
-        complain(reading->complaints, reading->path, number,
-                 "line: " COMPLAINT_QUOTED ": expected name = value", text);
+        diagnostics_add(reading->diagnostics, reading->path, number,
+                        "line: " DIAGNOSTIC_QUOTED ": expected name = value", text);
         return;
     }
     *equals = '\0';
@@ -658,15 +658,15 @@ static void read_line(void *argument, unsigned number, char *text)
 
     size_t index = settings_find(name);
     if (index == SETTINGS) {
-        complain(reading->complaints, reading->path, number,
-                 "name: " COMPLAINT_QUOTED ": expected the name of a setting", name);
+        diagnostics_add(reading->diagnostics, reading->path, number,
+                        "name: " DIAGNOSTIC_QUOTED ": expected the name of a setting", name);
         return;
     }
     struct given *given = &reading->given[index];
     if (given->line != 0) {
-        complain(reading->complaints, reading->path, number,
-                 "%s: " COMPLAINT_QUOTED ": expected once, but line %u sets it too", name, value,
-                 given->line);
+        diagnostics_add(reading->diagnostics, reading->path, number,
+                        "%s: " DIAGNOSTIC_QUOTED ": expected once, but line %u sets it too", name,
+                        value, given->line);
         return;
     }
     given->line = number;
@@ -689,10 +689,10 @@ static void check_order(const struct reading *reading, size_t small, size_t larg
     char bound[32];
     setting_format(&settings_table[blamed], reading->settings, value, sizeof(value));
     setting_format(&settings_table[other], reading->settings, bound, sizeof(bound));
-    complain(reading->complaints, reading->path, given[blamed].line,
-             "%s: " COMPLAINT_QUOTED ": expected at %s %s, which is %s",
-             settings_table[blamed].name, value, blame_small ? "most" : "least",
-             settings_table[other].name, bound);
+    diagnostics_add(reading->diagnostics, reading->path, given[blamed].line,
+                    "%s: " DIAGNOSTIC_QUOTED ": expected at %s %s, which is %s",
+                    settings_table[blamed].name, value, blame_small ? "most" : "least",
+                    settings_table[other].name, bound);
 }
 
 /* The defaults come from the same table and parser as the file, so none can be out of bounds. */
@@ -700,20 +700,20 @@ static void set_defaults(struct reading *reading)
 {
     *reading->settings = (struct settings){0};
     for (size_t i = 0; i < SETTINGS; i++)
-        set(reading, 0, i, settings_table[i].standard);
+        set(reading, 0, i, settings_table[i].default_value);
 }
 
 int settings_load(struct settings *settings, const char *path, bool optional,
-                  struct complaints *complaints)
+                  struct diagnostics *diagnostics)
 {
-    unsigned before = complaints->count;
-    struct reading reading = {.settings = settings, .path = path, .complaints = complaints};
+    unsigned before = diagnostics->count;
+    struct reading reading = {.settings = settings, .path = path, .diagnostics = diagnostics};
     set_defaults(&reading);
-    if (lines_read(path, optional, complaints, read_line, &reading) < 0)
+    if (lines_read(path, optional, diagnostics, read_line, &reading) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
         check_order(&reading, settings_find(ordered[i][0]), settings_find(ordered[i][1]));
-    return complaints->count == before ? 0 : -1;
+    return diagnostics->count == before ? 0 : -1;
 }
 
 bool settings_are_whole(struct settings *settings)

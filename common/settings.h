@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 #include "common/log.h"
 
 /* How systemd serves a host's socket: by a shim for each connection, or by one for all. */
@@ -131,12 +131,12 @@ enum setting_kind {
 struct setting {
     const char *name;
     enum setting_kind kind;
-    size_t offset;            /* in struct settings */
-    const char *standard;     /* the default, as one would write it in the file */
-    uint64_t low, high;       /* inclusive, in the unit stored */
-    uint64_t step;            /* a value is a multiple of it; 0 means any */
-    const char *const *words; /* SETTING_CHOICE only */
-    const char *meaning;      /* one sentence, with the reason for the default */
+    size_t offset;             /* in struct settings */
+    const char *default_value; /* the default, as one would write it in the file */
+    uint64_t low, high;        /* inclusive, in the unit stored */
+    uint64_t step;             /* a value is a multiple of it; 0 means any */
+    const char *const *words;  /* SETTING_CHOICE only */
+    const char *meaning;       /* one sentence, with the reason for the default */
 };
 
 extern const struct setting settings_table[];
@@ -147,10 +147,10 @@ extern const size_t settings_count;
  * defaults (a machine where nobody wrote one). The caller frees with settings_free whatever the
  * result. Unknown names, values out of bounds and a name set twice are complained about; so are
  * settings that contradict each other (probe_min above probe_max; queue_per_host above queue_total;
- * line_limit above buffers_limit). Returns 0, or -1 when there was a complaint.
+ * line_limit above buffers_limit). Returns 0, or -1 when there was a diagnostic.
  */
 int settings_load(struct settings *settings, const char *path, bool optional,
-                  struct complaints *complaints);
+                  struct diagnostics *diagnostics);
 /* Whether each has a value, if only its default: without memory, settings_load may leave texts
  * NULL. */
 bool settings_are_whole(struct settings *settings);

@@ -23,7 +23,7 @@
 #include "keeper/control/control.h"
 #include "keeper/control/lonclog.h"
 #include "keeper/control/loncstatus.h"
-#include "keeper/control/presence.h"
+#include "keeper/control/notifier.h"
 #include "keeper/control/reload.h"
 #include "keeper/control/socketwatch.h"
 #include "keeper/control/status.h"
@@ -32,16 +32,16 @@
 #include "keeper/keeper.h"
 #include "keeper/lond/credentials.h"
 #include "keeper/net/resolver.h"
-#include "keeper/net/tlswork.h"
+#include "keeper/net/tls_worker.h"
 
 struct keeper {
-    struct service service;
+    struct core core;
     struct hosts hosts;
     struct deferred *deferred;
     struct clients *clients;
     struct intake *intake;
     struct control *control;
-    struct presence *presence;
+    struct notifier *notifier;
     struct certificates *certificates;
     struct reload *reload;
     struct loncstatus *loncstatus;
@@ -62,7 +62,7 @@ void keeper_say_in_log(void *argument, const char *text)
 static void leave(void *argument)
 {
     struct keeper *keeper = argument;
-    loop_exit(&keeper->service.loop);
+    loop_exit(&keeper->core.loop);
 }
 
 /* Clients first, since what they leave may be stored; then what is being delivered. */
@@ -89,22 +89,22 @@ static int on_drain_end(sd_event_source *source, uint64_t when, void *argument)
  */
 static void drain(struct keeper *keeper)
 {
-    struct service *service = &keeper->service;
-    if (service->stopping) { /* asked twice */
+    struct core *core = &keeper->core;
+    if (core->stopping) { /* asked twice */
         leave(keeper);
         return;
     }
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
               "stopping: %zu clients, %zu requests queued", clients_count(keeper->clients),
-              service->queued);
-    int r = loop_alarm(&service->loop, &keeper->drain_end, CLOCK_MONOTONIC,
-                       loop_clock() + service->settings.drain_timeout, on_drain_end, keeper);
+              core->queued);
+    int r = loop_alarm(&core->loop, &keeper->drain_end, CLOCK_MONOTONIC,
+                       loop_clock() + core->settings.drain_timeout, on_drain_end, keeper);
     if (r < 0) {
         leave(keeper);
         return;
     }
-    presence_stopping(keeper->presence);
-    service->stopping = true;
+    notifier_stopping(keeper->notifier);
+    core->stopping = true;
     intake_stop(keeper->intake);
     hosts_stop(&keeper->hosts);
     clients_drain(keeper->clients, drain_deferred, keeper);
@@ -114,12 +114,12 @@ static void drain(struct keeper *keeper)
 static void leave_to_return(void *argument)
 {
     struct keeper *keeper = argument;
-    if (keeper->service.stopping)
+    if (keeper->core.stopping)
         return;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
               "a folder that was made anew is read-only in this keeper's sandbox: starting again");
     /* It may be a link that leads elsewhere, for which lonc-hosts has to write a drop-in. */
-    presence_touch_reloaded(keeper->presence);
+    notifier_touch_reloaded(keeper->notifier);
     drain(keeper);
 }
 
@@ -129,7 +129,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 {
     struct keeper *keeper = argument;
     (void)source;
-    keeper->service.loop.now = loop_clock();
+    keeper->core.loop.now = loop_clock();
     switch ((int)info->ssi_signo) {
     case SIGHUP:
     case SIGUSR2: /* lonManage and others send it (lonc-protocol(7) section 6) */
@@ -158,8 +158,7 @@ static int hear_signals(struct keeper *keeper)
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-        int r =
-            sd_event_add_signal(keeper->service.loop.event, NULL, signals[i], on_signal, keeper);
+        int r = sd_event_add_signal(keeper->core.loop.event, NULL, signals[i], on_signal, keeper);
         if (r < 0)
             return r;
     }
@@ -200,8 +199,8 @@ static int open_listener(struct keeper *keeper, const char *name, const char *fi
     int fd = passed_socket(name, type);
     if (fd >= 0)
         return fd;
-    (void)mkdir(keeper->service.settings.runtime_dir, 0755); /* else the error is in listening */
-    if (asprintf(bound, "%s/%s", keeper->service.settings.runtime_dir, file) < 0) {
+    (void)mkdir(keeper->core.settings.runtime_dir, 0755); /* else the error is in listening */
+    if (asprintf(bound, "%s/%s", keeper->core.settings.runtime_dir, file) < 0) {
         *bound = NULL;
         return -ENOMEM;
     }
@@ -230,15 +229,15 @@ static void replace_control(void *argument, int listener)
 static void look_after(struct keeper *keeper, size_t which, int listener,
                        void (*replace)(void *argument, int listener))
 {
-    socket_watch_add(keeper->service.socket_watch, listener,
+    socket_watch_add(keeper->core.socket_watch, listener,
                      keeper->bound[which] != NULL ? replace : NULL, keeper);
 }
 
 static int open_sockets(struct keeper *keeper)
 {
-    struct service *service = &keeper->service;
+    struct core *core = &keeper->core;
     const struct verbs verbs = {
-        .service = service,
+        .core = core,
         .status = &keeper->status,
         .deferred = keeper->deferred,
         .clients = keeper->clients,
@@ -248,7 +247,7 @@ static int open_sockets(struct keeper *keeper)
         open_listener(keeper, "channel", "keeper.sock", SOCK_SEQPACKET, &keeper->bound[0]);
     if (channel < 0)
         return channel;
-    keeper->intake = intake_new(service, keeper->clients, channel);
+    keeper->intake = intake_new(core, keeper->clients, channel);
     if (keeper->intake == NULL)
         return -ENOMEM;
     look_after(keeper, 0, channel, replace_channel);
@@ -264,7 +263,7 @@ static int open_sockets(struct keeper *keeper)
 }
 
 /* As many as allowed; and how many are in use already, those of libraries included. */
-static void count_descriptors(struct service *service)
+static void count_descriptors(struct core *core)
 {
     struct rlimit limit = {.rlim_cur = 1024};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
@@ -273,82 +272,81 @@ static void count_descriptors(struct service *service)
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
             limit.rlim_cur = soft;
     }
-    service->descriptors_max = (size_t)limit.rlim_cur;
+    core->descriptors_max = (size_t)limit.rlim_cur;
     DIR *directory = opendir("/proc/self/fd");
     struct dirent *entry;
     if (directory == NULL)
         return;
     while ((entry = readdir(directory)) != NULL)
         if (entry->d_name[0] != '.')
-            service->descriptors++;
+            core->descriptors++;
     closedir(directory);
-    service->descriptors--; /* the directory's own */
+    core->descriptors--; /* the directory's own */
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static int start(struct keeper *keeper, struct config *config)
 {
-    struct service *service = &keeper->service;
-    service->hosts = &keeper->hosts;
-    service->queue_limit =
+    struct core *core = &keeper->core;
+    core->hosts = &keeper->hosts;
+    core->queue_limit =
         (struct limit){.name = "requests queued for all hosts", .trouble = TROUBLE_QUEUE_LIMIT};
-    service->memory_limit =
-        (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
-    service->descriptor_limit =
+    core->memory_limit = (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
+    core->descriptor_limit =
         (struct limit){.name = "open descriptors", .trouble = TROUBLE_DESCRIPTORS};
     /* Deadlines point at the settings, so these come first. */
-    service->config = config;
-    service->settings = config->settings;
-    int r = loop_open(&service->loop);
+    core->config = config;
+    core->settings = config->settings;
+    int r = loop_open(&core->loop);
     if (r < 0)
         return r;
-    service->loop.turn_bytes = &service->settings.turn_bytes;
-    stats_init(&service->stats, service->loop.now);
-    lond_setup(service);
-    host_setup(service);
-    hosts_setup(&keeper->hosts, service);
-    service->resolver = resolver_new(service);
-    if (service->resolver == NULL)
+    core->loop.turn_bytes = &core->settings.turn_bytes;
+    stats_init(&core->stats, core->loop.now);
+    lond_setup(core);
+    host_setup(core);
+    hosts_setup(&keeper->hosts, core);
+    core->resolver = resolver_new(core);
+    if (core->resolver == NULL)
         return -ENOMEM;
-    keeper->deferred = deferred_new(service);
+    keeper->deferred = deferred_new(core);
     if (keeper->deferred == NULL)
         return -ENOMEM;
     if (getenv("NOTIFY_SOCKET") != NULL) /* whoever started it starts it again */
         deferred_on_misplaced(keeper->deferred, leave_to_return, keeper);
-    keeper->clients = clients_new(service, keeper->deferred);
+    keeper->clients = clients_new(core, keeper->deferred);
     if (keeper->clients == NULL)
         return -ENOMEM;
     r = hear_signals(keeper);
     if (r < 0)
         return r;
     keeper->status = (struct status){
-        .service = service,
+        .core = core,
         .deferred = keeper->deferred,
         .clients = keeper->clients,
         .config_path = keeper->config_path != NULL ? keeper->config_path : CONFIG_PATH,
         .started = loop_clock(),
     };
-    keeper->presence = presence_new(service, &keeper->status);
-    if (keeper->presence == NULL)
+    keeper->notifier = notifier_new(core, &keeper->status);
+    if (keeper->notifier == NULL)
         return -ENOMEM;
-    keeper->certificates = certificates_new(service);
+    keeper->certificates = certificates_new(core);
     if (keeper->certificates == NULL)
         return -ENOMEM;
-    service->socket_watch = socket_watch_new(service, keeper->presence);
-    if (service->socket_watch == NULL)
+    core->socket_watch = socket_watch_new(core, keeper->notifier);
+    if (core->socket_watch == NULL)
         return -ENOMEM;
-    keeper->reload = reload_new(service, keeper->deferred, keeper->presence, keeper->certificates,
+    keeper->reload = reload_new(core, keeper->deferred, keeper->notifier, keeper->certificates,
                                 keeper->config_path);
     if (keeper->reload == NULL)
         return -ENOMEM;
-    keeper->loncstatus = loncstatus_new(service);
+    keeper->loncstatus = loncstatus_new(core);
     if (keeper->loncstatus == NULL)
         return -ENOMEM;
-    service->tls_works = tls_works_new(service);
-    if (service->tls_works == NULL)
+    core->tls_worker = tls_worker_new(core);
+    if (core->tls_worker == NULL)
         return -ENOMEM;
-    count_descriptors(service);
+    count_descriptors(core);
     return open_sockets(keeper);
 }
 
@@ -361,44 +359,44 @@ static void finish(struct keeper *keeper)
     }
     sd_event_source_disable_unref(keeper->drain_end);
     /* Whoever still waits is answered, and lets go of its host. */
-    keeper->service.stopping = true;
+    keeper->core.stopping = true;
     hosts_stop(&keeper->hosts);
     hosts_abandon(&keeper->hosts);
     intake_free(keeper->intake);
     deferred_free(keeper->deferred);
     clients_free(keeper->clients);
     control_free(keeper->control);
-    socket_watch_free(keeper->service.socket_watch);
-    presence_free(keeper->presence);
+    socket_watch_free(keeper->core.socket_watch);
+    notifier_free(keeper->notifier);
     reload_free(keeper->reload);
     certificates_free(keeper->certificates);
     loncstatus_free(keeper->loncstatus);
     hosts_free(&keeper->hosts);
-    tls_works_free(keeper->service.tls_works);
-    credentials_free(keeper->service.credentials);
-    resolver_free(keeper->service.resolver);
-    buffer_free(&keeper->service.reply);
+    tls_worker_free(keeper->core.tls_worker);
+    credentials_free(keeper->core.credentials);
+    resolver_free(keeper->core.resolver);
+    buffer_free(&keeper->core.reply);
     lonclog_close();
-    loop_close(&keeper->service.loop);
-    config_free(keeper->service.config);
+    loop_close(&keeper->core.loop);
+    config_free(keeper->core.config);
 }
 
-int keeper_run(struct config *config, const char *config_path, const char *complaint)
+int keeper_run(struct config *config, const char *config_path, const char *diagnostic)
 {
     static struct keeper keeper;
     keeper.config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGIO, SIG_IGN); /* a lease of spool.c was broken, which it sees by itself */
+    signal(SIGIO, SIG_IGN); /* a lease of delayed.c was broken, which it sees by itself */
     int r = start(&keeper, config);
     if (r >= 0)
-        r = reload_first(keeper.reload, config, complaint);
+        r = reload_first(keeper.reload, config, diagnostic);
     if (r >= 0) {
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STARTED},
                   "lonc-keeper " LONC_VERSION " is ready");
-        presence_ready(keeper.presence);
+        notifier_ready(keeper.notifier);
         /* Where systemd wants to hear from the loop, a loop that is stuck is killed. */
-        sd_event_set_watchdog(keeper.service.loop.event, true);
-        r = loop_run(&keeper.service.loop);
+        sd_event_set_watchdog(keeper.core.loop.event, true);
+        r = loop_run(&keeper.core.loop);
     }
     finish(&keeper);
     return r;

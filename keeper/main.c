@@ -47,7 +47,8 @@ static void print_settings(void)
         char expected[SETTING_EXPECTATION_SIZE];
         setting_expectation(setting, expected, sizeof(expected));
         printf("%s# %s\n# Expected: %s.\n#%s =%s%s\n", i > 0 ? "\n" : "", setting->meaning,
-               expected, setting->name, setting->standard[0] != '\0' ? " " : "", setting->standard);
+               expected, setting->name, setting->default_value[0] != '\0' ? " " : "",
+               setting->default_value);
     }
 }
 
@@ -109,20 +110,20 @@ static void warn_of_ssl(const struct config *config, const struct credentials *c
 
 static int check(const struct options *options)
 {
-    struct complaints complaints = {.say = say_on_standard_error};
-    struct config *config = config_load(options->config, &complaints);
-    struct complaints of_files = {.say = say_on_standard_error};
+    struct diagnostics diagnostics = {.say = say_on_standard_error};
+    struct config *config = config_load(options->config, &diagnostics);
+    struct diagnostics of_files = {.say = say_on_standard_error};
     struct credentials *credentials = NULL;
     if (config != NULL && config->valid)
         credentials = credentials_load(config, &of_files);
-    complaints.count += of_files.count;
-    bool valid = credentials != NULL && complaints.count == 0;
+    diagnostics.count += of_files.count;
+    bool valid = credentials != NULL && diagnostics.count == 0;
     if (valid)
         warn_of_ssl(config, credentials);
     if (valid)
         printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
     else
-        fprintf(stderr, "complaints: %u\n", complaints.count);
+        fprintf(stderr, "complaints: %u\n", diagnostics.count);
     credentials_free(credentials);
     config_free(config);
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -130,7 +131,7 @@ static int check(const struct options *options)
 
 static int run(const struct options *options)
 {
-    struct complaints complaints = {.say = keeper_say_in_log};
+    struct diagnostics diagnostics = {.say = keeper_say_in_log};
     log_open("lonc-keeper", LOG_TARGET_AUTO, LOG_INFO, LOG_JOURNAL_SOCKET);
     /* Keys are in this process's memory: nobody of the same user may look, and no core is written.
      */
@@ -140,8 +141,8 @@ static int run(const struct options *options)
         log_write(LOG_CRIT, NULL, "libgcrypt cannot be used: %s", strerror(-r));
         return EXIT_FAILURE;
     }
-    struct config *config = config_load(options->config, &complaints);
-    r = config != NULL ? keeper_run(config, options->config, complaints.first) : -ENOMEM;
+    struct config *config = config_load(options->config, &diagnostics);
+    r = config != NULL ? keeper_run(config, options->config, diagnostics.first) : -ENOMEM;
     if (r < 0)
         log_write(LOG_CRIT, NULL, "cannot run: %s", strerror(-r));
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -31,7 +31,7 @@
 
 #include "common/channel.h"
 #include "common/log.h"
-#include "shim/farewell.h"
+#include "shim/con_lost.h"
 #include "shim/listeners.h"
 #include "shim/parking.h"
 #include "shim/shim.h"
@@ -156,7 +156,7 @@ static void say_no_keeper(struct shim *shim, const char *why)
     if (shim->said)
         return;
     shim->said = true;
-    if (farewell_is_said(shim->options.path))
+    if (con_lost_is_said(shim->options.path))
         return;
     log_open("lonc-shim", LOG_TARGET_AUTO, LOG_NOTICE, LOG_JOURNAL_SOCKET);
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_KEEPER_MISSING, .reason = why},
@@ -191,7 +191,7 @@ static void give_up_oldest(struct shim *shim, uint64_t patience)
         return;
     shim->outcome = unreachable ? SHIM_UNREACHABLE : SHIM_UNANSWERED;
     say_no_keeper(shim, unreachable ? "unreachable" : "unanswered");
-    farewell_answer(batch->fds, batch->count, batch->since + patience);
+    con_lost_answer(batch->fds, batch->count, batch->since + patience);
 }
 
 /* --- The channel ------------------------------------------------------------------------------ */
@@ -388,7 +388,7 @@ static void offer(struct shim *shim, int fd)
 {
     struct batch *batch = open_batch(shim);
     if (batch == NULL) {
-        farewell_answer(&fd, 1, shim_now());
+        con_lost_answer(&fd, 1, shim_now());
         return;
     }
     batch->fds[batch->count++] = fd;
@@ -506,7 +506,7 @@ static bool has_clients(const struct shim *shim)
 static enum shim_exit serve_connection(struct shim *shim, int fd)
 {
     if (shim->epoll < 0) { /* one of all the descriptors that this machine has not */
-        farewell_answer(&fd, 1, shim_now());
+        con_lost_answer(&fd, 1, shim_now());
         return SHIM_SYSTEM;
     }
     shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = shim_now()};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Clients who had asked nothing when they had waited their time for a keeper that is there but takes
- * nobody, as one that is short of descriptors does. Nobody owes them an answer yet, and a con_lost
- * would be taken for that to their first request: so they wait here until they ask, and take
- * nobody's turn meanwhile.
+ * Clients who had asked nothing when they had waited their time for a keeper that is there but
+ * takes nobody, as one that is short of descriptors does. Nobody owes them an answer yet, and a
+ * con_lost would be taken for that to their first request: so they wait here until they ask, and
+ * take nobody's turn meanwhile.
  */
 #ifndef LONC_SHIM_PARKING_H
 #define LONC_SHIM_PARKING_H
@@ -26,8 +26,8 @@ struct parking {
 /* In the data of an epoll event: what is not a descriptor, but a place here. */
 #define PARKING_EVENT (UINT64_C(1) << 32)
 
-/* Keeps a client, whose descriptor becomes the parking's, if it has asked nothing and there is room;
- * else false. */
+/* Keeps a client, whose descriptor becomes the parking's, if it has asked nothing and there is
+ * room; else false. */
 bool parking_add(struct parking *parking, int epoll, int fd);
 
 /* What the event told of: the descriptor of a client who has asked, the caller's again; or -1 for

@@ -25,8 +25,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/host_name.h"
 #include "common/log.h"
-#include "common/names.h"
 #include "keeper/client/client.h"
 #include "keeper/client/create.h"
 #include "keeper/host/hosts.h"
@@ -79,7 +79,7 @@ struct client {
 };
 
 struct clients {
-    struct service *service;
+    struct core *core;
     struct deferred *deferred;
     struct create *create;
     TAILQ_HEAD(, client) all, spares;
@@ -102,7 +102,7 @@ static void release(struct client *client)
         hosts_release(client->host);
     buffer_consume(&client->in, buffer_length(&client->in));
     buffer_free(&client->out);
-    service_check_memory(clients->service);
+    core_check_memory(clients->core);
     TAILQ_REMOVE(&clients->all, client, link);
     clients->count--;
     if (clients->spare_count < SPARES) {
@@ -122,19 +122,19 @@ static void release(struct client *client)
  */
 static void end(struct client *client)
 {
-    struct service *service = client->clients->service;
+    struct core *core = client->clients->core;
     bool asked = client->transaction.state != TRANSACTION_NONE;
     bool withdrawn = asked && host_withdraw(&client->transaction);
     bool awaited = client->storing || (asked && !withdrawn);
     client->state = CLIENT_ENDED;
     create_withdraw(&client->creation);
     deadline_stop(&client->deadline);
-    loop_unqueue(&service->loop, &client->bulk);
-    scarcity_leave(service, &client->grower);
-    loop_unwatch(&service->loop, &client->watch);
+    loop_unqueue(&core->loop, &client->bulk);
+    scarcity_leave(core, &client->grower);
+    loop_unwatch(&core->loop, &client->watch);
     close(client->fd);
     client->fd = -1;
-    service_closed(service);
+    core_closed(core);
     /* A transaction is worth storing though its client has left: that is what it was sent for. */
     if (withdrawn && client->deferrable)
         store(client);
@@ -168,7 +168,7 @@ static void go_unwatched(struct client *client)
 {
     if (client->state == CLIENT_WAITING)
         return;
-    limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
+    limit_reached(client->clients->core, &client->clients->core->memory_limit, NULL);
     if (client->state == CLIENT_READING)
         (void)send(client->fd, con_lost, sizeof(con_lost) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     end(client);
@@ -176,7 +176,7 @@ static void go_unwatched(struct client *client)
 
 static void watch_for(struct client *client, uint32_t events)
 {
-    struct loop *loop = &client->clients->service->loop;
+    struct loop *loop = &client->clients->core->loop;
     if (client->watch.fd >= 0)
         loop_change(loop, &client->watch, events);
     else if (loop_watch(loop, &client->watch, client->fd, events) < 0)
@@ -195,7 +195,7 @@ static void answered(struct client *client)
 /* What was not sent at once waits in `out`; the lond it came from is already free. */
 static void keep_rest(struct client *client, const char *rest, size_t length, struct buffer *reply)
 {
-    struct service *service = client->clients->service;
+    struct core *core = client->clients->core;
     if (reply != NULL) {
         buffer_consume(reply, (size_t)(rest - reply->data) - reply->start);
         reply->end = reply->start + length;
@@ -205,14 +205,14 @@ static void keep_rest(struct client *client, const char *rest, size_t length, st
         return;
     }
     client->state = CLIENT_WRITING;
-    deadline_start(&service->writing, &client->deadline);
-    loop_queue(&service->loop, &client->bulk);
+    deadline_start(&core->writing, &client->deadline);
+    loop_queue(&core->loop, &client->bulk);
 }
 
 /* Sends an answer; `reply` is the buffer it lies in, which may be taken away, or NULL. */
 static void answer(struct client *client, const char *bytes, size_t length, struct buffer *reply)
 {
-    struct loop *loop = &client->clients->service->loop;
+    struct loop *loop = &client->clients->core->loop;
     size_t portion = loop_portion(loop);
     buffer_consume(&client->in, client->line_length);
     ssize_t n;
@@ -234,8 +234,8 @@ static void answer(struct client *client, const char *bytes, size_t length, stru
 /* The next portion; whoever takes no more is told of when he does. */
 static void write_rest(struct client *client)
 {
-    struct service *service = client->clients->service;
-    struct loop *loop = &service->loop;
+    struct core *core = client->clients->core;
+    struct loop *loop = &core->loop;
     ssize_t n = buffer_send(&client->out, client->fd, loop_portion(loop));
     if (n == -EAGAIN) {
         if (!client->full)
@@ -249,7 +249,7 @@ static void write_rest(struct client *client)
     }
     loop_moved(loop, (size_t)n);
     if (buffer_length(&client->out) > 0) {
-        deadline_start(&service->writing, &client->deadline);
+        deadline_start(&core->writing, &client->deadline);
         loop_queue(loop, &client->bulk);
         return;
     }
@@ -282,8 +282,8 @@ static void store(struct client *client)
     client->storing = true;
     if (client->state != CLIENT_ENDED)
         client->state = CLIENT_WAITING;
-    deferred_store(client->clients->deferred, client->target->id, client->transaction.request,
-                   client->transaction.length, on_stored, client);
+    deferred_enqueue(client->clients->deferred, client->target->id, client->transaction.request,
+                     client->transaction.length, on_stored, client);
 }
 
 static void on_done(struct transaction *transaction, enum reason reason, struct buffer *reply,
@@ -319,7 +319,7 @@ static void read_path(const struct client *client, char path[SOCKET_PATH_SIZE])
 /* Whether it came by lonSockCreate, where sockets are asked for. */
 static bool asks_for_sockets(const struct client *client)
 {
-    const struct config *config = client->clients->service->config;
+    const struct config *config = client->clients->core->config;
     char path[SOCKET_PATH_SIZE];
     if (client->host != NULL || !config->valid)
         return false;
@@ -333,18 +333,18 @@ static bool asks_for_sockets(const struct client *client)
  */
 static enum reason find_host(struct client *client, bool *creates)
 {
-    struct service *service = client->clients->service;
+    struct core *core = client->clients->core;
     char path[SOCKET_PATH_SIZE];
     *creates = false;
     if (client->host != NULL)
         return REASON_NONE;
-    if (!service->config->valid)
+    if (!core->config->valid)
         return REASON_NO_TABLE;
     read_path(client, path);
-    const char *name = name_from_socket(path, service->config->loncapa.sock_dir);
-    if (name != NULL && (client->host = hosts_hold(service->hosts, name)) != NULL)
+    const char *name = host_name_from_socket(path, core->config->loncapa.sock_dir);
+    if (name != NULL && (client->host = hosts_hold(core->hosts, name)) != NULL)
         return REASON_NONE;
-    *creates = create_is_meant(service->config, path);
+    *creates = create_is_meant(core->config, path);
     if (*creates)
         return REASON_NONE;
     if (name == NULL)
@@ -361,10 +361,10 @@ static enum reason find_host(struct client *client, bool *creates)
  */
 static void aim(struct client *client)
 {
-    struct hosts *hosts = client->clients->service->hosts;
+    struct hosts *hosts = client->clients->core->hosts;
     struct request request = request_parse(client->transaction.request, client->transaction.length);
     struct host *target = NULL;
-    char id[NAME_MAX_LENGTH + 1];
+    char id[HOST_NAME_MAX_LENGTH + 1];
     if (request_is_for_other(&request, client->host->id) && request.id_length < sizeof(id)) {
         memcpy(id, request.id, request.id_length);
         id[request.id_length] = '\0';
@@ -388,10 +388,10 @@ static bool is_line(const struct transaction *transaction, const char *text)
 /* Counts an answer that the keeper gives itself. */
 static void count(struct client *client, enum reason reason)
 {
-    struct service *service = client->clients->service;
-    service->answers[reason]++;
+    struct core *core = client->clients->core;
+    core->answers[reason]++;
     if (reason != REASON_NONE)
-        stats_con_lost(&service->stats, service->loop.now, 0); /* it was never begun */
+        stats_con_lost(&core->stats, core->loop.now, 0); /* it was never begun */
 }
 
 /* `lonc_defer:<command>`: the rest is the request, and it may be stored. */
@@ -443,8 +443,8 @@ static void serve_line(struct client *client, size_t length)
 {
     struct transaction *transaction = &client->transaction;
     deadline_stop(&client->deadline);
-    scarcity_leave(client->clients->service, &client->grower);
-    client->clients->service->requests++;
+    scarcity_leave(client->clients->core, &client->grower);
+    client->clients->core->requests++;
     client->line_length = length;
     transaction->request = client->in.data + client->in.start;
     transaction->length = length;
@@ -462,7 +462,7 @@ static void serve_line(struct client *client, size_t length)
         count(client, REASON_CLOSED);
         answer_text(client, con_lost);
     } else if (is_line(transaction, "reset_retries")) {
-        host_forgive(client->host);
+        host_retry(client->host);
         count(client, REASON_NONE);
         answer_text(client, "ok\n");
     } else {
@@ -474,11 +474,11 @@ static void serve_line(struct client *client, size_t length)
 
 static struct deadline_queue *time_for_line(const struct client *client)
 {
-    struct service *service = client->clients->service;
-    if (service->stopping)
-        return &service->draining;
+    struct core *core = client->clients->core;
+    if (core->stopping)
+        return &core->draining;
     bool begun = buffer_length(&client->in) > 0 || client->refusal != NULL;
-    return begun ? &service->line : &service->silent;
+    return begun ? &core->line : &core->silent;
 }
 
 static void wait_for_line(struct client *client)
@@ -496,7 +496,7 @@ static bool is_over_limit(const struct client *client, size_t length)
 {
     if (length == 0)
         length = buffer_length(&client->in) + client->discarded;
-    return length > client->clients->service->settings.line_limit;
+    return length > client->clients->core->settings.line_limit;
 }
 
 /* The same of a line that asks for a socket. One that is being dropped is not asked about again. */
@@ -512,14 +512,14 @@ static void refuse_line(struct client *client)
     struct log_about who = about(client);
     who.reason = reason_word(REASON_TOO_LARGE);
     log_write(LOG_WARNING, &who, "client closed: its line is over the limit of %llu bytes",
-              (unsigned long long)client->clients->service->settings.line_limit);
+              (unsigned long long)client->clients->core->settings.line_limit);
     end(client);
 }
 
 /* This line is not kept: the rest of it is dropped, and then it is answered. */
 static void start_discarding(struct client *client, const char *refusal)
 {
-    scarcity_leave(client->clients->service, &client->grower);
+    scarcity_leave(client->clients->core, &client->grower);
     client->refusal = refusal;
     client->discarded = buffer_length(&client->in);
     buffer_consume(&client->in, client->discarded);
@@ -529,15 +529,15 @@ static void start_discarding(struct client *client, const char *refusal)
  */
 static void refuse_creation(struct client *client, size_t length)
 {
-    struct service *service = client->clients->service;
-    service->create_failed++;
+    struct core *core = client->clients->core;
+    core->create_failed++;
     if (length == 0) {
         start_discarding(client, CREATE_TOO_LONG);
         return;
     }
     deadline_stop(&client->deadline);
-    scarcity_leave(service, &client->grower);
-    service->requests++;
+    scarcity_leave(core, &client->grower);
+    core->requests++;
     client->line_length = length;
     count(client, REASON_NONE);
     answer_text(client, CREATE_TOO_LONG);
@@ -563,7 +563,7 @@ static ssize_t receive_discarding(struct client *client, size_t most)
         client->refusal = NULL;
         client->discarded = 0;
         client->line_length = 0;
-        client->clients->service->requests++;
+        client->clients->core->requests++;
         count(client, refusal == con_lost ? REASON_NO_MEMORY : REASON_NONE);
         deadline_stop(&client->deadline);
         answer_text(client, refusal);
@@ -578,11 +578,11 @@ static bool receive(struct client *client, size_t most)
     ssize_t n = client->refusal != NULL ? receive_discarding(client, most)
                                         : buffer_receive(&client->in, client->fd, most, &more);
     if (n > 0)
-        loop_moved(&client->clients->service->loop, (size_t)n);
+        loop_moved(&client->clients->core->loop, (size_t)n);
     if (client->state == CLIENT_ENDED)
         return false;
     if (n == -ENOBUFS || n == -ENOMEM) {
-        limit_reached(client->clients->service, &client->clients->service->memory_limit, NULL);
+        limit_reached(client->clients->core, &client->clients->core->memory_limit, NULL);
         start_discarding(client, con_lost);
         return true;
     }
@@ -610,11 +610,11 @@ static void call_last(struct client *client)
 /* Gets more of a line, `most` bytes. True while there is a point in looking again. */
 static bool fill(struct client *client, size_t most)
 {
-    struct service *service = client->clients->service;
-    if (service->stopping && client->answered && !client->last_call)
+    struct core *core = client->clients->core;
+    if (core->stopping && client->answered && !client->last_call)
         call_last(client);
     bool may_read = client->readable && (client->refusal != NULL ||
-                                         scarcity_may_fill(service, &client->grower, &client->in));
+                                         scarcity_may_fill(core, &client->grower, &client->in));
     if (may_read && receive(client, most))
         return true;
     if (client->state != CLIENT_READING)
@@ -633,7 +633,7 @@ static bool fill(struct client *client, size_t most)
 /* Serves what is there, as far as it goes without waiting: a portion, and the next one queues. */
 static void run(struct client *client)
 {
-    struct loop *loop = &client->clients->service->loop;
+    struct loop *loop = &client->clients->core->loop;
     uint64_t end_of_portion = loop->moved + loop_portion(loop);
     client->running = true;
     while (client->state == CLIENT_READING) {
@@ -679,7 +679,7 @@ static void on_ready(struct watch *watch, uint32_t events)
     bool reads = client->state == CLIENT_READING;
     bool is_long = buffer_length(&client->in) >= LOOP_SHORT || client->refusal != NULL;
     if (writes || (reads && is_long))
-        loop_queue(&client->clients->service->loop, &client->bulk);
+        loop_queue(&client->clients->core->loop, &client->bulk);
     else if (reads)
         run(client);
 }
@@ -687,7 +687,7 @@ static void on_ready(struct watch *watch, uint32_t events)
 static void on_may_grow(struct grower *grower)
 {
     struct client *client = CONTAINER_OF(grower, struct client, grower);
-    loop_queue(&client->clients->service->loop, &client->bulk);
+    loop_queue(&client->clients->core->loop, &client->bulk);
 }
 
 /* The next portion of a long reply, or request, or of many short ones. */
@@ -707,7 +707,7 @@ int clients_reserve(struct clients *clients, size_t count)
     while (clients->spare_count < count) {
         struct client *client = calloc(1, sizeof(*client));
         if (client == NULL) {
-            limit_reached(clients->service, &clients->service->memory_limit, NULL);
+            limit_reached(clients->core, &clients->core->memory_limit, NULL);
             return -ENOMEM;
         }
         TAILQ_INSERT_HEAD(&clients->spares, client, link);
@@ -728,11 +728,11 @@ static struct client *take_spare(struct clients *clients)
 
 void client_start(struct clients *clients, int fd)
 {
-    struct service *service = clients->service;
+    struct core *core = clients->core;
     struct client *client = take_spare(clients);
-    service_opened(service, 1);
+    core_opened(core, 1);
     client->clients = clients;
-    client->began = service->loop.now;
+    client->began = core->loop.now;
     client->fd = fd;
     client->watch = (struct watch){.fd = -1, .ready = on_ready};
     client->bulk.go_on = next_portion;
@@ -761,7 +761,7 @@ static json_t *client_json(const struct client *client)
     struct ucred peer = {.pid = 0};
     socklen_t size = sizeof(peer);
     (void)getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    uint64_t now = client->clients->service->loop.now;
+    uint64_t now = client->clients->core->loop.now;
     return json_pack("{s:I, s:I, s:s?, s:s, s:f}", "pid", (json_int_t)peer.pid, "uid",
                      (json_int_t)peer.uid, "host", client->host != NULL ? client->host->id : NULL,
                      "state", states[client->state], "since", (double)(now - client->began) / 1e6);
@@ -782,11 +782,11 @@ json_t *clients_json(const struct clients *clients)
 
 void clients_scarce(struct clients *clients, bool scarce)
 {
-    struct service *service = clients->service;
-    const struct settings *settings = &service->settings;
+    struct core *core = clients->core;
+    const struct settings *settings = &core->settings;
     bool sooner = scarce && settings->client_idle_scarce < settings->client_idle_timeout;
-    service->silent.span = sooner ? &settings->client_idle_scarce : &settings->client_idle_timeout;
-    loop_spans_changed(&service->loop);
+    core->silent.span = sooner ? &settings->client_idle_scarce : &settings->client_idle_timeout;
+    loop_spans_changed(&core->loop);
 }
 
 static void on_drained(struct deadline *deadline)
@@ -809,26 +809,26 @@ void clients_drain(struct clients *clients, void (*gone)(void *argument), void *
         gone(argument);
 }
 
-struct clients *clients_new(struct service *service, struct deferred *deferred)
+struct clients *clients_new(struct core *core, struct deferred *deferred)
 {
     struct clients *clients = calloc(1, sizeof(*clients));
     if (clients == NULL)
         return NULL;
-    const struct settings *settings = &service->settings;
-    struct loop *loop = &service->loop;
-    clients->create = create_new(service);
+    const struct settings *settings = &core->settings;
+    struct loop *loop = &core->loop;
+    clients->create = create_new(core);
     if (clients->create == NULL) {
         free(clients);
         return NULL;
     }
-    clients->service = service;
+    clients->core = core;
     clients->deferred = deferred;
     TAILQ_INIT(&clients->all);
     TAILQ_INIT(&clients->spares);
-    deadline_queue_add(loop, &service->line, &settings->client_line_timeout, on_timeout);
-    deadline_queue_add(loop, &service->writing, &settings->client_write_timeout, on_timeout);
-    deadline_queue_add(loop, &service->silent, &settings->client_idle_timeout, on_timeout);
-    deadline_queue_add(loop, &service->draining, &settings->drain_line_timeout, on_drained);
+    deadline_queue_add(loop, &core->line, &settings->client_line_timeout, on_timeout);
+    deadline_queue_add(loop, &core->writing, &settings->client_write_timeout, on_timeout);
+    deadline_queue_add(loop, &core->silent, &settings->client_idle_timeout, on_timeout);
+    deadline_queue_add(loop, &core->draining, &settings->drain_line_timeout, on_drained);
     return clients;
 }
 

@@ -9,11 +9,11 @@
 
 #include <jansson.h>
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 #include "keeper/deferred/deferred.h"
 
 /* All clients, and what they share; once, before the first client_start. */
-struct clients *clients_new(struct service *service, struct deferred *deferred);
+struct clients *clients_new(struct core *core, struct deferred *deferred);
 void clients_free(struct clients *clients); /* ends all; NULL is allowed */
 
 /*

@@ -70,7 +70,7 @@ struct wanted {
 };
 
 struct create {
-    struct service *service;
+    struct core *core;
     LIST_HEAD(, wanted) wanted;
     size_t waiting;
     uint64_t last_asked; /* for a sync; 0: never */
@@ -88,26 +88,26 @@ bool create_is_meant(const struct config *config, const char *path)
     char folder[SOCKET_PATH_SIZE];
     const char *file = strrchr(create, '/') + 1;
     snprintf(folder, sizeof(folder), "%.*s", (int)(file - create), create);
-    const char *name = name_from_socket(path, folder);
+    const char *name = host_name_from_socket(path, folder);
     return name != NULL && strcmp(name, file) == 0;
 }
 
 /* Takes the next name off the line. False where none is left, or it is not valid. */
-static bool take_name(const char **line, size_t *length, char name[NAME_MAX_LENGTH + 1])
+static bool take_name(const char **line, size_t *length, char name[HOST_NAME_MAX_LENGTH + 1])
 {
     const char *colon = memchr(*line, ':', *length);
     size_t n = colon != NULL ? (size_t)(colon - *line) : *length;
-    if (n > NAME_MAX_LENGTH || memchr(*line, '\0', n) != NULL)
+    if (n > HOST_NAME_MAX_LENGTH || memchr(*line, '\0', n) != NULL)
         return false;
     memcpy(name, *line, n);
     name[n] = '\0';
     n += colon != NULL;
     *line += n;
     *length -= n;
-    return name_is_valid(name);
+    return host_name_is_valid(name);
 }
 
-/* Only what name_is_valid has let pass stands in the answers. */
+/* Only what host_name_is_valid has let pass stands in the answers. */
 __attribute__((format(printf, 2, 3))) static bool refuse(char text[CREATE_TEXT_SIZE],
                                                          const char *format, ...)
 {
@@ -143,7 +143,7 @@ static bool has_socket(const struct config *config, const char *name, char text[
 bool create_judge(const struct config *config, const char *line, size_t length,
                   char text[CREATE_TEXT_SIZE])
 {
-    char name[NAME_MAX_LENGTH + 1], id[NAME_MAX_LENGTH + 1];
+    char name[HOST_NAME_MAX_LENGTH + 1], id[HOST_NAME_MAX_LENGTH + 1];
     if (length > 0 && line[length - 1] == '\n')
         length--;
     bool ends_in_colon = length > 0 && line[length - 1] == ':';
@@ -183,7 +183,7 @@ static bool listens(const char *path)
 
 static void say_asking(struct create *create, const struct wanted *why)
 {
-    uint64_t now = create->service->loop.now;
+    uint64_t now = create->core->loop.now;
     if (create->last_said != 0 && now < create->last_said + SAY_PAUSE)
         return;
     create->last_said = now;
@@ -193,7 +193,7 @@ static void say_asking(struct create *create, const struct wanted *why)
 
 static void ask_for_sync(struct create *create, const struct wanted *why)
 {
-    uint64_t now = create->service->loop.now;
+    uint64_t now = create->core->loop.now;
     struct wanted *wanted;
     if (create->last_asked != 0 && now < create->last_asked + ASK_PAUSE)
         return;
@@ -201,7 +201,7 @@ static void ask_for_sync(struct create *create, const struct wanted *why)
     LIST_FOREACH (wanted, &create->wanted, link)
         wanted->asked = true;
     say_asking(create, why);
-    socket_watch_ask(create->service->socket_watch);
+    socket_watch_ask(create->core->socket_watch);
 }
 
 /* --- Those who wait --------------------------------------------------------------------------- */
@@ -209,9 +209,9 @@ static void ask_for_sync(struct create *create, const struct wanted *why)
 static const char *count(struct create *create, const char *answer)
 {
     if (strcmp(answer, DONE) == 0)
-        create->service->create_done++;
+        create->core->create_done++;
     else
-        create->service->create_failed++;
+        create->core->create_failed++;
     return answer;
 }
 
@@ -257,7 +257,7 @@ static void on_look(struct deadline *deadline)
     }
     if (!wanted->asked)
         ask_for_sync(wanted->create, wanted);
-    deadline_start(&wanted->create->service->looking, &wanted->deadline);
+    deadline_start(&wanted->create->core->looking, &wanted->deadline);
 }
 
 static void on_late(struct deadline *deadline)
@@ -287,7 +287,7 @@ static struct wanted *add(struct create *create, const char *path)
     strlcpy(wanted->path, path, sizeof(wanted->path));
     TAILQ_INIT(&wanted->waiters);
     LIST_INSERT_HEAD(&create->wanted, wanted, link);
-    deadline_start(&create->service->looking, &wanted->deadline);
+    deadline_start(&create->core->looking, &wanted->deadline);
     return wanted;
 }
 
@@ -297,7 +297,7 @@ static void join(struct wanted *wanted, struct create_waiter *waiter)
     waiter->wanted = wanted;
     TAILQ_INSERT_TAIL(&wanted->waiters, waiter, link);
     create->waiting++;
-    deadline_start(&create->service->late, &waiter->deadline);
+    deadline_start(&create->core->late, &waiter->deadline);
     wanted->asked = false;
     ask_for_sync(create, wanted);
 }
@@ -308,7 +308,7 @@ static const char *want(struct create *create, const char *path, struct create_w
     struct wanted *wanted = find(create, path);
     if (wanted == NULL && listens(path))
         return DONE;
-    if (create->service->stopping)
+    if (create->core->stopping)
         return STOPPING;
     if (create->waiting >= WAITERS_MAX)
         return CROWDED;
@@ -321,7 +321,7 @@ static const char *want(struct create *create, const char *path, struct create_w
 const char *create_ask(struct create *create, const char *line, size_t length,
                        struct create_waiter *waiter)
 {
-    const struct config *config = create->service->config;
+    const struct config *config = create->core->config;
     if (!create_judge(config, line, length, create->text))
         return count(create, create->text);
     const char *answer = want(create, create->text, waiter);
@@ -343,15 +343,15 @@ void create_stop(struct create *create)
         answer_all(wanted, STOPPING);
 }
 
-struct create *create_new(struct service *service)
+struct create *create_new(struct core *core)
 {
     struct create *create = calloc(1, sizeof(*create));
     if (create == NULL)
         return NULL;
-    create->service = service;
+    create->core = core;
     LIST_INIT(&create->wanted);
-    deadline_queue_add(&service->loop, &service->looking, &look_again, on_look);
-    deadline_queue_add(&service->loop, &service->late, &service->settings.create_timeout, on_late);
+    deadline_queue_add(&core->loop, &core->looking, &look_again, on_look);
+    deadline_queue_add(&core->loop, &core->late, &core->settings.create_timeout, on_late);
     return create;
 }
 

@@ -12,14 +12,14 @@
 #ifndef LONC_KEEPER_CLIENT_CREATE_H
 #define LONC_KEEPER_CLIENT_CREATE_H
 
-#include "common/names.h"
-#include "keeper/core/service.h"
+#include "common/host_name.h"
+#include "keeper/core/core.h"
 
 /* The longest line with its LF: a name, and hundreds of ids. */
 #define CREATE_LINE_MAX 4096
 
 /* Two names, and some words between. */
-#define CREATE_TEXT_SIZE (2 * (NAME_MAX_LENGTH + 1) + 128)
+#define CREATE_TEXT_SIZE (2 * (HOST_NAME_MAX_LENGTH + 1) + 128)
 
 /* The answer to a line over CREATE_LINE_MAX. */
 #define CREATE_TOO_LONG "error: expected a line of up to 4096 bytes\n"
@@ -35,7 +35,7 @@ struct create_waiter {
 struct create;
 
 /* NULL without memory. */
-struct create *create_new(struct service *service);
+struct create *create_new(struct core *core);
 void create_free(struct create *create); /* nobody may wait any more; NULL is allowed */
 
 /* Whether a client that came by this path asks for sockets. */

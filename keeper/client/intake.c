@@ -40,11 +40,11 @@ struct source {
 };
 
 struct intake {
-    struct service *service;
+    struct core *core;
     struct clients *clients;
     struct listener listener;
     bool stopped; /* nobody is accepted any more */
-    bool deaf;    /* there is no room for a message either; only while the service is starved */
+    bool deaf; /* there is no room for a message either; only while the core is descriptors_short */
     TAILQ_HEAD(, source) sources; /* by `since` */
     size_t count;
     struct limit limit;      /* channel_connections */
@@ -71,7 +71,7 @@ static void say_refused(const char *what, const char *reason)
 static void touch(struct source *source)
 {
     struct intake *intake = source->intake;
-    source->since = intake->service->loop.now;
+    source->since = intake->core->loop.now;
     if (TAILQ_NEXT(source, link) == NULL)
         return;
     TAILQ_REMOVE(&intake->sources, source, link);
@@ -89,7 +89,7 @@ static enum taken take_message(struct source *source)
     if (n == -EBADMSG)
         say_refused("a malformed message on the private channel", "malformed");
     if (n == -EMFILE) {
-        intake->service->handovers_cut++;
+        intake->core->handovers_cut++;
         say_refused("this process may have no more descriptors", "no-descriptor");
     }
     if (n <= 0)
@@ -111,29 +111,29 @@ static enum taken take_message(struct source *source)
 
 static bool has_room(const struct intake *intake)
 {
-    return service_descriptors_free(intake->service) >= CHANNEL_BATCH;
+    return core_descriptors_free(intake->core) >= CHANNEL_BATCH;
 }
 
 static bool has_descriptors_for_source(const struct intake *intake)
 {
-    return service_descriptors_free(intake->service) >= CHANNEL_BATCH + ACCEPT_MARGIN;
+    return core_descriptors_free(intake->core) >= CHANNEL_BATCH + ACCEPT_MARGIN;
 }
 
 static bool is_full(const struct intake *intake)
 {
-    return intake->count >= intake->service->settings.channel_connections;
+    return intake->count >= intake->core->settings.channel_connections;
 }
 
 /* Whether there is a place for another shim, or one that can be had. */
 static bool has_place(const struct intake *intake)
 {
     return !is_full(intake) ||
-           TAILQ_FIRST(&intake->sources)->since + grace <= intake->service->loop.now;
+           TAILQ_FIRST(&intake->sources)->since + grace <= intake->core->loop.now;
 }
 
 static void update_listener(struct intake *intake)
 {
-    bool wanted = !intake->stopped && !intake->service->starved;
+    bool wanted = !intake->stopped && !intake->core->descriptors_short;
     listener_want(&intake->listener, wanted && has_place(intake));
     if (wanted && !has_place(intake) && intake->crowded.queue == NULL)
         deadline_start(&intake->crowds, &intake->crowded);
@@ -147,15 +147,15 @@ static void on_crowd_older(struct deadline *deadline)
 static void free_source(struct source *source)
 {
     struct intake *intake = source->intake;
-    loop_unwatch(&intake->service->loop, &source->watch);
+    loop_unwatch(&intake->core->loop, &source->watch);
     TAILQ_REMOVE(&intake->sources, source, link);
     intake->count--;
     close(source->fd);
     free(source);
-    service_closed(intake->service);
+    core_closed(intake->core);
     /* Not before half of the places are free, so that a limit at its edge does not fill the log. */
-    if (intake->count <= intake->service->settings.channel_connections / 2)
-        limit_left(intake->service, &intake->limit, NULL);
+    if (intake->count <= intake->core->settings.channel_connections / 2)
+        limit_left(intake->core, &intake->limit, NULL);
     update_listener(intake);
 }
 
@@ -187,12 +187,12 @@ static void close_source(struct source *source)
  * up for it. */
 static void run_short(struct intake *intake)
 {
-    struct service *service = intake->service;
-    service->starved = true;
-    limit_reached(service, &service->descriptor_limit, NULL);
+    struct core *core = intake->core;
+    core->descriptors_short = true;
+    limit_reached(core, &core->descriptor_limit, NULL);
     update_listener(intake);
     clients_scarce(intake->clients, true);
-    hosts_close_idle(service->hosts);
+    hosts_close_idle(core->hosts);
 }
 
 /*
@@ -204,33 +204,33 @@ static void starve(struct intake *intake)
     struct source *source;
     intake->deaf = true;
     TAILQ_FOREACH (source, &intake->sources, link)
-        loop_change(&intake->service->loop, &source->watch, EPOLLRDHUP | EPOLLET);
+        loop_change(&intake->core->loop, &source->watch, EPOLLRDHUP | EPOLLET);
     run_short(intake);
 }
 
 /* Shims are accepted and messages taken again. */
 static void feed(struct intake *intake)
 {
-    struct service *service = intake->service;
+    struct core *core = intake->core;
     struct source *source;
-    if (!service->starved || !has_descriptors_for_source(intake))
+    if (!core->descriptors_short || !has_descriptors_for_source(intake))
         return;
-    service->starved = false;
-    limit_left(service, &service->descriptor_limit, NULL);
+    core->descriptors_short = false;
+    limit_left(core, &core->descriptor_limit, NULL);
     clients_scarce(intake->clients, false);
     if (!intake->deaf)
         return;
     intake->deaf = false;
     TAILQ_FOREACH (source, &intake->sources, link) {
-        source->since = service->loop.now; /* nobody was heard meanwhile */
-        loop_change(&service->loop, &source->watch, EPOLLIN);
+        source->since = core->loop.now; /* nobody was heard meanwhile */
+        loop_change(&core->loop, &source->watch, EPOLLIN);
     }
 }
 
 /* Where it is the kernel that has none, one more of ours says nothing: the next accept does. */
-static void on_descriptor_freed(struct service *service)
+static void on_descriptor_freed(struct core *core)
 {
-    struct intake *intake = service->intake;
+    struct intake *intake = core->intake;
     if (!listener_is_pausing(&intake->listener))
         feed(intake);
     update_listener(intake);
@@ -277,16 +277,16 @@ static void add_source(struct intake *intake, int fd)
         .watch = {.fd = -1, .ready = on_source_ready},
         .intake = intake,
         .fd = fd,
-        .since = intake->service->loop.now,
+        .since = intake->core->loop.now,
     };
-    if (loop_watch(&intake->service->loop, &source->watch, fd, EPOLLIN) < 0) {
+    if (loop_watch(&intake->core->loop, &source->watch, fd, EPOLLIN) < 0) {
         close(fd);
         free(source);
         return;
     }
     TAILQ_INSERT_TAIL(&intake->sources, source, link);
     intake->count++;
-    service_opened(intake->service, 1);
+    core_opened(intake->core, 1);
 }
 
 /* A shim finds its channel closed, and loses nobody by it. */
@@ -294,7 +294,7 @@ static void make_room(struct intake *intake)
 {
     if (!is_full(intake))
         return;
-    limit_reached(intake->service, &intake->limit, NULL);
+    limit_reached(intake->core, &intake->limit, NULL);
     close_source(TAILQ_FIRST(&intake->sources));
 }
 
@@ -330,7 +330,7 @@ void intake_listen(struct intake *intake, int listener)
     listener_replace(&intake->listener, listener);
 }
 
-struct intake *intake_new(struct service *service, struct clients *clients, int listener)
+struct intake *intake_new(struct core *core, struct clients *clients, int listener)
 {
     struct intake *intake = calloc(1, sizeof(*intake));
     if (intake == NULL) {
@@ -338,16 +338,16 @@ struct intake *intake_new(struct service *service, struct clients *clients, int 
         return NULL;
     }
     *intake = (struct intake){
-        .service = service,
+        .core = core,
         .clients = clients,
     };
     TAILQ_INIT(&intake->sources);
     intake->limit =
         (struct limit){.name = "connections of shims", .trouble = TROUBLE_CHANNEL_LIMIT};
-    deadline_queue_add(&service->loop, &intake->crowds, &grace, on_crowd_older);
-    service->intake = intake;
-    service->descriptor_freed = on_descriptor_freed;
-    listener_open(&intake->listener, &service->loop, listener, "the private channel",
+    deadline_queue_add(&core->loop, &intake->crowds, &grace, on_crowd_older);
+    core->intake = intake;
+    core->descriptor_freed = on_descriptor_freed;
+    listener_open(&intake->listener, &core->loop, listener, "the private channel",
                   on_listener_ready);
     update_listener(intake);
     return intake;
@@ -367,8 +367,8 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     intake_stop(intake);
-    intake->service->descriptor_freed = NULL;
-    intake->service->intake = NULL;
+    intake->core->descriptor_freed = NULL;
+    intake->core->intake = NULL;
     listener_close(&intake->listener);
     deadline_stop(&intake->crowded);
     LIST_REMOVE(&intake->crowds, link); /* the loop's list outlives it */

@@ -84,7 +84,7 @@ struct control_client {
 TAILQ_HEAD(control_clients, control_client);
 
 struct control {
-    struct service *service;
+    struct core *core;
     struct verbs verbs;
     struct listener listener;
     struct deadline_queue deadlines;
@@ -98,9 +98,9 @@ struct control {
 /* How many of one kind of user; all of them together never take most of the descriptors. */
 static uint64_t places_for_each(const struct control *control, enum place place)
 {
-    const struct service *service = control->service;
-    const char *settings = (const char *)&service->settings;
-    uint64_t wanted, share = service->descriptors_max / 32;
+    const struct core *core = control->core;
+    const char *settings = (const char *)&core->settings;
+    uint64_t wanted, share = core->descriptors_max / 32;
     memcpy(&wanted, settings + places[place].setting, sizeof(wanted));
     if (share < 4)
         share = 4;
@@ -118,9 +118,9 @@ static void show_limits(struct control *control)
         strlcat(detail, places[place].name, sizeof(detail));
     }
     if (*detail != '\0')
-        trouble_begin(control->service, TROUBLE_CONTROL_LIMIT, "%s", detail);
+        trouble_begin(control->core, TROUBLE_CONTROL_LIMIT, "%s", detail);
     else
-        trouble_end(control->service, TROUBLE_CONTROL_LIMIT);
+        trouble_end(control->core, TROUBLE_CONTROL_LIMIT);
 }
 
 /* Not before half of them are free for everybody, so that a limit at its edge does not fill the
@@ -132,7 +132,7 @@ static void check_limit(struct control *control, enum place place)
     for (int user = 0; user < USERS; user++)
         if (control->count[place][user] > places_for_each(control, place) / 2)
             return;
-    limit_left(control->service, &control->limits[place], NULL);
+    limit_left(control->core, &control->limits[place], NULL);
     show_limits(control);
 }
 
@@ -168,10 +168,10 @@ static void end(struct control_client *client)
 {
     struct control *control = client->control;
     deadline_stop(&client->deadline);
-    loop_unwatch(&control->service->loop, &client->watch);
+    loop_unwatch(&control->core->loop, &client->watch);
     close(client->fd);
     client->fd = -1;
-    service_closed(control->service);
+    core_closed(control->core);
     if (client->question.later && !question_withdraw(&client->question)) {
         leave(client);
         enter(client, PLACE_GONE);
@@ -206,21 +206,21 @@ static void send_answer(struct control_client *client)
         return;
     }
     /* Each byte that is taken gives more time, but not for ever: others wait for the place. */
-    uint64_t now = client->control->service->loop.now;
+    uint64_t now = client->control->core->loop.now;
     if (client->due == 0)
-        client->due = now + client->control->service->settings.request_timeout;
+        client->due = now + client->control->core->settings.request_timeout;
     if (!question->follows && now < client->due)
         deadline_start(&client->control->deadlines, &client->deadline);
     /* Whoever follows has nothing to be told now. */
-    loop_change(&client->control->service->loop, &client->watch,
+    loop_change(&client->control->core->loop, &client->watch,
                 all && question->follows ? 0 : EPOLLOUT);
 }
 
 static int append_line(struct buffer *out, const json_t *value)
 {
-    struct tell tell = {.out = out};
-    tell_json(&tell, NULL, value);
-    return tell.error < 0 ? tell.error : buffer_append(out, "\n", 1);
+    struct json_writer writer = {.out = out};
+    json_writer_json(&writer, NULL, value);
+    return writer.error < 0 ? writer.error : buffer_append(out, "\n", 1);
 }
 
 static void on_answer(struct question *question, json_t *value)
@@ -257,8 +257,8 @@ static void read_away(int fd)
 static void turn_away(struct control_client *client, enum place place)
 {
     struct control *control = client->control;
-    control->service->control_refused++;
-    limit_reached(control->service, &control->limits[place], NULL);
+    control->core->control_refused++;
+    limit_reached(control->core, &control->limits[place], NULL);
     show_limits(control);
     json_t *answer =
         json_pack("{s:b, s:b, s:[s]}", "ok", false, "busy", true, "errors", places[place].sentence);
@@ -286,7 +286,7 @@ static void begin_answer(struct control_client *client, size_t length)
 {
     struct question *question = &client->question;
     struct control *control = client->control;
-    struct loop *loop = &control->service->loop;
+    struct loop *loop = &control->core->loop;
     const char *line = client->in.data + client->in.start;
     enum place place = place_for(line, length);
     if (control->count[place][client->user] >= places_for_each(control, place)) {
@@ -344,7 +344,7 @@ static void tell(struct control_client *client, const json_t *event)
     if (buffer_length(&client->out) > EVENTS_MAX || append_line(&client->out, event) < 0)
         shutdown(client->fd, SHUT_RDWR);
     else
-        loop_change(&client->control->service->loop, &client->watch, EPOLLOUT);
+        loop_change(&client->control->core->loop, &client->watch, EPOLLOUT);
 }
 
 /* What an administrator acts on is what there is to follow. */
@@ -431,13 +431,13 @@ static void add_client(struct control *control, int fd)
     client->question = (struct question){.verbs = &control->verbs, .answer = on_answer};
     socklen_t size = sizeof(client->question.peer);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->question.peer, &size) < 0 ||
-        loop_watch(&control->service->loop, &client->watch, fd, EPOLLIN) < 0) {
+        loop_watch(&control->core->loop, &client->watch, fd, EPOLLIN) < 0) {
         close(fd);
         free(client);
         return;
     }
     enum user user = client->user = user_of(client->question.peer.uid);
-    service_opened(control->service, 1);
+    core_opened(control->core, 1);
     enter(client, PLACE_SILENT);
     deadline_start(&control->deadlines, &client->deadline);
     read_line(client);
@@ -466,16 +466,16 @@ struct control *control_new(const struct verbs *verbs, int listener)
         return NULL;
     }
     *control = (struct control){
-        .service = verbs->service,
+        .core = verbs->core,
         .verbs = *verbs,
     };
     for (int place = 0; place < PLACES; place++)
         TAILQ_INIT(&control->at[place]);
     for (int place = 0; place < PLACE_GONE; place++)
         control->limits[place].name = places[place].name;
-    deadline_queue_add(&verbs->service->loop, &control->deadlines,
-                       &verbs->service->settings.control_timeout, on_timeout);
-    listener_open(&control->listener, &verbs->service->loop, listener, "the control socket",
+    deadline_queue_add(&verbs->core->loop, &control->deadlines,
+                       &verbs->core->settings.control_timeout, on_timeout);
+    listener_open(&control->listener, &verbs->core->loop, listener, "the control socket",
                   on_listener_ready);
     listener_want(&control->listener, true);
     followed = control;

@@ -13,7 +13,7 @@
 #include "keeper/control/lonclog.h"
 
 static struct {
-    struct service *service; /* NULL: closed */
+    struct core *core; /* NULL: closed */
     const char *path;
     sd_event_source *retry;
     bool telling; /* that it cannot be written, which is a message as well */
@@ -44,17 +44,16 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument);
 
 static void note(int r)
 {
-    struct service *service = lonclog.service;
+    struct core *core = lonclog.core;
     if (r == 0) {
-        trouble_end(service, TROUBLE_LOG_FILE);
+        trouble_end(core, TROUBLE_LOG_FILE);
         return;
     }
     lonclog.telling = true;
-    if (!trouble_is_present(service, TROUBLE_LOG_FILE))
-        (void)loop_alarm(&service->loop, &lonclog.retry, CLOCK_MONOTONIC,
-                         loop_clock() + service->settings.trouble_retry, on_retry, NULL);
-    trouble_begin(service, TROUBLE_LOG_FILE, "%s: cannot be written: %s", lonclog.path,
-                  strerror(-r));
+    if (!trouble_is_present(core, TROUBLE_LOG_FILE))
+        (void)loop_alarm(&core->loop, &lonclog.retry, CLOCK_MONOTONIC,
+                         loop_clock() + core->settings.trouble_retry, on_retry, NULL);
+    trouble_begin(core, TROUBLE_LOG_FILE, "%s: cannot be written: %s", lonclog.path, strerror(-r));
     lonclog.telling = false;
 }
 
@@ -69,15 +68,15 @@ static void probe(void)
 
 static int on_retry(sd_event_source *source, uint64_t when, void *argument)
 {
-    struct service *service = lonclog.service;
+    struct core *core = lonclog.core;
     (void)source;
     (void)when;
     (void)argument;
-    service->loop.now = loop_clock();
-    if (!trouble_is_present(service, TROUBLE_LOG_FILE))
+    core->loop.now = loop_clock();
+    if (!trouble_is_present(core, TROUBLE_LOG_FILE))
         return 0;
-    (void)loop_alarm(&service->loop, &lonclog.retry, CLOCK_MONOTONIC,
-                     loop_clock() + service->settings.trouble_retry, on_retry, NULL);
+    (void)loop_alarm(&core->loop, &lonclog.retry, CLOCK_MONOTONIC,
+                     loop_clock() + core->settings.trouble_retry, on_retry, NULL);
     probe();
     return 0;
 }
@@ -107,20 +106,20 @@ static void append(int priority, const struct log_about *about, const char *text
     note(r);
 }
 
-void lonclog_open(struct service *service, const char *path)
+void lonclog_open(struct core *core, const char *path)
 {
-    lonclog.service = service;
+    lonclog.core = core;
     lonclog.path = path;
     log_also_to(LOG_ALSO_FILE, *path != '\0' ? append : NULL);
     if (*path != '\0')
         probe();
     else
-        trouble_end(service, TROUBLE_LOG_FILE);
+        trouble_end(core, TROUBLE_LOG_FILE);
 }
 
 void lonclog_close(void)
 {
     log_also_to(LOG_ALSO_FILE, NULL);
     lonclog.retry = sd_event_source_disable_unref(lonclog.retry);
-    lonclog.service = NULL;
+    lonclog.core = NULL;
 }

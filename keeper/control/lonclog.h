@@ -6,14 +6,14 @@
 #ifndef LONC_KEEPER_CONTROL_LONCLOG_H
 #define LONC_KEEPER_CONTROL_LONCLOG_H
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 
 /*
  * From now on each message of the log is appended to `path`, which must stay; "" ends that. While
  * it cannot be written, that is a trouble, and tried again each trouble_retry and with each
  * message.
  */
-void lonclog_open(struct service *service, const char *path);
+void lonclog_open(struct core *core, const char *path);
 
 /* Before the loop is closed and the path is gone. */
 void lonclog_close(void);

@@ -11,15 +11,15 @@
 
 #include "common/log.h"
 #include "keeper/control/loncstatus.h"
-#include "keeper/core/chore.h"
+#include "keeper/core/sliced_task.h"
 #include "keeper/host/hosts.h"
 
 /* In one turn of the loop: half a millisecond's work. */
 #define HOSTS_PER_TURN 128
 
 struct loncstatus {
-    struct service *service;
-    struct chore chore;
+    struct core *core;
+    struct sliced_task task;
     FILE *file; /* NULL: it cannot be written, and hosts are forgiven all the same */
     char path[4096], temporary[4096 + 8];
     char date[64];
@@ -32,7 +32,7 @@ struct loncstatus {
 /* What the old daemon counted: how many failures are left before the host is dead. */
 static unsigned retries_remaining(const struct host *host)
 {
-    unsigned allowed = (unsigned)host->service->settings.failures_until_dead;
+    unsigned allowed = (unsigned)host->core->settings.failures_until_dead;
     return host->health.failures < allowed ? allowed - host->health.failures : 0;
 }
 
@@ -75,7 +75,7 @@ static void say_failed(int error)
 /* 0 or a negative errno. */
 static int open_file(struct loncstatus *loncstatus)
 {
-    const char *root = loncstatus->service->config->loncapa.doc_root;
+    const char *root = loncstatus->core->config->loncapa.doc_root;
     if (root == NULL)
         return -ENOENT;
     int length =
@@ -121,8 +121,8 @@ static void start(struct loncstatus *loncstatus)
     else
         fprintf(loncstatus->file, "LONC status %s - parent %ld \n\n", loncstatus->date,
                 (long)getpid());
-    hold(loncstatus, hosts_after(loncstatus->service->hosts, NULL));
-    chore_start(&loncstatus->chore);
+    hold(loncstatus, hosts_after(loncstatus->core->hosts, NULL));
+    sliced_task_start(&loncstatus->task);
 }
 
 static void do_one(struct loncstatus *loncstatus)
@@ -131,19 +131,19 @@ static void do_one(struct loncstatus *loncstatus)
     if (host->listed && loncstatus->file != NULL)
         write_host(loncstatus->file, host, loncstatus->date);
     if (host->listed)
-        host_forgive(host);
+        host_retry(host);
     hold(loncstatus, hosts_next(host));
     hosts_release(host);
 }
 
-static void do_some(struct chore *chore)
+static void do_some(struct sliced_task *task)
 {
-    struct loncstatus *loncstatus = CONTAINER_OF(chore, struct loncstatus, chore);
+    struct loncstatus *loncstatus = CONTAINER_OF(task, struct loncstatus, task);
     for (int n = 0; n < HOSTS_PER_TURN && loncstatus->next != NULL; n++)
         do_one(loncstatus);
     if (loncstatus->next != NULL)
         return;
-    chore_stop(chore);
+    sliced_task_stop(task);
     if (loncstatus->file != NULL)
         close_file(loncstatus);
     if (loncstatus->again)
@@ -152,21 +152,21 @@ static void do_some(struct chore *chore)
 
 void loncstatus_ask(struct loncstatus *loncstatus)
 {
-    if (loncstatus->chore.running) {
+    if (loncstatus->task.running) {
         loncstatus->again = true;
         return;
     }
     start(loncstatus);
-    do_some(&loncstatus->chore); /* mostly that is all */
+    do_some(&loncstatus->task); /* mostly that is all */
 }
 
-struct loncstatus *loncstatus_new(struct service *service)
+struct loncstatus *loncstatus_new(struct core *core)
 {
     struct loncstatus *loncstatus = calloc(1, sizeof(*loncstatus));
     if (loncstatus == NULL)
         return NULL;
-    loncstatus->service = service;
-    if (chore_open(&loncstatus->chore, &service->loop, do_some) < 0) {
+    loncstatus->core = core;
+    if (sliced_task_open(&loncstatus->task, &core->loop, do_some) < 0) {
         loncstatus_free(loncstatus);
         return NULL;
     }
@@ -177,7 +177,7 @@ void loncstatus_free(struct loncstatus *loncstatus)
 {
     if (loncstatus == NULL)
         return;
-    chore_close(&loncstatus->chore);
+    sliced_task_close(&loncstatus->task);
     if (loncstatus->file != NULL) {
         fclose(loncstatus->file);
         unlink(loncstatus->temporary);

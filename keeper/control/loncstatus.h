@@ -7,12 +7,12 @@
 #ifndef LONC_KEEPER_CONTROL_LONCSTATUS_H
 #define LONC_KEEPER_CONTROL_LONCSTATUS_H
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 
 struct loncstatus;
 
 /* NULL without memory or descriptors. */
-struct loncstatus *loncstatus_new(struct service *service);
+struct loncstatus *loncstatus_new(struct core *core);
 void loncstatus_free(struct loncstatus *loncstatus); /* NULL is allowed */
 
 /*

@@ -10,7 +10,7 @@
 #include "keeper/control/lonclog.h"
 #include "keeper/control/reload.h"
 #include "keeper/control/socketwatch.h"
-#include "keeper/core/chore.h"
+#include "keeper/core/sliced_task.h"
 #include "keeper/host/certificates.h"
 #include "keeper/host/hosts.h"
 #include "keeper/net/resolver.h"
@@ -18,16 +18,16 @@
 TAILQ_HEAD(reload_waiters, reload_waiter);
 
 struct reload {
-    struct service *service;
+    struct core *core;
     struct deferred *deferred;
-    struct presence *presence;
+    struct notifier *notifier;
     struct certificates *certificates;
     const char *config_path;
-    struct chore chore; /* runs while one is under way */
-    unsigned step;      /* enum step */
+    struct sliced_task task; /* runs while one is under way */
+    unsigned step;           /* enum step */
 
-    struct complaints complaints;
-    json_t *said;     /* those complaints; NULL without memory */
+    struct diagnostics diagnostics;
+    json_t *said;     /* those diagnostics; NULL without memory */
     json_t *warnings; /* what is wrong with the files of ssl, which holds up nothing; or NULL */
     struct config_loading *loading;
     struct config *config; /* to be put into force; or the one before, while hosts point to both */
@@ -44,7 +44,7 @@ struct reload {
 };
 
 /*
- * A complaint goes to the log, and to whoever asked for the reload. An attempt that nobody asked
+ * A diagnostic goes to the log, and to whoever asked for the reload. An attempt that nobody asked
  * for finds what the one before found, each minute: the list of troubles has it.
  */
 static void say(void *argument, const char *text)
@@ -57,7 +57,7 @@ static void say(void *argument, const char *text)
 
 static void no_memory(struct reload *reload)
 {
-    complain(&reload->complaints, "reload", 0, "out of memory");
+    diagnostics_add(&reload->diagnostics, "reload", 0, "out of memory");
 }
 
 /* --- The steps -------------------------------------------------------------------------------- */
@@ -68,8 +68,8 @@ enum progress { GOES_ON, IS_DONE };
 static enum progress read_settings(struct reload *reload)
 {
     if (!reload->by_itself)
-        presence_reloading(reload->presence);
-    reload->loading = config_begin(reload->config_path, &reload->complaints);
+        notifier_reloading(reload->notifier);
+    reload->loading = config_begin(reload->config_path, &reload->diagnostics);
     if (reload->loading == NULL)
         no_memory(reload);
     return IS_DONE;
@@ -94,7 +94,7 @@ static void warn(void *argument, const char *text)
 /* The table does not wait for a certificate to be renewed. */
 static enum progress load_credentials(struct reload *reload)
 {
-    struct complaints of_files = {.say = warn, .argument = reload};
+    struct diagnostics of_files = {.say = warn, .argument = reload};
     reload->credentials = credentials_load(reload->config, &of_files);
     if (reload->credentials == NULL)
         no_memory(reload);
@@ -121,17 +121,17 @@ static void apply_credentials(struct reload *reload)
 /* From here on nothing fails. The old configuration stays until no host points into it. */
 static enum progress switch_over(struct reload *reload)
 {
-    struct service *service = reload->service;
+    struct core *core = reload->core;
     struct config *config = reload->config;
-    reload->config = service->config;
-    service->config = config;
-    service->settings = config->settings;
-    loop_spans_changed(&service->loop);
+    reload->config = core->config;
+    core->config = config;
+    core->settings = config->settings;
+    loop_spans_changed(&core->loop);
     buffers_set_limit(config->settings.buffers_limit);
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
-    lonclog_open(service, config->settings.log_file);
-    resolver_reload(service->resolver);
+    lonclog_open(core, config->settings.log_file);
+    resolver_reload(core->resolver);
     if (config->valid)
         apply_credentials(reload);
     return IS_DONE;
@@ -145,25 +145,25 @@ static enum progress apply_hosts(struct reload *reload)
 static enum progress tell_others(struct reload *reload)
 {
     hosts_change_end(&reload->change);
-    resolver_settle(reload->service->resolver);
+    resolver_settle(reload->core->resolver);
     deferred_reload(reload->deferred);
-    presence_configured(reload->presence);
-    socket_watch_configured(reload->service->socket_watch);
+    notifier_configured(reload->notifier);
+    socket_watch_configured(reload->core->socket_watch);
     return IS_DONE;
 }
 
 static enum progress sweep_locks(struct reload *reload)
 {
-    return presence_sweep_locks(reload->presence) ? GOES_ON : IS_DONE;
+    return notifier_sweep_locks(reload->notifier) ? GOES_ON : IS_DONE;
 }
 
 static enum progress free_old(struct reload *reload)
 {
-    const struct service *service = reload->service;
+    const struct core *core = reload->core;
     config_free(reload->config);
     reload->config = NULL;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
-              "%zu hosts in force, as %s", service->hosts->count, service->config->loncapa.host_id);
+              "%zu hosts in force, as %s", core->hosts->count, core->config->loncapa.host_id);
     return IS_DONE;
 }
 
@@ -197,14 +197,14 @@ static enum progress (*const steps[STEPS])(struct reload *reload) = {
 static void begin(struct reload *reload)
 {
     reload->step = 0;
-    reload->complaints = (struct complaints){.say = say, .argument = reload};
+    reload->diagnostics = (struct diagnostics){.say = say, .argument = reload};
     reload->said = json_array();
     reload->warnings = json_array();
     TAILQ_CONCAT(&reload->waiting, &reload->next, link);
     reload->by_itself = !reload->again;
     reload->touch = reload->next_touches || reload->by_itself;
     reload->again = reload->next_touches = false;
-    chore_start(&reload->chore);
+    sliced_task_start(&reload->task);
 }
 
 static int on_retry(sd_event_source *source, uint64_t when, void *argument)
@@ -212,8 +212,8 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
     struct reload *reload = argument;
     (void)source;
     (void)when;
-    reload->service->loop.now = loop_clock();
-    if (!reload->chore.running) /* else its end plans the next attempt */
+    reload->core->loop.now = loop_clock();
+    if (!reload->task.running) /* else its end plans the next attempt */
         begin(reload);
     return 0;
 }
@@ -225,15 +225,15 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
  */
 static void plan_retry(struct reload *reload)
 {
-    struct service *service = reload->service;
-    const struct settings *settings = &service->settings;
-    if (service->config->valid)
+    struct core *core = reload->core;
+    const struct settings *settings = &core->settings;
+    if (core->config->valid)
         return;
     reload->pause = reload->pause == 0 ? settings->config_retry_min : 2 * reload->pause;
     if (reload->pause > settings->config_retry_max)
         reload->pause = settings->config_retry_max;
-    int r = loop_alarm(&service->loop, &reload->retry, CLOCK_MONOTONIC,
-                       loop_clock() + reload->pause, on_retry, reload);
+    int r = loop_alarm(&core->loop, &reload->retry, CLOCK_MONOTONIC, loop_clock() + reload->pause,
+                       on_retry, reload);
     if (r < 0)
         log_write(LOG_ERR, NULL, "cannot set a timer to read the configuration again: %s",
                   strerror(-r));
@@ -255,29 +255,29 @@ static void clear(struct reload *reload)
 static void fail(struct reload *reload)
 {
     clear(reload);
-    resolver_settle(reload->service->resolver);
+    resolver_settle(reload->core->resolver);
     if (!reload->by_itself)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
                   "reload failed, complaints: %u; the old configuration stays in force",
-                  reload->complaints.count);
-    trouble_begin(reload->service, TROUBLE_CONFIG, "%s", reload->complaints.first);
+                  reload->diagnostics.count);
+    trouble_begin(reload->core, TROUBLE_CONFIG, "%s", reload->diagnostics.first);
 }
 
 static void end(struct reload *reload)
 {
     struct reload_waiter *waiter;
-    bool failed = reload->complaints.count > 0;
+    bool failed = reload->diagnostics.count > 0;
     json_t *said = reload->said, *warnings = reload->warnings;
     reload->said = reload->warnings = NULL;
     if (failed)
         fail(reload);
     else
-        trouble_end(reload->service, TROUBLE_CONFIG);
+        trouble_end(reload->core, TROUBLE_CONFIG);
     if (!reload->by_itself || !failed)
-        presence_ready(reload->presence);
+        notifier_ready(reload->notifier);
     if (reload->touch && !(reload->by_itself && failed))
-        presence_touch_reloaded(reload->presence);
-    chore_stop(&reload->chore);
+        notifier_touch_reloaded(reload->notifier);
+    sliced_task_stop(&reload->task);
     while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
         reload_withdraw(waiter);
         waiter->done(waiter, json_incref(said), json_incref(warnings));
@@ -295,12 +295,12 @@ static bool take_step(struct reload *reload)
 {
     if (steps[reload->step](reload) == IS_DONE)
         reload->step++;
-    return reload->step == STEPS || reload->complaints.count > 0;
+    return reload->step == STEPS || reload->diagnostics.count > 0;
 }
 
-static void on_slice(struct chore *chore)
+static void on_slice(struct sliced_task *task)
 {
-    struct reload *reload = CONTAINER_OF(chore, struct reload, chore);
+    struct reload *reload = CONTAINER_OF(task, struct reload, task);
     if (take_step(reload))
         end(reload);
 }
@@ -314,7 +314,7 @@ void reload_ask(struct reload *reload, struct reload_waiter *waiter)
     reload->next_touches |= waiter == NULL;
     reload->again = true;
     reload->pause = 0; /* somebody is at work on the files */
-    if (!reload->chore.running)
+    if (!reload->task.running)
         begin(reload);
 }
 
@@ -340,15 +340,15 @@ static int prepare_first(struct reload *reload)
     load_credentials(reload);
     while (reload->credentials != NULL && prepare_hosts(reload) == GOES_ON)
         continue;
-    return reload->credentials == NULL || reload->complaints.count > 0 ? -ENOMEM : 0;
+    return reload->credentials == NULL || reload->diagnostics.count > 0 ? -ENOMEM : 0;
 }
 
-int reload_first(struct reload *reload, struct config *config, const char *complaint)
+int reload_first(struct reload *reload, struct config *config, const char *diagnostic)
 {
     bool valid = config->valid;
-    reload->complaints = (struct complaints){.say = say, .argument = reload};
+    reload->diagnostics = (struct diagnostics){.say = say, .argument = reload};
     reload->config = config;
-    reload->service->config = NULL;
+    reload->core->config = NULL;
     int r = valid ? prepare_first(reload) : 0;
     if (r < 0)
         return r;
@@ -356,31 +356,30 @@ int reload_first(struct reload *reload, struct config *config, const char *compl
     for (reload->step = STEP_APPLY; valid && !take_step(reload);)
         continue;
     if (!valid)
-        trouble_begin(reload->service, TROUBLE_CONFIG, "%s", complaint);
+        trouble_begin(reload->core, TROUBLE_CONFIG, "%s", diagnostic);
     plan_retry(reload);
     return 0;
 }
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct reload *reload_new(struct service *service, struct deferred *deferred,
-                          struct presence *presence, struct certificates *certificates,
-                          const char *config_path)
+struct reload *reload_new(struct core *core, struct deferred *deferred, struct notifier *notifier,
+                          struct certificates *certificates, const char *config_path)
 {
     struct reload *reload = calloc(1, sizeof(*reload));
     if (reload == NULL)
         return NULL;
     *reload = (struct reload){
-        .service = service,
+        .core = core,
         .deferred = deferred,
-        .presence = presence,
+        .notifier = notifier,
         .certificates = certificates,
         .config_path = config_path,
-        .change = {.hosts = service->hosts},
+        .change = {.hosts = core->hosts},
     };
     TAILQ_INIT(&reload->waiting);
     TAILQ_INIT(&reload->next);
-    if (chore_open(&reload->chore, &service->loop, on_slice) < 0) {
+    if (sliced_task_open(&reload->task, &core->loop, on_slice) < 0) {
         reload_free(reload);
         return NULL;
     }
@@ -395,6 +394,6 @@ void reload_free(struct reload *reload)
     json_decref(reload->said);
     json_decref(reload->warnings);
     sd_event_source_disable_unref(reload->retry);
-    chore_close(&reload->chore);
+    sliced_task_close(&reload->task);
     free(reload);
 }

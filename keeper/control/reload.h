@@ -11,13 +11,13 @@
 #include <bsd/sys/queue.h>
 #include <jansson.h>
 
-#include "keeper/control/presence.h"
+#include "keeper/control/notifier.h"
 #include "keeper/deferred/deferred.h"
 #include "keeper/host/certificates.h"
 
 /* Who waits for the end of a reload; embedded in it. */
 struct reload_waiter {
-    /* The complaints, none when it succeeded, and what is wrong with the files of ssl, which holds
+    /* The diagnostics, none when it succeeded, and what is wrong with the files of ssl, which holds
      * up nothing: arrays, the callee's, and NULL without memory. */
     void (*done)(struct reload_waiter *waiter, json_t *errors, json_t *warnings);
     TAILQ_ENTRY(reload_waiter) link;
@@ -25,20 +25,19 @@ struct reload_waiter {
 };
 
 /* `config_path` is what is read (config_load) and must stay. NULL without memory. */
-struct reload *reload_new(struct service *service, struct deferred *deferred,
-                          struct presence *presence, struct certificates *certificates,
-                          const char *config_path);
+struct reload *reload_new(struct core *core, struct deferred *deferred, struct notifier *notifier,
+                          struct certificates *certificates, const char *config_path);
 
 /* Who still waits is not told any more. NULL is allowed. */
 void reload_free(struct reload *reload);
 
 /*
- * At once and before the loop runs: `config`, which becomes the service's, may be invalid, for the
- * reason `complaint`. Then all are answered con_lost, and the files are read again by themselves
+ * At once and before the loop runs: `config`, which becomes the core's, may be invalid, for the
+ * reason `diagnostic`. Then all are answered con_lost, and the files are read again by themselves
  * after config_retry_min, and later each config_retry_max, until they are valid; the path unit of
  * lonc-hosts is told then. 0, or -ENOMEM.
  */
-int reload_first(struct reload *reload, struct config *config, const char *complaint);
+int reload_first(struct reload *reload, struct config *config, const char *diagnostic);
 
 /*
  * Begins to read what is on disk now. One that is under way already goes on to its end first, since

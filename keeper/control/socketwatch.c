@@ -48,8 +48,8 @@ struct own {
 };
 
 struct socket_watch {
-    struct service *service;
-    struct presence *presence;
+    struct core *core;
+    struct notifier *notifier;
     struct own own[OWN_MAX];
     unsigned count;
 
@@ -107,8 +107,8 @@ static void arm(struct socket_watch *watch, uint64_t when)
 {
     if (watch->armed)
         return;
-    watch->armed = loop_alarm(&watch->service->loop, &watch->alarm, CLOCK_MONOTONIC, when, on_alarm,
-                              watch) >= 0;
+    watch->armed =
+        loop_alarm(&watch->core->loop, &watch->alarm, CLOCK_MONOTONIC, when, on_alarm, watch) >= 0;
 }
 
 /* When lonc-hosts may be asked next. */
@@ -129,7 +129,7 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     watch->poke = watch->poke || any_wrong(watch);
     watch->suspect_count = 0;
     watch->create_suspected = false;
-    if (!watch->poke || watch->service->stopping)
+    if (!watch->poke || watch->core->stopping)
         return 0;
     if (now < next && watch->last_poke > 0) {
         arm(watch, next);
@@ -138,7 +138,7 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     watch->poke = false;
     watch->last_poke = now;
     watch->credit = (watch->credit > now ? watch->credit : now) + POKE_SPAN;
-    presence_touch_reloaded(watch->presence);
+    notifier_touch_reloaded(watch->notifier);
     return 0;
 }
 
@@ -174,11 +174,11 @@ static void tell(struct socket_watch *watch)
     if (count > 1)
         snprintf(more, sizeof(more), "; and %u more", count - 1);
     if (wrong != NULL)
-        trouble_begin(watch->service, TROUBLE_SOCKETS, "%s: %s%s", wrong->path, wrong->wrong, more);
+        trouble_begin(watch->core, TROUBLE_SOCKETS, "%s: %s%s", wrong->path, wrong->wrong, more);
     else if (count > 0)
-        trouble_begin(watch->service, TROUBLE_SOCKETS, "%s%s", watch->first, more);
+        trouble_begin(watch->core, TROUBLE_SOCKETS, "%s%s", watch->first, more);
     else
-        trouble_end(watch->service, TROUBLE_SOCKETS);
+        trouble_end(watch->core, TROUBLE_SOCKETS);
 }
 
 static void read_unserved(struct socket_watch *watch)
@@ -213,11 +213,11 @@ static void hold_node(struct own *own)
 {
     if (own->node >= 0) {
         close(own->node);
-        service_closed(own->all->service);
+        core_closed(own->all->core);
     }
     own->node = open(own->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (own->node >= 0)
-        service_opened(own->all->service, 1);
+        core_opened(own->all->core, 1);
 }
 
 /* What is wrong with the path; NULL for nothing. */
@@ -255,7 +255,7 @@ static void mend(struct own *own)
 static void check_own(struct own *own)
 {
     struct socket_watch *watch = own->all;
-    if (watch->service->stopping)
+    if (watch->core->stopping)
         return;
     own->wrong = look(own);
     if (own->wrong == NULL)
@@ -291,7 +291,7 @@ void socket_watch_add(struct socket_watch *watch, int listener,
         return;
     snprintf(own->path, sizeof(own->path), "%.*s", (int)sizeof(address.sun_path) - 1,
              address.sun_path);
-    own->way = path_watch_new(&watch->service->loop, on_own, own);
+    own->way = path_watch_new(&watch->core->loop, on_own, own);
     if (own->way == NULL)
         return;
     watch->count++;
@@ -309,7 +309,7 @@ static int on_file(sd_event_source *source, const struct inotify_event *event, v
         watch->suspect_count = SUSPECTS + 1;
         arm(watch, loop_clock() + SETTLE);
     }
-    struct host *host = event->len > 0 ? hosts_hold(watch->service->hosts, event->name) : NULL;
+    struct host *host = event->len > 0 ? hosts_hold(watch->core->hosts, event->name) : NULL;
     if (host == NULL)
         return 0;
     hosts_release(host);
@@ -330,11 +330,11 @@ static void watch_folder(struct socket_watch *watch)
     watch->files = sd_event_source_disable_unref(watch->files);
     if (there) {
         watch->folder_was = is;
-        (void)sd_event_add_inotify(watch->service->loop.event, &watch->files, watch->folder_path,
+        (void)sd_event_add_inotify(watch->core->loop.event, &watch->files, watch->folder_path,
                                    IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR, on_file,
                                    watch);
     }
-    watch->service->loop.asking = true;
+    watch->core->loop.asking = true;
 }
 
 static void on_folder(void *argument)
@@ -369,7 +369,7 @@ static void on_create(void *argument)
 /* What is heard of a path that is not the one any more counts for nothing. */
 static void watch_create(struct socket_watch *watch)
 {
-    const char *why, *path = config_create_path(watch->service->config, &why);
+    const char *why, *path = config_create_path(watch->core->config, &why);
     if (path != NULL && watch->create_path != NULL && strcmp(watch->create_path, path) == 0)
         return;
     free(watch->create_path);
@@ -383,7 +383,7 @@ void socket_watch_configured(struct socket_watch *watch)
     if (watch == NULL)
         return;
     watch_create(watch);
-    const char *path = watch->service->config->loncapa.sock_dir;
+    const char *path = watch->core->config->loncapa.sock_dir;
     if (watch->folder_path != NULL && strcmp(watch->folder_path, path) == 0) {
         on_folder(watch);
         return;
@@ -398,22 +398,22 @@ void socket_watch_configured(struct socket_watch *watch)
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct socket_watch *socket_watch_new(struct service *service, struct presence *presence)
+struct socket_watch *socket_watch_new(struct core *core, struct notifier *notifier)
 {
     struct socket_watch *watch = calloc(1, sizeof(*watch));
     if (watch == NULL)
         return NULL;
-    watch->service = service;
-    watch->presence = presence;
-    watch->unserved = path_watch_new(&service->loop, on_unserved, watch);
-    watch->folder = path_watch_new(&service->loop, on_folder, watch);
-    watch->create = path_watch_new(&service->loop, on_create, watch);
+    watch->core = core;
+    watch->notifier = notifier;
+    watch->unserved = path_watch_new(&core->loop, on_unserved, watch);
+    watch->folder = path_watch_new(&core->loop, on_folder, watch);
+    watch->create = path_watch_new(&core->loop, on_create, watch);
     if (watch->unserved == NULL || watch->folder == NULL || watch->create == NULL) {
         socket_watch_free(watch);
         return NULL;
     }
     snprintf(watch->unserved_path, sizeof(watch->unserved_path), "%s/unserved",
-             service->settings.runtime_dir);
+             core->settings.runtime_dir);
     on_unserved(watch);
     return watch;
 }

@@ -4,7 +4,7 @@
  * in lonSockDir, and lonSockCreate. Whoever removes or replaces one leaves a listener that nobody
  * can reach, and systemd does not notice. A keeper that bound its sockets itself binds them anew;
  * those of systemd are root's to mend, by `lonc-hosts sync`, which is asked for it
- * (presence_touch_reloaded).
+ * (notifier_touch_reloaded).
  *
  * TROUBLE_SOCKETS is kept here: what is wrong with the keeper's own sockets, and what lonc-hosts
  * has left in `unserved` in runtime_dir, a line for each path that it could not mend.
@@ -12,13 +12,13 @@
 #ifndef LONC_KEEPER_CONTROL_SOCKETWATCH_H
 #define LONC_KEEPER_CONTROL_SOCKETWATCH_H
 
-#include "keeper/control/presence.h"
-#include "keeper/core/service.h"
+#include "keeper/control/notifier.h"
+#include "keeper/core/core.h"
 
 struct socket_watch;
 
 /* NULL without memory. */
-struct socket_watch *socket_watch_new(struct service *service, struct presence *presence);
+struct socket_watch *socket_watch_new(struct core *core, struct notifier *notifier);
 void socket_watch_free(struct socket_watch *watch); /* NULL is allowed */
 
 /*

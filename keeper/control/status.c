@@ -52,7 +52,7 @@ static void tally_hosts(const struct status *status, struct tally *tally)
     memset(tally->connections, 0, sizeof(tally->connections));
     memset(tally->troubled, 0, sizeof(tally->troubled));
     tally->paused = 0;
-    RB_FOREACH (host, hosts_by_id, &status->service->hosts->by_id) {
+    RB_FOREACH (host, hosts_by_id, &status->core->hosts->by_id) {
         if (!host->listed)
             continue;
         tally->of[host->health.state]++;
@@ -69,10 +69,10 @@ void status_line(const struct status *status, char *line, size_t size)
     struct tally tally;
     char troubles[192];
     tally_hosts(status, &tally);
-    troubles_line(status->service, troubles, sizeof(troubles));
+    troubles_line(status->core, troubles, sizeof(troubles));
     snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
-             status->service->queued, deferred_count(status->deferred), troubles);
+             status->core->queued, deferred_count(status->deferred), troubles);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
@@ -83,17 +83,17 @@ static json_t *seconds(uint64_t microseconds)
 }
 
 /* Where the host is looked for: empty while its name is not resolved. */
-static void tell_addresses(struct tell *tell, const struct host *host)
+static void tell_addresses(struct json_writer *writer, const struct host *host)
 {
     const struct addresses own = {.count = 1, .at = {host->address}};
     const struct addresses *known =
         host->naming.name != NULL ? resolver_addresses(&host->naming) : &own;
-    tell_open(tell, "addresses", '[');
+    json_writer_open(writer, "addresses", '[');
     for (unsigned i = 0; i < known->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
-        tell_text(tell, NULL, address_text(&known->at[i], text));
+        json_writer_text(writer, NULL, address_text(&known->at[i], text));
     }
-    tell_close(tell, ']');
+    json_writer_close(writer, ']');
 }
 
 struct share {
@@ -102,151 +102,155 @@ struct share {
 };
 
 /* Null for what has not happened. `shares` end with one without a name. */
-static void tell_quantiles(struct tell *tell, const char *key, const struct window *window,
+static void tell_quantiles(struct json_writer *writer, const char *key, const struct window *window,
                            uint64_t clock, const struct share *shares)
 {
     uint64_t time;
-    tell_open(tell, key, '{');
+    json_writer_open(writer, key, '{');
     for (; shares->name != NULL; shares++)
         if (window != NULL && window_quantile(window, clock, shares->share, &time))
-            tell_seconds(tell, shares->name, time);
+            json_writer_seconds(writer, shares->name, time);
         else
-            tell_null(tell, shares->name);
-    tell_close(tell, '}');
+            json_writer_null(writer, shares->name);
+    json_writer_close(writer, '}');
 }
 
 static const struct share usual_shares[] = {{"p50", 0.5}, {"p99", 0.99}, {NULL, 0}};
 
-static void tell_con_lost(struct tell *tell, const uint64_t answers[REASON_COUNT])
+static void tell_con_lost(struct json_writer *writer, const uint64_t answers[REASON_COUNT])
 {
-    tell_open(tell, "con_lost", '{');
+    json_writer_open(writer, "con_lost", '{');
     for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
         if (answers[reason] > 0)
-            tell_count(tell, reason_word((enum reason)reason), answers[reason]);
-    tell_close(tell, '}');
+            json_writer_count(writer, reason_word((enum reason)reason), answers[reason]);
+    json_writer_close(writer, '}');
 }
 
-static void tell_pool(struct tell *tell, const unsigned count[POOL_LISTS])
+static void tell_pool(struct json_writer *writer, const unsigned count[POOL_LISTS])
 {
-    tell_open(tell, "connections", '{');
-    tell_count(tell, "opening", count[POOL_OPENING]);
-    tell_count(tell, "idle", count[POOL_IDLE]);
-    tell_count(tell, "busy", count[POOL_BUSY]);
-    tell_close(tell, '}');
+    json_writer_open(writer, "connections", '{');
+    json_writer_count(writer, "opening", count[POOL_OPENING]);
+    json_writer_count(writer, "idle", count[POOL_IDLE]);
+    json_writer_count(writer, "busy", count[POOL_BUSY]);
+    json_writer_close(writer, '}');
 }
 
 /* Why the host is in trouble, since when, and when it is tried next. */
-static void tell_trouble(struct tell *tell, const struct host *host)
+static void tell_trouble(struct json_writer *writer, const struct host *host)
 {
-    uint64_t now = host->service->loop.now;
+    uint64_t now = host->core->loop.now;
     uint64_t next = host->health.next_attempt;
     if (host->health.state == HEALTH_HEALTHY) {
-        tell_null(tell, "reason");
+        json_writer_null(writer, "reason");
         return;
     }
-    tell_text(tell, "reason", reason_word(host->health.reason));
-    tell_text(tell, "detail",
-              host->detail != NULL ? host->detail : reason_text(host->health.reason));
+    json_writer_text(writer, "reason", reason_word(host->health.reason));
+    json_writer_text(writer, "detail",
+                     host->detail != NULL ? host->detail : reason_text(host->health.reason));
     if (host->health.dead_since != 0)
-        tell_seconds(tell, "dead_for", now - host->health.dead_since);
-    tell_seconds(tell, "next_attempt_in", next > now ? next - now : 0);
+        json_writer_seconds(writer, "dead_for", now - host->health.dead_since);
+    json_writer_seconds(writer, "next_attempt_in", next > now ? next - now : 0);
 }
 
-static void tell_deferred(struct tell *tell, const struct status *status, const struct host *host)
+static void tell_deferred(struct json_writer *writer, const struct status *status,
+                          const struct host *host)
 {
     struct waiting_files files = deferred_of(status->deferred, host);
-    tell_count(tell, "deferred", files.count);
-    tell_bool(tell, "deferred_exact", files.exact);
+    json_writer_count(writer, "deferred", files.count);
+    json_writer_bool(writer, "deferred_exact", files.exact);
     if (files.oldest > 0) {
         time_t now = time(NULL), since = (time_t)files.oldest;
-        tell_seconds(tell, "deferred_oldest", since < now ? (uint64_t)(now - since) * 1000000 : 0);
+        json_writer_seconds(writer, "deferred_oldest",
+                            since < now ? (uint64_t)(now - since) * 1000000 : 0);
     }
 }
 
-void status_tell_host(const struct status *status, const struct host *host, struct tell *tell)
+void status_write_host(const struct status *status, const struct host *host,
+                       struct json_writer *writer)
 {
-    uint64_t now = host->service->loop.now;
+    uint64_t now = host->core->loop.now;
     bool known = host_has_connected(host);
-    tell_open(tell, NULL, '{');
-    tell_text(tell, "id", host->id);
-    tell_text(tell, "name", host->name);
-    tell_text(tell, "state", health_words[host->health.state]);
-    tell_bool(tell, "paused", host->paused);
-    tell_addresses(tell, host);
-    tell_pool(tell, host->pool_count);
-    tell_text(tell, "mode", known ? handshake_mode_word(host->mode) : NULL);
-    tell_text(tell, "lond", host->version[0] != '\0' ? host->version : NULL);
-    tell_con_lost(tell, host->answers);
-    tell_count(tell, "queued", host->queued);
+    json_writer_open(writer, NULL, '{');
+    json_writer_text(writer, "id", host->id);
+    json_writer_text(writer, "name", host->name);
+    json_writer_text(writer, "state", health_words[host->health.state]);
+    json_writer_bool(writer, "paused", host->paused);
+    tell_addresses(writer, host);
+    tell_pool(writer, host->pool_count);
+    json_writer_text(writer, "mode", known ? handshake_mode_word(host->mode) : NULL);
+    json_writer_text(writer, "lond", host->version[0] != '\0' ? host->version : NULL);
+    tell_con_lost(writer, host->answers);
+    json_writer_count(writer, "queued", host->queued);
     if (host->queued > 0)
-        tell_seconds(tell, "oldest_wait", host_oldest_wait(host));
-    tell_count(tell, "requests", host->requests);
-    tell_count(tell, "replies", host->answers[REASON_NONE]);
-    tell_quantiles(tell, "latency", host->latency, now, usual_shares);
-    tell_trouble(tell, host);
-    tell_deferred(tell, status, host);
-    tell_close(tell, '}');
+        json_writer_seconds(writer, "oldest_wait", host_oldest_wait(host));
+    json_writer_count(writer, "requests", host->requests);
+    json_writer_count(writer, "replies", host->answers[REASON_NONE]);
+    tell_quantiles(writer, "latency", host->latency, now, usual_shares);
+    tell_trouble(writer, host);
+    tell_deferred(writer, status, host);
+    json_writer_close(writer, '}');
 }
 
-static void tell_hosts(const struct status *status, const struct tally *tally, struct tell *tell)
+static void tell_hosts(const struct status *status, const struct tally *tally,
+                       struct json_writer *writer)
 {
     unsigned told = 0;
-    tell_open(tell, "hosts", '{');
-    tell_count(tell, "total", status->service->hosts->count);
+    json_writer_open(writer, "hosts", '{');
+    json_writer_count(writer, "total", status->core->hosts->count);
     for (size_t state = 0; state < sizeof(health_words) / sizeof(*health_words); state++)
-        tell_count(tell, health_words[state], tally->of[state]);
-    tell_count(tell, "paused", tally->paused);
-    tell_open(tell, "trouble", '[');
+        json_writer_count(writer, health_words[state], tally->of[state]);
+    json_writer_count(writer, "paused", tally->paused);
+    json_writer_open(writer, "trouble", '[');
     for (int kind = 0; kind < ATTENTIONS; kind++)
         for (unsigned i = 0; i < tally->troubled[kind] && told < ATTENTION_MOST; i++, told++)
-            status_tell_host(status, tally->trouble[kind][i], tell);
-    tell_close(tell, ']');
-    tell_close(tell, '}');
+            status_write_host(status, tally->trouble[kind][i], writer);
+    json_writer_close(writer, ']');
+    json_writer_close(writer, '}');
 }
 
-static void tell_times(struct stats *stats, uint64_t now, struct tell *tell)
+static void tell_times(struct stats *stats, uint64_t now, struct json_writer *writer)
 {
     static const struct share all[] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {NULL, 0}};
     json_t *rate = json_real(stats_rate(stats, now));
-    tell_json(tell, "rate", rate);
+    json_writer_json(writer, "rate", rate);
     json_decref(rate);
-    tell_quantiles(tell, "latency", &stats->latency, now, all);
-    tell_quantiles(tell, "queue_time", &stats->waiting, now, usual_shares);
-    tell_quantiles(tell, "con_lost_time", &stats->losing, now, usual_shares);
+    tell_quantiles(writer, "latency", &stats->latency, now, all);
+    tell_quantiles(writer, "queue_time", &stats->waiting, now, usual_shares);
+    tell_quantiles(writer, "con_lost_time", &stats->losing, now, usual_shares);
 }
 
-void status_tell(const struct status *status, struct tell *tell)
+void status_write(const struct status *status, struct json_writer *writer)
 {
-    struct service *service = status->service;
+    struct core *core = status->core;
     struct tally tally;
     tally_hosts(status, &tally);
-    tell_open(tell, NULL, '{');
-    tell_text(tell, "version", LONC_VERSION);
-    tell_count(tell, "pid", (uint64_t)getpid());
-    tell_seconds(tell, "up_for", loop_clock() - status->started);
-    tell_bool(tell, "configured", service->config->valid);
-    tell_bool(tell, "stopping", service->stopping);
-    troubles_tell(service, tell);
-    tell_hosts(status, &tally, tell);
-    tell_pool(tell, tally.connections);
-    tell_count(tell, "requests", service->requests);
-    tell_count(tell, "replies", service->answers[REASON_NONE]);
-    tell_con_lost(tell, service->answers);
-    tell_count(tell, "queued", service->queued);
-    tell_count(tell, "deferred", deferred_count(status->deferred));
-    tell_count(tell, "clients", clients_count(status->clients));
-    tell_count(tell, "descriptors", service->descriptors);
-    tell_count(tell, "descriptors_max", service->descriptors_max);
-    tell_count(tell, "buffers", buffers_used());
-    tell_count(tell, "buffers_limit", service->settings.buffers_limit);
-    tell_count(tell, "handovers_cut", service->handovers_cut);
-    tell_count(tell, "control_refused", service->control_refused);
-    tell_count(tell, "create_done", service->create_done);
-    tell_count(tell, "create_failed", service->create_failed);
-    tell_times(&service->stats, service->loop.now, tell);
+    json_writer_open(writer, NULL, '{');
+    json_writer_text(writer, "version", LONC_VERSION);
+    json_writer_count(writer, "pid", (uint64_t)getpid());
+    json_writer_seconds(writer, "up_for", loop_clock() - status->started);
+    json_writer_bool(writer, "configured", core->config->valid);
+    json_writer_bool(writer, "stopping", core->stopping);
+    troubles_write(core, writer);
+    tell_hosts(status, &tally, writer);
+    tell_pool(writer, tally.connections);
+    json_writer_count(writer, "requests", core->requests);
+    json_writer_count(writer, "replies", core->answers[REASON_NONE]);
+    tell_con_lost(writer, core->answers);
+    json_writer_count(writer, "queued", core->queued);
+    json_writer_count(writer, "deferred", deferred_count(status->deferred));
+    json_writer_count(writer, "clients", clients_count(status->clients));
+    json_writer_count(writer, "descriptors", core->descriptors);
+    json_writer_count(writer, "descriptors_max", core->descriptors_max);
+    json_writer_count(writer, "buffers", buffers_used());
+    json_writer_count(writer, "buffers_limit", core->settings.buffers_limit);
+    json_writer_count(writer, "handovers_cut", core->handovers_cut);
+    json_writer_count(writer, "control_refused", core->control_refused);
+    json_writer_count(writer, "create_done", core->create_done);
+    json_writer_count(writer, "create_failed", core->create_failed);
+    tell_times(&core->stats, core->loop.now, writer);
     if (deferred_folder(status->deferred) != NULL)
-        tell_text(tell, "deferred_folder", deferred_folder(status->deferred));
-    tell_close(tell, '}');
+        json_writer_text(writer, "deferred_folder", deferred_folder(status->deferred));
+    json_writer_close(writer, '}');
 }
 
 /* Where a value is from that stands in this line of the file. */
@@ -263,10 +267,10 @@ static json_t *setting_json(const struct settings *settings, size_t row)
     unsigned line = settings->lines[row];
     char value[4096];
     setting_format(setting, settings, value, sizeof(value));
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value", value,
-                  "default", setting->standard, "changed", strcmp(value, setting->standard) != 0,
-                  "from", origin_word(line), "meaning", setting->meaning);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value",
+                               value, "default", setting->default_value, "changed",
+                               strcmp(value, setting->default_value) != 0, "from",
+                               origin_word(line), "meaning", setting->meaning);
     if (line != 0 && line != SETTING_LINE_NONE)
         json_object_set_new(object, "line", json_integer(line));
     return object;
@@ -276,7 +280,7 @@ json_t *status_config_json(const struct status *status)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < settings_count; i++)
-        json_array_append_new(list, setting_json(&status->service->settings, i));
+        json_array_append_new(list, setting_json(&status->core->settings, i));
     return json_pack("{s:s, s:o}", "file", status->config_path, "settings", list);
 }
 
@@ -301,8 +305,8 @@ static json_t *series_json(struct series *series, uint64_t now)
 
 json_t *status_history_json(const struct status *status)
 {
-    struct stats *stats = &status->service->stats;
-    uint64_t now = status->service->loop.now;
+    struct stats *stats = &status->core->stats;
+    uint64_t now = status->core->loop.now;
     return json_pack("{s:o, s:o}", "hour", series_json(&stats->hour, now), "day",
                      series_json(&stats->day, now));
 }
@@ -321,7 +325,7 @@ static json_t *totals_json(const struct totals *totals)
 
 json_t *status_histograms_json(const struct status *status)
 {
-    const struct stats *stats = &status->service->stats;
+    const struct stats *stats = &status->core->stats;
     json_t *bounds = json_array();
     for (unsigned i = 0; i < HISTOGRAM_OCTAVES; i++)
         json_array_append_new(bounds, seconds(UINT64_C(1) << i));

@@ -10,12 +10,12 @@
 #include <stddef.h>
 
 #include "keeper/client/client.h"
-#include "keeper/core/tell.h"
+#include "keeper/core/json_writer.h"
 #include "keeper/deferred/deferred.h"
 #include "keeper/host/hosts.h"
 
 struct status {
-    struct service *service;
+    struct core *core;
     const struct deferred *deferred;
     const struct clients *clients;
     const char *config_path;
@@ -26,10 +26,11 @@ struct status {
 void status_line(const struct status *status, char *line, size_t size);
 
 /* All of it but the hosts, of which those are told that want attention: an object. */
-void status_tell(const struct status *status, struct tell *tell);
+void status_write(const struct status *status, struct json_writer *writer);
 
 /* One host: its health, connections, queue and counts; an object. */
-void status_tell_host(const struct status *status, const struct host *host, struct tell *tell);
+void status_write_host(const struct status *status, const struct host *host,
+                       struct json_writer *writer);
 
 /* Every setting, its value and whence; the last hour and day; the times of all requests so far. */
 json_t *status_config_json(const struct status *status);

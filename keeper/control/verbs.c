@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/host_name.h"
 #include "common/log.h"
-#include "common/names.h"
 #include "keeper/control/verbs.h"
 
 /* Hosts told in one turn of the loop: some 100 us of work. */
@@ -30,18 +30,18 @@ static json_t *success(void)
 /* --- Looking ---------------------------------------------------------------------------------- */
 
 /* Ends an answer; 0 or what was wrong with it. */
-static int end_line(const struct tell *tell)
+static int end_line(const struct json_writer *writer)
 {
-    return tell->error < 0 ? tell->error : buffer_append(tell->out, "\n", 1);
+    return writer->error < 0 ? writer->error : buffer_append(writer->out, "\n", 1);
 }
 
 /* All of it at once: it is small, and of one moment. */
 static int more_status(struct question *question, struct buffer *out)
 {
-    struct tell tell = {.out = out};
+    struct json_writer writer = {.out = out};
     question->more = NULL;
-    status_tell(question->verbs->status, &tell);
-    return end_line(&tell);
+    status_write(question->verbs->status, &writer);
+    return end_line(&writer);
 }
 
 static json_t *verb_status(struct question *question)
@@ -85,29 +85,29 @@ static bool matches(const struct host *host, const char *pattern)
 /* Some hosts of thousands; between two turns of this the keeper serves its clients. */
 static int more_hosts(struct question *question, struct buffer *out)
 {
-    struct hosts *hosts = question->verbs->service->hosts;
+    struct hosts *hosts = question->verbs->core->hosts;
     struct host *host = hosts_after(hosts, question->cursor);
-    struct tell tell = {.out = out, .behind = question->told};
+    struct json_writer writer = {.out = out, .behind = question->told};
     char *last = NULL;
     if (question->cursor == NULL) {
-        tell_open(&tell, NULL, '{');
-        tell_open(&tell, "hosts", '[');
+        json_writer_open(&writer, NULL, '{');
+        json_writer_open(&writer, "hosts", '[');
     }
     for (int n = 0; host != NULL && n < HOSTS_PER_TURN; n++, host = hosts_next(host)) {
         last = host->id;
         if (matches(host, question->words[0]))
-            status_tell_host(question->verbs->status, host, &tell);
+            status_write_host(question->verbs->status, host, &writer);
     }
     if (host == NULL) {
         question->more = NULL;
-        tell_close(&tell, ']');
-        tell_close(&tell, '}');
-        return end_line(&tell);
+        json_writer_close(&writer, ']');
+        json_writer_close(&writer, '}');
+        return end_line(&writer);
     }
-    question->told = tell.behind;
+    question->told = writer.behind;
     free(question->cursor);
     question->cursor = last != NULL ? strdup(last) : NULL;
-    return tell.error < 0 || question->cursor == NULL ? -ENOMEM : 0;
+    return writer.error < 0 || question->cursor == NULL ? -ENOMEM : 0;
 }
 
 static json_t *verb_hosts(struct question *question)
@@ -120,7 +120,7 @@ static json_t *verb_hosts(struct question *question)
  */
 static struct host *hold_host(const struct question *question, json_t **answer)
 {
-    struct host *host = hosts_hold(question->verbs->service->hosts, question->words[0]);
+    struct host *host = hosts_hold(question->verbs->core->hosts, question->words[0]);
     if (host == NULL)
         *answer = failure("no such host in hosts.tab; expected a lonHostID or a DNS name");
     return host;
@@ -143,10 +143,9 @@ static json_t *verb_connections(struct question *question)
 static void on_reloaded(struct reload_waiter *waiter, json_t *errors, json_t *warnings)
 {
     struct question *question = CONTAINER_OF(waiter, struct question, reloading);
-    question->answer(question,
-                     json_pack("{s:b, s:I, s:o, s:o}", "ok", json_array_size(errors) == 0, "hosts",
-                               (json_int_t)question->verbs->service->hosts->count, "errors", errors,
-                               "warnings", warnings));
+    question->answer(question, json_pack("{s:b, s:I, s:o, s:o}", "ok", json_array_size(errors) == 0,
+                                         "hosts", (json_int_t)question->verbs->core->hosts->count,
+                                         "errors", errors, "warnings", warnings));
 }
 
 static json_t *verb_reload(struct question *question)
@@ -171,8 +170,8 @@ static json_t *with_host(const struct question *question, void (*act)(struct hos
 static json_t *verb_retry(struct question *question)
 {
     if (strcmp(question->words[0], "ALL") != 0)
-        return with_host(question, host_forgive);
-    hosts_forgive(question->verbs->service->hosts);
+        return with_host(question, host_retry);
+    hosts_retry(question->verbs->core->hosts);
     return success();
 }
 
@@ -197,7 +196,7 @@ static json_t *verb_flush(struct question *question)
     struct host *host = hold_host(question, &answer);
     if (host == NULL)
         return answer;
-    host_forgive(host);
+    host_retry(host);
     deferred_flush(question->verbs->deferred, host);
     hosts_release(host);
     return success();
@@ -217,7 +216,7 @@ static json_t *verb_queue(struct question *question)
 
 static json_t *verb_log(struct question *question)
 {
-    struct settings *settings = &question->verbs->service->settings;
+    struct settings *settings = &question->verbs->core->settings;
     const size_t level_row = settings_find("log_level");
     const char *what = question->words[0], *value = question->words[1];
     if (strcmp(what, "transactions") == 0) {
@@ -248,7 +247,7 @@ static json_t *verb_log(struct question *question)
 static json_t *reply_json(const char *bytes, size_t length)
 {
     bool coded;
-    json_t *text = tell_text_json(bytes, length, &coded);
+    json_t *text = json_writer_bytes(bytes, length, &coded);
     json_t *answer = json_pack("{s:b, s:o}", "ok", true, "reply", text);
     if (answer != NULL && coded)
         json_object_set_new(answer, "encoding", json_string("latin-1"));
@@ -281,7 +280,7 @@ static json_t *verb_send(struct question *question)
     question->later = true;
     question->transaction = (struct transaction){
         .request = question->rest, .length = question->rest_length, .done = on_reply};
-    question->verbs->service->requests++;
+    question->verbs->core->requests++;
     host_submit(question->host, &question->transaction);
     return NULL;
 }
@@ -301,8 +300,8 @@ static json_t *verb_defer(struct question *question)
     if (host == NULL)
         return answer;
     question->later = question->storing = true;
-    deferred_store(question->verbs->deferred, host->id, question->rest, question->rest_length,
-                   on_stored, question);
+    deferred_enqueue(question->verbs->deferred, host->id, question->rest, question->rest_length,
+                     on_stored, question);
     hosts_release(host);
     return NULL;
 }
@@ -373,7 +372,7 @@ static json_t *unknown_verb(void)
 /* A host, a file, a level: what else stands in their place may be the beginning of a command. */
 static const char *loggable(const char *word)
 {
-    return word == NULL || name_is_valid(word) ? word : "?";
+    return word == NULL || host_name_is_valid(word) ? word : "?";
 }
 
 static bool may(const struct question *question, const struct verb *verb)

@@ -17,7 +17,7 @@
 
 /* What they work on. */
 struct verbs {
-    struct service *service;
+    struct core *core;
     const struct status *status;
     struct deferred *deferred;
     const struct clients *clients;

@@ -155,10 +155,10 @@ static void release_buffers(struct loop *loop, bool bulk)
 
 /* --- Turns ------------------------------------------------------------------------------------ */
 
-static void on_cold(struct watch *watch, uint32_t events)
+static void on_event(struct watch *watch, uint32_t events)
 {
     (void)events;
-    CONTAINER_OF(watch, struct loop, cold)->asking = true;
+    CONTAINER_OF(watch, struct loop, event_watch)->asking = true;
 }
 
 static int milliseconds(uint64_t wait)
@@ -327,7 +327,7 @@ int loop_open(struct loop *loop)
         .now = loop_clock(),
         .asking = true,
         .turn_bytes = &standard_turn_bytes,
-        .cold = {.fd = -1, .ready = on_cold},
+        .event_watch = {.fd = -1, .ready = on_event},
     };
     LIST_INIT(&loop->queues);
     TAILQ_INIT(&loop->bulk);
@@ -337,7 +337,7 @@ int loop_open(struct loop *loop)
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0)
         return -errno;
-    r = loop_watch(loop, &loop->cold, sd_event_get_fd(loop->event), EPOLLIN);
+    r = loop_watch(loop, &loop->event_watch, sd_event_get_fd(loop->event), EPOLLIN);
     if (r < 0)
         return r;
     r = loop_alarm(loop, &loop->timer, CLOCK_MONOTONIC, 0, on_timer, loop);

@@ -72,9 +72,9 @@ struct deadline_queue {
 
 struct loop {
     sd_event *event;
-    struct watch cold; /* sd-event's descriptor */
-    bool asking;       /* sd-event is to be asked what there is; else its descriptor tells */
-    bool prepared;     /* see sd_event_prepare(3) */
+    struct watch event_watch; /* sd-event's descriptor */
+    bool asking;              /* sd-event is to be asked what there is; else its descriptor tells */
+    bool prepared;            /* see sd_event_prepare(3) */
     sd_event_source *timer;
     int epoll;
     uint64_t now;   /* CLOCK_MONOTONIC in microseconds, taken once a turn */

@@ -3,26 +3,26 @@
  * One after the other while memory is scarce.
  */
 #include "keeper/core/scarcity.h"
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 
 static const uint64_t tenure = SCARCITY_TENURE;
 static const uint64_t pause_length = SCARCITY_PAUSE;
 
-static bool is_scarce(const struct service *service)
+static bool is_scarce(const struct core *core)
 {
-    return buffers_used() > service->settings.buffers_limit / 2;
+    return buffers_used() > core->settings.buffers_limit / 2;
 }
 
 /* Whether a line that grows might find no room, since those that are complete have not left yet. */
-static bool is_full(const struct service *service)
+static bool is_full(const struct core *core)
 {
-    return buffers_used() > service->settings.buffers_limit / 4 * 3;
+    return buffers_used() > core->settings.buffers_limit / 4 * 3;
 }
 
 /* Whoever waits goes on: the first alone while memory is scarce, else all. */
-static void next(struct service *service)
+static void next(struct core *core)
 {
-    struct scarcity *scarcity = &service->scarcity;
+    struct scarcity *scarcity = &core->scarcity;
     struct grower *grower;
     deadline_stop(&scarcity->tenure);
     deadline_stop(&scarcity->pause);
@@ -31,7 +31,7 @@ static void next(struct service *service)
     while (scarcity->only == NULL && (grower = TAILQ_FIRST(&scarcity->waiting)) != NULL) {
         TAILQ_REMOVE(&scarcity->waiting, grower, link);
         grower->waiting = false;
-        if (is_scarce(service)) {
+        if (is_scarce(core)) {
             scarcity->only = grower;
             deadline_start(&scarcity->tenures, &scarcity->tenure);
         }
@@ -41,15 +41,15 @@ static void next(struct service *service)
 
 static void on_tenure_over(struct deadline *deadline)
 {
-    next(CONTAINER_OF(deadline, struct service, scarcity.tenure));
+    next(CONTAINER_OF(deadline, struct core, scarcity.tenure));
 }
 
 /* The only one is complete, or gone. */
-static void next_with_room(struct service *service)
+static void next_with_room(struct core *core)
 {
-    struct scarcity *scarcity = &service->scarcity;
-    if (TAILQ_EMPTY(&scarcity->waiting) || scarcity->pauses == 0 || !is_full(service)) {
-        next(service);
+    struct scarcity *scarcity = &core->scarcity;
+    if (TAILQ_EMPTY(&scarcity->waiting) || scarcity->pauses == 0 || !is_full(core)) {
+        next(core);
         return;
     }
     scarcity->pauses--;
@@ -60,19 +60,19 @@ static void next_with_room(struct service *service)
 
 static void on_pause_over(struct deadline *deadline)
 {
-    next_with_room(CONTAINER_OF(deadline, struct service, scarcity.pause));
+    next_with_room(CONTAINER_OF(deadline, struct core, scarcity.pause));
 }
 
-bool scarcity_may_fill(struct service *service, struct grower *grower, const struct buffer *buffer)
+bool scarcity_may_fill(struct core *core, struct grower *grower, const struct buffer *buffer)
 {
-    struct scarcity *scarcity = &service->scarcity;
+    struct scarcity *scarcity = &core->scarcity;
     if (grower->waiting)
         return false;
     if (buffer->end < buffer->size || buffer->size < SCARCITY_SIZE)
         return true;
-    if (!is_scarce(service)) {
+    if (!is_scarce(core)) {
         if (scarcity->only != NULL)
-            next(service);
+            next(core);
         return true;
     }
     if (scarcity->only == NULL) {
@@ -86,20 +86,20 @@ bool scarcity_may_fill(struct service *service, struct grower *grower, const str
     return false;
 }
 
-void scarcity_leave(struct service *service, struct grower *grower)
+void scarcity_leave(struct core *core, struct grower *grower)
 {
-    struct scarcity *scarcity = &service->scarcity;
+    struct scarcity *scarcity = &core->scarcity;
     if (grower->waiting)
         TAILQ_REMOVE(&scarcity->waiting, grower, link);
     grower->waiting = false;
     if (scarcity->only == grower)
-        next_with_room(service);
+        next_with_room(core);
 }
 
-void scarcity_setup(struct service *service)
+void scarcity_setup(struct core *core)
 {
-    TAILQ_INIT(&service->scarcity.waiting);
-    service->scarcity.pauses = SCARCITY_PAUSES;
-    deadline_queue_add(&service->loop, &service->scarcity.tenures, &tenure, on_tenure_over);
-    deadline_queue_add(&service->loop, &service->scarcity.pause_queue, &pause_length, on_pause_over);
+    TAILQ_INIT(&core->scarcity.waiting);
+    core->scarcity.pauses = SCARCITY_PAUSES;
+    deadline_queue_add(&core->loop, &core->scarcity.tenures, &tenure, on_tenure_over);
+    deadline_queue_add(&core->loop, &core->scarcity.pause_queue, &pause_length, on_pause_over);
 }

@@ -18,9 +18,9 @@
  * and those who wait are not. */
 #define SCARCITY_TENURE 250000
 
-/* How often it is looked whether there is room for the next one, in microseconds, and how many times
- * at most: a tenure's length in all, for who reads what is complete may be slow, too. */
-#define SCARCITY_PAUSE 5000
+/* How often it is looked whether there is room for the next one, in microseconds, and how many
+ * times at most: a tenure's length in all, for who reads what is complete may be slow, too. */
+#define SCARCITY_PAUSE  5000
 #define SCARCITY_PAUSES (SCARCITY_TENURE / SCARCITY_PAUSE)
 
 /* From this size on a buffer waits before it grows. */
@@ -34,7 +34,7 @@ struct grower {
 };
 
 struct scarcity {
-    struct grower *only; /* whose turn it is; NULL: memory is not scarce, or nobody grows */
+    struct grower *only;  /* whose turn it is; NULL: memory is not scarce, or nobody grows */
     struct grower nobody; /* whose turn it is until there is room for the next one */
     TAILQ_HEAD(, grower) waiting;
     struct deadline tenure; /* of the only one */
@@ -44,17 +44,17 @@ struct scarcity {
     struct deadline_queue pause_queue;
 };
 
-struct service;
+struct core;
 
-void scarcity_setup(struct service *service);
+void scarcity_setup(struct core *core);
 
 /*
  * Whether more may be read into its buffer, which grows when it is full. If not, it waits, and
  * `may_grow` will be called.
  */
-bool scarcity_may_fill(struct service *service, struct grower *grower, const struct buffer *buffer);
+bool scarcity_may_fill(struct core *core, struct grower *grower, const struct buffer *buffer);
 
 /* It grows no more: it is complete, or gone, or will not be kept. Nothing where it never asked. */
-void scarcity_leave(struct service *service, struct grower *grower);
+void scarcity_leave(struct core *core, struct grower *grower);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 #include "keeper/core/troubles.h"
 
 static const struct {
@@ -57,9 +57,9 @@ static const struct {
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == TROUBLE_COUNT, "a trouble lacks its words");
 
-void trouble_begin(struct service *service, enum trouble kind, const char *format, ...)
+void trouble_begin(struct core *core, enum trouble kind, const char *format, ...)
 {
-    struct troubles *troubles = &service->troubles;
+    struct troubles *troubles = &core->troubles;
     char detail[TROUBLE_DETAIL_SIZE];
     va_list arguments;
     va_start(arguments, format);
@@ -70,31 +70,31 @@ void trouble_begin(struct service *service, enum trouble kind, const char *forma
         return;
     if (!troubles->of[kind].present) {
         troubles->of[kind].present = true;
-        troubles->of[kind].since = service->loop.now;
+        troubles->of[kind].since = core->loop.now;
         troubles->count++;
     }
     memcpy(troubles->of[kind].detail, detail, sizeof(detail));
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_TROUBLE}, "%s: %s; %s",
               kinds[kind].word, detail, kinds[kind].cost);
-    service_changed(service);
+    core_changed(core);
 }
 
-void trouble_end(struct service *service, enum trouble kind)
+void trouble_end(struct core *core, enum trouble kind)
 {
-    struct troubles *troubles = &service->troubles;
+    struct troubles *troubles = &core->troubles;
     if (!troubles->of[kind].present)
         return;
     troubles->of[kind].present = false;
     troubles->count--;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_TROUBLE_OVER},
               "%s: mended after %" PRIu64 " s: %s", kinds[kind].word,
-              (service->loop.now - troubles->of[kind].since) / 1000000, troubles->of[kind].detail);
-    service_changed(service);
+              (core->loop.now - troubles->of[kind].since) / 1000000, troubles->of[kind].detail);
+    core_changed(core);
 }
 
-bool trouble_is_present(const struct service *service, enum trouble kind)
+bool trouble_is_present(const struct core *core, enum trouble kind)
 {
-    return service->troubles.of[kind].present;
+    return core->troubles.of[kind].present;
 }
 
 const char *trouble_word(enum trouble kind)
@@ -102,31 +102,31 @@ const char *trouble_word(enum trouble kind)
     return kinds[kind].word;
 }
 
-void troubles_tell(const struct service *service, struct tell *tell)
+void troubles_write(const struct core *core, struct json_writer *writer)
 {
-    const struct troubles *troubles = &service->troubles;
-    tell_open(tell, "troubles", '[');
+    const struct troubles *troubles = &core->troubles;
+    json_writer_open(writer, "troubles", '[');
     for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++) {
         if (!troubles->of[kind].present)
             continue;
-        tell_open(tell, NULL, '{');
-        tell_text(tell, "trouble", kinds[kind].word);
-        tell_text(tell, "detail", troubles->of[kind].detail);
-        tell_seconds(tell, "for", service->loop.now - troubles->of[kind].since);
-        tell_text(tell, "cost", kinds[kind].cost);
-        tell_text(tell, "remedy", kinds[kind].remedy);
-        tell_close(tell, '}');
+        json_writer_open(writer, NULL, '{');
+        json_writer_text(writer, "trouble", kinds[kind].word);
+        json_writer_text(writer, "detail", troubles->of[kind].detail);
+        json_writer_seconds(writer, "for", core->loop.now - troubles->of[kind].since);
+        json_writer_text(writer, "cost", kinds[kind].cost);
+        json_writer_text(writer, "remedy", kinds[kind].remedy);
+        json_writer_close(writer, '}');
     }
-    tell_close(tell, ']');
-    tell_open(tell, "trouble_kinds", '[');
+    json_writer_close(writer, ']');
+    json_writer_open(writer, "trouble_kinds", '[');
     for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++)
-        tell_text(tell, NULL, kinds[kind].word);
-    tell_close(tell, ']');
+        json_writer_text(writer, NULL, kinds[kind].word);
+    json_writer_close(writer, ']');
 }
 
-void troubles_line(const struct service *service, char *line, size_t size)
+void troubles_line(const struct core *core, char *line, size_t size)
 {
-    const struct troubles *troubles = &service->troubles;
+    const struct troubles *troubles = &core->troubles;
     size_t length = 0;
     line[0] = '\0';
     for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT && length < size; kind++)

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keeper/core/tell.h"
+#include "keeper/core/json_writer.h"
 
-struct service;
+struct core;
 
 enum trouble {
     TROUBLE_NONE,
@@ -38,7 +38,7 @@ enum trouble {
 /* What was found, with path and reason; more is cut. */
 #define TROUBLE_DETAIL_SIZE 512
 
-/* All of them, in the service. Zeroed is empty. */
+/* All of them, in the core. Zeroed is empty. */
 struct troubles {
     unsigned count; /* present now */
     struct {
@@ -52,13 +52,13 @@ struct troubles {
  * The trouble is there; `format` says what was found: which path, and why. Cheap to repeat: it is
  * logged when it begins and when its detail becomes another, and `since` stays.
  */
-__attribute__((format(printf, 3, 4))) void trouble_begin(struct service *service, enum trouble kind,
+__attribute__((format(printf, 3, 4))) void trouble_begin(struct core *core, enum trouble kind,
                                                          const char *format, ...);
 
 /* Its cause is gone; logged if the trouble was there. */
-void trouble_end(struct service *service, enum trouble kind);
+void trouble_end(struct core *core, enum trouble kind);
 
-bool trouble_is_present(const struct service *service, enum trouble kind);
+bool trouble_is_present(const struct core *core, enum trouble kind);
 
 /* One word for programs, as "perm-log". */
 const char *trouble_word(enum trouble kind);
@@ -67,9 +67,9 @@ const char *trouble_word(enum trouble kind);
  * Two members: `troubles`, an array of objects (trouble, detail, for in seconds, cost, remedy), and
  * `trouble_kinds`, the words of all kinds, for programs that count those that are not there too.
  */
-void troubles_tell(const struct service *service, struct tell *tell);
+void troubles_write(const struct core *core, struct json_writer *writer);
 
 /* "; troubles: config, tls" into `line`, or an empty text when there is none. */
-void troubles_line(const struct service *service, char *line, size_t size);
+void troubles_line(const struct core *core, char *line, size_t size);
 
 #endif

@@ -14,7 +14,7 @@
 
 static int compare_orders(struct file *one, struct file *other)
 {
-    int order = spool_compare(&one->order, &other->order);
+    int order = delayed_compare(&one->order, &other->order);
     return order != 0 ? order : strcmp(one->name, other->name);
 }
 
@@ -55,11 +55,11 @@ struct file *file_new(struct backlog *backlog, const char *name, const char *id)
     if (file == NULL)
         return NULL;
     memcpy(file->name, name, size);
-    spool_parse_name(name, &file->order);
+    delayed_parse_name(name, &file->order);
     file->epoch = file->order.epoch;
     file->host = file->name + (id - name);
     file->backlog = backlog;
-    file->born = backlog->all->service->loop.now;
+    file->born = backlog->all->core->loop.now;
     RB_INSERT(files_by_name, &backlog->all->files, file);
     LIST_INSERT_HEAD(&backlog->files, file, of_backlog);
     backlog->file_count++;
@@ -101,8 +101,8 @@ static void leave_state(struct file *file)
 static struct deadline_queue *next_look(const struct file *file)
 {
     struct backlogs *all = file->backlog->all;
-    uint64_t waited = file->waits_since != 0 ? all->service->loop.now - file->waits_since : 0;
-    return waited < all->service->settings.deferred_retry ? &all->settling : &all->postponing;
+    uint64_t waited = file->waits_since != 0 ? all->core->loop.now - file->waits_since : 0;
+    return waited < all->core->settings.deferred_retry ? &all->settling : &all->postponing;
 }
 
 void file_enter(struct file *file, enum file_state state)
@@ -173,10 +173,10 @@ static void list_trouble(struct backlogs *all)
 {
     const struct file *first = TAILQ_FIRST(&all->troubled);
     if (first == NULL) {
-        trouble_end(all->service, TROUBLE_DEFERRED);
+        trouble_end(all->core, TROUBLE_DEFERRED);
         return;
     }
-    trouble_begin(all->service, TROUBLE_DEFERRED, "%s/%s %s: %s%s", all->folder_path, first->name,
+    trouble_begin(all->core, TROUBLE_DEFERRED, "%s/%s %s: %s%s", all->folder_path, first->name,
                   first->what, strerror(first->error),
                   TAILQ_NEXT(first, by_trouble) != NULL ? "; others too" : "");
 }
@@ -211,7 +211,7 @@ struct backlog *backlog_find(const struct backlogs *all, const struct host *host
 
 struct backlog *backlog_need(struct backlogs *all, const char *id)
 {
-    struct host *host = hosts_hold(all->service->hosts, id);
+    struct host *host = hosts_hold(all->core->hosts, id);
     if (host == NULL)
         return NULL;
     struct backlog *backlog = backlog_find(all, host);
@@ -226,7 +226,7 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
     }
     backlog->host = host;
     backlog->all = all;
-    shelf_init(&backlog->names, &all->shelved);
+    name_set_init(&backlog->names, &all->shelved);
     LIST_INIT(&backlog->files);
     RB_INIT(&backlog->fresh);
     RB_INIT(&backlog->ready);
@@ -237,10 +237,10 @@ struct backlog *backlog_need(struct backlogs *all, const char *id)
 
 const char *backlog_host_in(struct backlogs *all, const char *name)
 {
-    struct spool_order order;
-    const char *id = spool_parse_name(name, &order);
-    for (; id != NULL; id = spool_longer_host(name, id)) {
-        struct host *host = hosts_hold(all->service->hosts, id);
+    struct delayed_order order;
+    const char *id = delayed_parse_name(name, &order);
+    for (; id != NULL; id = delayed_longer_host(name, id)) {
+        struct host *host = hosts_hold(all->core->hosts, id);
         if (host == NULL)
             continue;
         hosts_release(host);
@@ -255,7 +255,7 @@ static void set_count(struct backlog *backlog, size_t count)
         return;
     backlog->all->waiting += count - backlog->count; /* modulo, for a count that shrinks */
     backlog->count = count;
-    service_changed(backlog->all->service);
+    core_changed(backlog->all->core);
 }
 
 void backlog_recount(struct backlog *backlog)
@@ -277,16 +277,16 @@ void backlog_free(struct backlog *backlog)
     host_withdraw_offer(backlog->host);
     hosts_release(backlog->host);
     buffer_free(&backlog->content);
-    shelf_clear(&backlog->names);
+    name_set_clear(&backlog->names);
     RB_REMOVE(backlogs_by_host, &backlog->all->by_host, backlog);
     free(backlog);
 }
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
-static void set_horizon(struct backlog *backlog, const struct spool_order *order)
+static void set_horizon(struct backlog *backlog, const struct delayed_order *order)
 {
-    if (!backlog->cut || spool_compare(order, &backlog->horizon) < 0)
+    if (!backlog->cut || delayed_compare(order, &backlog->horizon) < 0)
         backlog->horizon = *order;
     backlog->cut = true;
 }
@@ -295,26 +295,26 @@ static void set_horizon(struct backlog *backlog, const struct spool_order *order
 static void halve_names(struct backlogs *all)
 {
     struct backlog *backlog;
-    struct spool_order from;
+    struct delayed_order from;
     RB_FOREACH (backlog, backlogs_by_host, &all->by_host) {
         size_t before = backlog->names.count;
-        if (!shelf_halve(&backlog->names, &from))
+        if (!name_set_halve(&backlog->names, &from))
             continue;
         backlog->beyond += before - backlog->names.count;
         set_horizon(backlog, &from);
     }
 }
 
-void backlog_put(struct backlog *backlog, const char *name, const struct spool_order *order)
+void backlog_put(struct backlog *backlog, const char *name, const struct delayed_order *order)
 {
     struct backlogs *all = backlog->all;
-    if (backlog->cut && spool_compare(order, &backlog->horizon) >= 0) {
+    if (backlog->cut && delayed_compare(order, &backlog->horizon) >= 0) {
         backlog->beyond++;
-    } else if (shelf_put(&backlog->names, name) < 0) {
+    } else if (name_set_put(&backlog->names, name) < 0) {
         backlog->beyond++;
         set_horizon(backlog, order);
     }
-    if (all->shelved > all->service->settings.deferred_memory)
+    if (all->shelved > all->core->settings.deferred_memory)
         halve_names(all);
     backlog_recount(backlog);
 }
@@ -328,7 +328,7 @@ void backlog_put_back(struct file *file)
 
 void backlog_clear(struct backlog *backlog)
 {
-    shelf_clear(&backlog->names);
+    name_set_clear(&backlog->names);
     backlog->cut = false;
     backlog->beyond = 0;
 }
@@ -342,9 +342,9 @@ static uint64_t earlier(uint64_t one, uint64_t other)
 uint64_t backlog_oldest(const struct backlog *backlog)
 {
     const struct file *file;
-    struct spool_order first;
+    struct delayed_order first;
     uint64_t oldest = 0;
-    if (shelf_first(&backlog->names, &first) != NULL)
+    if (name_set_first(&backlog->names, &first) != NULL)
         oldest = first.epoch;
     else if (backlog->cut)
         oldest = backlog->horizon.epoch;
@@ -355,9 +355,9 @@ uint64_t backlog_oldest(const struct backlog *backlog)
 
 /* --- All -------------------------------------------------------------------------------------- */
 
-void backlogs_setup(struct backlogs *all, struct service *service)
+void backlogs_setup(struct backlogs *all, struct core *core)
 {
-    *all = (struct backlogs){.service = service, .folder = -1};
+    *all = (struct backlogs){.core = core, .folder = -1};
     RB_INIT(&all->files);
     RB_INIT(&all->by_host);
     TAILQ_INIT(&all->settled);

@@ -18,7 +18,7 @@
  *                                     |---> an error of the moment: POSTPONED
  *                                     \---> no transaction: set aside
  *
- * backlog.c keeps files and sets, delivery.c sends, deferred.c knows the folder, store.c adds to
+ * backlog.c keeps files and sets, delivery.c sends, deferred.c knows the folder, enqueue.c adds to
  * it.
  */
 #ifndef LONC_KEEPER_DEFERRED_BACKLOG_H
@@ -28,10 +28,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "keeper/core/service.h"
-#include "keeper/deferred/shelf.h"
-#include "keeper/deferred/spool.h"
-#include "keeper/deferred/sync.h"
+#include "keeper/core/core.h"
+#include "keeper/deferred/async_fsync.h"
+#include "keeper/deferred/delayed.h"
+#include "keeper/deferred/name_set.h"
 #include "keeper/host/host.h"
 
 enum file_state {
@@ -54,14 +54,14 @@ struct file {
     struct backlog *backlog;
     enum file_state state;
     struct deadline deadline;
-    struct spool_order order;
+    struct delayed_order order;
     uint64_t epoch; /* of its name, which its order may no longer have */
     uint64_t born;  /* loop.now when it became a file */
 
     /* What it waits for, and since when; 0: nothing so far. */
-    enum spool_result waits_for;
+    enum delayed_result waits_for;
     uint64_t waits_since;
-    struct spool_identity seen; /* as it was at `seen_at` and ever since; 0: not looked at */
+    struct delayed_identity seen; /* as it was at `seen_at` and ever since; 0: not looked at */
     uint64_t seen_at;
 
     unsigned attempts; /* in a row that cost its connection */
@@ -69,12 +69,12 @@ struct file {
     int error;         /* an errno that is one of the keeper's troubles, or 0 */
     const char *what;  /* what failed with it */
 
-    struct spool_identity sent; /* what was sent, from SENDING on */
+    struct delayed_identity sent; /* what was sent, from SENDING on */
     size_t sent_length;
     bool logged;   /* DELIVERED: its S line is written */
     char *command; /* DELIVERED: the beginning, for the S line; NULL without memory */
     size_t command_length;
-    unsigned char digest[SPOOL_DIGEST_SIZE]; /* DELIVERED: of its content */
+    unsigned char digest[DELAYED_DIGEST_SIZE]; /* DELIVERED: of its content */
 
     const char *host; /* in `name` */
     char name[];
@@ -88,10 +88,10 @@ struct backlog {
     RB_ENTRY(backlog) by_host;
     struct background background; /* what the host asks for the next file */
     struct backlogs *all;
-    struct host *host;  /* held */
-    struct shelf names; /* sorted; whose files are there and are no struct file */
-    bool cut;           /* there are more, at or behind the horizon */
-    struct spool_order horizon;
+    struct host *host;     /* held */
+    struct name_set names; /* sorted; whose files are there and are no struct file */
+    bool cut;              /* there are more, at or behind the horizon */
+    struct delayed_order horizon;
     size_t beyond; /* how many */
     LIST_HEAD(, file) files;
     size_t file_count;
@@ -109,8 +109,8 @@ RB_HEAD(backlogs_by_host, backlog);
 
 /* What all backlogs share. */
 struct backlogs {
-    struct service *service;
-    struct sync *sync;
+    struct core *core;
+    struct async_fsync *fsyncs;
     char *folder_path, *permlog_path;
     int folder; /* -1: there is none */
     struct files_by_name files;
@@ -145,7 +145,7 @@ RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
  */
 
 /* Empty, and without a folder; the caller sets the functions, and delivery_setup the deadlines. */
-void backlogs_setup(struct backlogs *all, struct service *service);
+void backlogs_setup(struct backlogs *all, struct core *core);
 
 /* The file known by this name, or NULL. */
 struct file *backlog_find_file(struct backlogs *all, const char *name);
@@ -188,7 +188,7 @@ const char *backlog_host_in(struct backlogs *all, const char *name);
  * Adds a name that is neither in its set nor a file. Past deferred_memory, those farthest off are
  * no longer known by name.
  */
-void backlog_put(struct backlog *backlog, const char *name, const struct spool_order *order);
+void backlog_put(struct backlog *backlog, const char *name, const struct delayed_order *order);
 
 /* The file is a name in its set from now on, and freed. */
 void backlog_put_back(struct file *file);

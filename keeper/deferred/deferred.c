@@ -17,12 +17,12 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "keeper/core/chore.h"
 #include "keeper/core/pathwatch.h"
+#include "keeper/core/sliced_task.h"
 #include "keeper/deferred/backlog.h"
 #include "keeper/deferred/deferred.h"
+#include "keeper/deferred/enqueue.h"
 #include "keeper/deferred/mounts.h"
-#include "keeper/deferred/store.h"
 #include "keeper/host/hosts.h"
 
 /* Entries of the folder looked at in one turn: some 50 microseconds. */
@@ -42,7 +42,7 @@ struct deferred {
     struct backlogs all;
     sd_event_source *inotify;
     struct path_watch *folder_watch, *log_watch;
-    struct chore scanner;
+    struct sliced_task scanner;
     DIR *scan;       /* while all.scanning */
     bool scan_again; /* something was missed while one went on */
     bool moved;      /* what the path led to has just gone */
@@ -91,14 +91,14 @@ static void say_stranger(struct deferred *deferred, const char *name, const char
 /* The host of a name that is to be delivered one day; NULL, said once, where it is not. */
 static const char *deliverable(struct deferred *deferred, const char *name)
 {
-    struct spool_order order;
-    if (name[0] == '.' || spool_is_own(name))
+    struct delayed_order order;
+    if (name[0] == '.' || delayed_is_own(name))
         return NULL;
     const char *id = backlog_host_in(&deferred->all, name);
     if (id == NULL)
         say_stranger(deferred, name,
-                     spool_parse_name(name, &order) == NULL ? "has no name of one"
-                                                            : "is for no known host");
+                     delayed_parse_name(name, &order) == NULL ? "has no name of one"
+                                                              : "is for no known host");
     return id;
 }
 
@@ -115,17 +115,17 @@ static void lose_track(struct deferred *deferred)
 static void arrive(struct deferred *deferred, const char *name)
 {
     struct backlogs *all = &deferred->all;
-    struct spool_order order;
+    struct delayed_order order;
     const char *id = deliverable(deferred, name);
     struct backlog *backlog = id != NULL ? backlog_need(all, id) : NULL;
     if (backlog == NULL)
         return;
-    spool_parse_name(name, &order);
+    delayed_parse_name(name, &order);
     /* Its age is looked at when its turn comes. */
-    if (shelf_has(&backlog->names, name, &order))
+    if (name_set_has(&backlog->names, name, &order))
         return;
     struct file *file = NULL;
-    if (all->fresh < all->service->settings.deferred_arrivals)
+    if (all->fresh < all->core->settings.deferred_arrivals)
         file = file_new(backlog, name, id);
     if (file != NULL)
         file_enter(file, FILE_NEW);
@@ -154,7 +154,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
     struct deferred *deferred = argument;
     struct file *file;
     (void)source;
-    deferred->all.service->loop.now = loop_clock();
+    deferred->all.core->loop.now = loop_clock();
     if (event->mask & IN_Q_OVERFLOW)
         lose_track(deferred);
     else if (event->len == 0)
@@ -172,14 +172,14 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 
 static void scan_entry(struct deferred *deferred, const char *name)
 {
-    struct spool_order order;
+    struct delayed_order order;
     if (backlog_find_file(&deferred->all, name) != NULL)
         return;
     const char *id = deliverable(deferred, name);
     struct backlog *backlog = id != NULL ? backlog_need(&deferred->all, id) : NULL;
     if (backlog == NULL)
         return;
-    spool_parse_name(name, &order);
+    delayed_parse_name(name, &order);
     backlog_put(backlog, name, &order);
 }
 
@@ -190,7 +190,7 @@ static void stop_scan(struct deferred *deferred)
     closedir(deferred->scan);
     deferred->scan = NULL;
     deferred->all.scanning = false;
-    chore_stop(&deferred->scanner);
+    sliced_task_stop(&deferred->scanner);
 }
 
 static void end_scan(struct deferred *deferred)
@@ -209,9 +209,9 @@ static void end_scan(struct deferred *deferred)
     backlogs_pump(all);
 }
 
-static void scan_slice(struct chore *chore)
+static void scan_slice(struct sliced_task *task)
 {
-    struct deferred *deferred = CONTAINER_OF(chore, struct deferred, scanner);
+    struct deferred *deferred = CONTAINER_OF(task, struct deferred, scanner);
     for (int i = 0; i < SCAN_SLICE; i++) {
         struct dirent *entry = readdir(deferred->scan);
         if (entry == NULL) {
@@ -246,7 +246,7 @@ static void start_scan(struct deferred *deferred)
     all->taken = 0;
     RB_FOREACH (backlog, backlogs_by_host, &all->by_host)
         backlog_clear(backlog);
-    chore_start(&deferred->scanner);
+    sliced_task_start(&deferred->scanner);
 }
 
 /* A backlog runs low. A scan that would find what the last one has found waits a little. */
@@ -278,7 +278,7 @@ static void close_folder(struct deferred *deferred)
 {
     stop_scan(deferred);
     deferred->inotify = sd_event_source_disable_unref(deferred->inotify);
-    deferred->all.service->loop.asking = true;
+    deferred->all.core->loop.asking = true;
     deadline_stop(&deferred->poll);
     deadline_stop(&deferred->rescan);
     deadline_stop(&deferred->all.gate);
@@ -301,7 +301,7 @@ static void replace_path(char **path, const char *folder, const char *name)
 
 static void make_paths(struct deferred *deferred)
 {
-    const struct loncapa *loncapa = &deferred->all.service->config->loncapa;
+    const struct loncapa *loncapa = &deferred->all.core->config->loncapa;
     replace_path(&deferred->all.folder_path, loncapa->sock_dir, "delayed");
     replace_path(&deferred->all.permlog_path, loncapa->daemons, "logs/lonnet.perm.log");
 }
@@ -318,9 +318,9 @@ static int watch_files(struct deferred *deferred)
     char path[64];
     /* The folder that is open, whatever has become of its path. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d", deferred->all.folder);
-    int r = sd_event_add_inotify(deferred->all.service->loop.event, &deferred->inotify, path,
-                                 changes, on_inotify, deferred);
-    deferred->all.service->loop.asking = true;
+    int r = sd_event_add_inotify(deferred->all.core->loop.event, &deferred->inotify, path, changes,
+                                 on_inotify, deferred);
+    deferred->all.core->loop.asking = true;
     if (r >= 0)
         sd_event_source_set_priority(deferred->inotify, SD_EVENT_PRIORITY_IMPORTANT);
     return r;
@@ -329,15 +329,15 @@ static int watch_files(struct deferred *deferred)
 /* Without inotify the folder is read every now and then instead. */
 static void watch(struct deferred *deferred)
 {
-    struct service *service = deferred->all.service;
+    struct core *core = deferred->all.core;
     int files = deferred->all.folder >= 0 ? watch_files(deferred) : 0;
     int way = watch_path(deferred);
     int r = files < 0 ? files : way;
     if (r >= 0) {
-        trouble_end(service, TROUBLE_WATCH);
+        trouble_end(core, TROUBLE_WATCH);
         return;
     }
-    trouble_begin(service, TROUBLE_WATCH, "cannot watch %s: %s", deferred->all.folder_path,
+    trouble_begin(core, TROUBLE_WATCH, "cannot watch %s: %s", deferred->all.folder_path,
                   strerror(-r));
     deadline_start(&deferred->polling, &deferred->poll);
 }
@@ -355,7 +355,7 @@ static int open_path(struct deferred *deferred)
         return -ENOMEM;
     if (moved && access(path, F_OK) < 0 && errno == ENOENT)
         return -ENOENT;
-    return spool_open(path);
+    return delayed_open(path);
 }
 
 /* Opens, watches and scans the folder; tries again later where it cannot be. */
@@ -368,14 +368,14 @@ static void open_folder(struct deferred *deferred)
     if (all->folder_path != NULL)
         watch(deferred);
     if (r < 0) {
-        trouble_begin(all->service, TROUBLE_FOLDER, "cannot open %s/delayed: %s",
-                      all->service->config->loncapa.sock_dir, strerror(-r));
+        trouble_begin(all->core, TROUBLE_FOLDER, "cannot open %s/delayed: %s",
+                      all->core->config->loncapa.sock_dir, strerror(-r));
         deadline_start(&deferred->rescanning, &deferred->rescan);
         return;
     }
-    trouble_end(all->service, TROUBLE_FOLDER);
+    trouble_end(all->core, TROUBLE_FOLDER);
     all->removals = 0;
-    spool_sweep(all->folder);
+    delayed_sweep(all->folder);
     delivery_check(all);
     delivery_resume(all);
     start_scan(deferred);
@@ -429,7 +429,7 @@ static void on_log_changed(void *argument)
 static void on_shut(struct backlogs *all, const char *path, int error)
 {
     struct deferred *deferred = deferred_of_all(all);
-    uint64_t up = all->service->loop.now - deferred->started;
+    uint64_t up = all->core->loop.now - deferred->started;
     if (path == all->permlog_path)
         (void)path_watch_set(deferred->log_watch, path);
     if (error != EROFS || !mounts_forbid_writing(path) || deferred->misplaced == NULL)
@@ -471,24 +471,24 @@ static void on_poll(struct deadline *deadline)
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct deferred *deferred_new(struct service *service)
+struct deferred *deferred_new(struct core *core)
 {
     struct deferred *deferred = calloc(1, sizeof(*deferred));
     if (deferred == NULL)
         return NULL;
-    struct loop *loop = &service->loop;
-    backlogs_setup(&deferred->all, service);
+    struct loop *loop = &core->loop;
+    backlogs_setup(&deferred->all, core);
     deferred->all.refill = refill;
     deferred->all.idle = on_idle;
     deferred->all.shut = on_shut;
     deferred->started = loop->now;
-    deadline_queue_add(loop, &deferred->rescanning, &service->settings.deferred_hold, on_rescan);
-    deadline_queue_add(loop, &deferred->polling, &service->settings.deferred_poll, on_poll);
+    deadline_queue_add(loop, &deferred->rescanning, &core->settings.deferred_hold, on_rescan);
+    deadline_queue_add(loop, &deferred->polling, &core->settings.deferred_poll, on_poll);
     deferred->folder_watch = path_watch_new(loop, on_path_changed, deferred);
     deferred->log_watch = path_watch_new(loop, on_log_changed, deferred);
-    deferred->all.sync = sync_new(loop->event);
-    if (deferred->all.sync == NULL || deferred->folder_watch == NULL ||
-        deferred->log_watch == NULL || chore_open(&deferred->scanner, loop, scan_slice) < 0) {
+    deferred->all.fsyncs = async_fsync_new(loop->event);
+    if (deferred->all.fsyncs == NULL || deferred->folder_watch == NULL ||
+        deferred->log_watch == NULL || sliced_task_open(&deferred->scanner, loop, scan_slice) < 0) {
         deferred_free(deferred);
         return NULL;
     }
@@ -556,26 +556,26 @@ void deferred_free(struct deferred *deferred)
 {
     if (deferred == NULL)
         return;
-    sync_free(deferred->all.sync); /* which ends all stores */
+    async_fsync_free(deferred->all.fsyncs); /* which ends all stores */
     path_watch_free(deferred->folder_watch);
     path_watch_free(deferred->log_watch);
     close_folder(deferred);
-    chore_close(&deferred->scanner);
+    sliced_task_close(&deferred->scanner);
     forget_strangers(deferred);
     free(deferred->all.folder_path);
     free(deferred->all.permlog_path);
     free(deferred);
 }
 
-void deferred_store(struct deferred *deferred, const char *host, const char *line, size_t length,
-                    void (*done)(void *argument, bool stored), void *argument)
+void deferred_enqueue(struct deferred *deferred, const char *host, const char *line, size_t length,
+                      void (*done)(void *argument, bool stored), void *argument)
 {
-    store_start(&deferred->all, host, line, length, done, argument);
+    enqueue_start(&deferred->all, host, line, length, done, argument);
 }
 
 void deferred_refuse(struct deferred *deferred, const char *host, const char *line, size_t length)
 {
-    store_log(&deferred->all, PERMLOG_FAILED, host, line, length - 1);
+    enqueue_log(&deferred->all, PERMLOG_FAILED, host, line, length - 1);
 }
 
 struct waiting_files deferred_of(const struct deferred *deferred, const struct host *host)

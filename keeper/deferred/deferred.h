@@ -14,11 +14,11 @@
 #include "keeper/host/host.h"
 
 /* NULL without memory. It does nothing before the first deferred_reload. */
-struct deferred *deferred_new(struct service *service);
+struct deferred *deferred_new(struct core *core);
 void deferred_free(struct deferred *deferred); /* NULL is allowed */
 
 /*
- * The service's configuration has changed: watches the folder it names, and reads it anew, since
+ * The core's configuration has changed: watches the folder it names, and reads it anew, since
  * hosts have come and gone.
  */
 void deferred_reload(struct deferred *deferred);
@@ -60,8 +60,8 @@ void deferred_drain(struct deferred *deferred, void (*quiet)(void *argument), vo
  * called with true and the D line is written. With false nothing is left behind, and an F line says
  * so. `line` ends in LF and is not needed once this returns; `done` may be called before that.
  */
-void deferred_store(struct deferred *deferred, const char *host, const char *line, size_t length,
-                    void (*done)(void *argument, bool stored), void *argument);
+void deferred_enqueue(struct deferred *deferred, const char *host, const char *line, size_t length,
+                      void (*done)(void *argument, bool stored), void *argument);
 
 /* What cannot be stored, since there is no such host, gets its F line. */
 void deferred_refuse(struct deferred *deferred, const char *host, const char *line, size_t length);

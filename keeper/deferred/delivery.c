@@ -31,7 +31,7 @@ static void on_synced(void *argument, int result)
     if (all->sync_wanted && all->folder >= 0) {
         all->sync_wanted = false;
         all->syncing = true;
-        sync_start(all->sync, all->folder, on_synced, all);
+        async_fsync_start(all->fsyncs, all->folder, on_synced, all);
     }
 }
 
@@ -66,7 +66,7 @@ static void replaced(struct file *file)
         return;
     }
     file_well(file);
-    file->born = file->backlog->all->service->loop.now;
+    file->born = file->backlog->all->core->loop.now;
     file->attempts = 0;
     file->waits_since = file->seen_at = 0;
     file->said = file->logged = false;
@@ -82,11 +82,11 @@ static void postpone(struct file *file, const char *what, int error)
 }
 
 static void set_aside(struct file *file, const char *where, const char *why,
-                      const struct spool_sent *sent, const char *reply, size_t length)
+                      const struct delayed_sent *sent, const char *reply, size_t length)
 {
     struct backlogs *all = file->backlog->all;
-    int r = spool_set_aside(all->folder, file->name, where, sent, reply, length);
-    if (r == SPOOL_NOT_THERE) {
+    int r = delayed_set_aside(all->folder, file->name, where, sent, reply, length);
+    if (r == DELAYED_NOT_THERE) {
         replaced(file);
         return;
     }
@@ -99,19 +99,19 @@ static void set_aside(struct file *file, const char *where, const char *why,
     removed(file);
 }
 
-static void set_aside_corrupt(struct file *file, const char *why, const struct spool_found *found)
+static void set_aside_corrupt(struct file *file, const char *why, const struct delayed_found *found)
 {
-    const struct spool_sent sent = {.is = found->is};
+    const struct delayed_sent sent = {.is = found->is};
     /* A link that was found by opening it has not been looked at. */
-    set_aside(file, SPOOL_CORRUPT_FOLDER, why, found->is.inode != 0 ? &sent : NULL, NULL, 0);
+    set_aside(file, DELAYED_CORRUPT_FOLDER, why, found->is.inode != 0 ? &sent : NULL, NULL, 0);
 }
 
 /* --- Marks ------------------------------------------------------------------------------------ */
 
 static void mark_places(const struct backlogs *all, const char *places[3])
 {
-    places[0] = all->service->settings.state_dir;
-    places[1] = all->service->settings.runtime_dir;
+    places[0] = all->core->settings.state_dir;
+    places[1] = all->core->settings.runtime_dir;
     places[2] = NULL;
 }
 
@@ -180,7 +180,7 @@ static void keep_delivered(struct file *file, const char *content, const char *w
     struct backlogs *all = file->backlog->all;
     bool logged = file->logged;
     if (content != NULL) {
-        spool_digest(content, file->sent_length, file->digest);
+        delayed_digest(content, file->sent_length, file->digest);
         keep_command(file, content, file->sent_length);
     }
     file_trouble(file, what, error);
@@ -205,7 +205,7 @@ static void complete(struct file *file, const char *content)
 {
     struct backlogs *all = file->backlog->all;
     bool marked = content == NULL;
-    const struct spool_sent sent = {
+    const struct delayed_sent sent = {
         .is = file->sent, .content = content, .digest = file->digest, .length = file->sent_length};
     if (!file->logged) {
         int r = write_delivered_line(file, content != NULL ? content : file->command);
@@ -215,14 +215,14 @@ static void complete(struct file *file, const char *content)
         }
         file->logged = true;
     }
-    int r = spool_remove(all->folder, file->name, &sent);
+    int r = delayed_remove(all->folder, file->name, &sent);
     if (r < 0) {
         keep_delivered(file, content, "is delivered, but cannot be removed", -r);
         return;
     }
-    if (r == SPOOL_TAKEN)
+    if (r == DELAYED_TAKEN)
         removed(file);
-    else if (r == SPOOL_NOT_THERE)
+    else if (r == DELAYED_NOT_THERE)
         replaced(file);
     else
         file_forget(file);
@@ -258,7 +258,7 @@ static enum verdict judge(const char *reply, size_t length)
 
 static void keep_closed(struct backlogs *all, enum trouble kind, const char *path, int error)
 {
-    trouble_begin(all->service, kind, "%s: %s", path, strerror(error));
+    trouble_begin(all->core, kind, "%s: %s", path, strerror(error));
     all->closed = true;
     deadline_start(&all->gating, &all->gate);
     if (all->shut != NULL)
@@ -273,13 +273,13 @@ static bool check_gate(struct backlogs *all)
         keep_closed(all, TROUBLE_PERM_LOG, all->permlog_path, -r);
         return false;
     }
-    trouble_end(all->service, TROUBLE_PERM_LOG);
-    r = spool_is_writable(all->folder);
+    trouble_end(all->core, TROUBLE_PERM_LOG);
+    r = delayed_is_writable(all->folder);
     if (r < 0) {
         keep_closed(all, TROUBLE_FOLDER, all->folder_path, -r);
         return false;
     }
-    trouble_end(all->service, TROUBLE_FOLDER);
+    trouble_end(all->core, TROUBLE_FOLDER);
     if (all->delivered >= MARKS_MOST || all->unmarked) {
         all->closed = true;
         deadline_start(&all->gating, &all->gate);
@@ -306,7 +306,7 @@ void delivery_check(struct backlogs *all)
  * permissions, links and renames leave alone, or, since the wall clock may be set, by what was seen
  * of it that long ago.
  */
-static bool is_still(const struct file *file, const struct spool_found *found, uint64_t span)
+static bool is_still(const struct file *file, const struct delayed_found *found, uint64_t span)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -314,16 +314,16 @@ static bool is_still(const struct file *file, const struct spool_found *found, u
                   (now.tv_nsec - found->is.modified.tv_nsec) / 1000;
     if (age >= 0 && (uint64_t)age >= span)
         return true;
-    return file->seen_at != 0 && spool_is_same(&file->seen, &found->is) &&
-           file->backlog->all->service->loop.now - file->seen_at >= span;
+    return file->seen_at != 0 && delayed_is_same(&file->seen, &found->is) &&
+           file->backlog->all->core->loop.now - file->seen_at >= span;
 }
 
 /* It cannot go yet, for this reason. Returns for how long that has been so, in microseconds. */
-static uint64_t keep_waiting(struct file *file, const struct spool_found *found,
-                             enum spool_result reason)
+static uint64_t keep_waiting(struct file *file, const struct delayed_found *found,
+                             enum delayed_result reason)
 {
-    uint64_t now = file->backlog->all->service->loop.now;
-    if (file->seen_at == 0 || !spool_is_same(&file->seen, &found->is)) {
+    uint64_t now = file->backlog->all->core->loop.now;
+    if (file->seen_at == 0 || !delayed_is_same(&file->seen, &found->is)) {
         file->seen = found->is;
         file->seen_at = now;
     }
@@ -336,30 +336,30 @@ static uint64_t keep_waiting(struct file *file, const struct spool_found *found,
 /* Those behind it wait too, but not for one that changes again and again for so long. */
 static void leave_alone(struct file *file, uint64_t since, uint64_t span)
 {
-    const struct service *service = file->backlog->all->service;
-    bool lasts = service->loop.now - since > service->settings.deferred_still + span;
+    const struct core *core = file->backlog->all->core;
+    bool lasts = core->loop.now - since > core->settings.deferred_still + span;
     file_enter(file, lasts ? FILE_WAITING : FILE_NEW);
 }
 
-static void let_settle(struct file *file, const struct spool_found *found, uint64_t span)
+static void let_settle(struct file *file, const struct delayed_found *found, uint64_t span)
 {
-    uint64_t waited = keep_waiting(file, found, SPOOL_READ);
-    leave_alone(file, file->backlog->all->service->loop.now - waited, span);
+    uint64_t waited = keep_waiting(file, found, DELAYED_READ);
+    leave_alone(file, file->backlog->all->core->loop.now - waited, span);
 }
 
-static void wait_for_content(struct file *file, const struct spool_found *found)
+static void wait_for_content(struct file *file, const struct delayed_found *found)
 {
-    uint64_t waited = keep_waiting(file, found, SPOOL_EMPTY);
-    if (waited >= file->backlog->all->service->settings.deferred_empty_timeout)
+    uint64_t waited = keep_waiting(file, found, DELAYED_EMPTY);
+    if (waited >= file->backlog->all->core->settings.deferred_empty_timeout)
         set_aside_corrupt(file, "stayed empty", found);
     else
         file_enter(file, FILE_WAITING);
 }
 
-static void wait_for_writer(struct file *file, const struct spool_found *found)
+static void wait_for_writer(struct file *file, const struct delayed_found *found)
 {
-    const struct settings *settings = &file->backlog->all->service->settings;
-    uint64_t waited = keep_waiting(file, found, SPOOL_OPEN);
+    const struct settings *settings = &file->backlog->all->core->settings;
+    uint64_t waited = keep_waiting(file, found, DELAYED_OPEN);
     if (waited >= settings->deferred_write_timeout) {
         set_aside_corrupt(file, "is still open for writing", found);
         return;
@@ -372,42 +372,42 @@ static void wait_for_writer(struct file *file, const struct spool_found *found)
 }
 
 /* Reads a file. READ: it is ready to be sent; else it has been put where it belongs. */
-static enum spool_result load(struct backlog *backlog, struct file *file)
+static enum delayed_result load(struct backlog *backlog, struct file *file)
 {
     struct backlogs *all = backlog->all;
-    const struct settings *settings = &all->service->settings;
-    struct spool_found found;
-    enum spool_result result = spool_look(all->folder, file->name, &found);
-    if (result == SPOOL_READ && !is_still(file, &found, settings->deferred_hold)) {
+    const struct settings *settings = &all->core->settings;
+    struct delayed_found found;
+    enum delayed_result result = delayed_look(all->folder, file->name, &found);
+    if (result == DELAYED_READ && !is_still(file, &found, settings->deferred_hold)) {
         let_settle(file, &found, settings->deferred_hold);
-        return SPOOL_OPEN;
+        return DELAYED_OPEN;
     }
-    if (result == SPOOL_READ)
+    if (result == DELAYED_READ)
         result =
-            spool_read(all->folder, file->name, settings->line_limit, &backlog->content, &found);
+            delayed_read(all->folder, file->name, settings->line_limit, &backlog->content, &found);
     if (found.writer_unknown && !is_still(file, &found, settings->deferred_still)) {
         let_settle(file, &found, settings->deferred_still);
-        return SPOOL_OPEN;
+        return DELAYED_OPEN;
     }
     switch (result) {
-    case SPOOL_READ:
+    case DELAYED_READ:
         file_well(file);
         file->sent = found.is;
         file->sent_length = buffer_length(&backlog->content);
         break;
-    case SPOOL_EMPTY:
+    case DELAYED_EMPTY:
         wait_for_content(file, &found);
         break;
-    case SPOOL_OPEN:
+    case DELAYED_OPEN:
         wait_for_writer(file, &found);
         break;
-    case SPOOL_GONE:
+    case DELAYED_GONE:
         file_forget(file);
         break;
-    case SPOOL_NOT_NOW:
+    case DELAYED_NOT_NOW:
         postpone(file, "cannot be read", -found.error);
         break;
-    case SPOOL_CORRUPT:
+    case DELAYED_CORRUPT:
         set_aside_corrupt(file, found.why, &found);
         break;
     }
@@ -419,7 +419,7 @@ static enum spool_result load(struct backlog *backlog, struct file *file)
 /* One that the folder would not let go of is not sent, and holds up no other. */
 static bool may_take(struct file *file)
 {
-    int r = spool_may_take(file->backlog->all->folder, file->name);
+    int r = delayed_may_take(file->backlog->all->folder, file->name);
     if (r == 0 || r == -ENOENT)
         return true;
     postpone(file, "could not be removed once it is delivered", -r);
@@ -427,22 +427,22 @@ static bool may_take(struct file *file)
 }
 
 /* A file of this order waits for others that are before it. */
-static bool is_blocked(struct backlog *backlog, const struct spool_order *order)
+static bool is_blocked(struct backlog *backlog, const struct delayed_order *order)
 {
     const struct file *fresh = RB_MIN(files_by_order, &backlog->fresh);
-    if (fresh != NULL && spool_compare(&fresh->order, order) < 0)
+    if (fresh != NULL && delayed_compare(&fresh->order, order) < 0)
         return true;
-    return backlog->cut && spool_compare(order, &backlog->horizon) > 0;
+    return backlog->cut && delayed_compare(order, &backlog->horizon) > 0;
 }
 
 /* What stands first: a READY file, or, where *name is not NULL, the first name. False: nothing. */
 static bool find_first(struct backlog *backlog, struct file **file, const char **name)
 {
-    struct spool_order order;
+    struct delayed_order order;
     *file = RB_MIN(files_by_order, &backlog->ready);
-    *name = shelf_first(&backlog->names, &order);
+    *name = name_set_first(&backlog->names, &order);
     if (*name != NULL && *file != NULL) {
-        if (spool_compare(&(*file)->order, &order) <= 0)
+        if (delayed_compare(&(*file)->order, &order) <= 0)
             *name = NULL;
         else
             *file = NULL;
@@ -475,7 +475,7 @@ static struct file *take_name(struct backlog *backlog, const char *name)
     all->taken++;
     if (id != NULL && backlog_find_file(all, name) == NULL)
         file = file_new(backlog, name, id);
-    shelf_drop_first(&backlog->names);
+    name_set_drop_first(&backlog->names);
     backlog_recount(backlog);
     return file;
 }
@@ -508,7 +508,7 @@ static bool runs_low(struct backlog *backlog)
 /* Clients have been served since the last file: they are given the machine for a moment. */
 static void give_way(struct backlog *backlog)
 {
-    uint64_t requests = backlog->all->service->requests;
+    uint64_t requests = backlog->all->core->requests;
     if (requests != backlog->requests && backlog->pause.queue == NULL)
         deadline_start(&backlog->all->pacing, &backlog->pause);
     backlog->requests = requests;
@@ -522,7 +522,7 @@ static void try_again(struct file *file, bool its_fault)
 {
     struct backlog *backlog = file->backlog;
     struct backlogs *all = backlog->all;
-    unsigned most = (unsigned)all->service->settings.deferred_attempts;
+    unsigned most = (unsigned)all->core->settings.deferred_attempts;
     if (its_fault && ++file->attempts >= most) {
         file_enter(file, FILE_LOOSE);
         file->order.epoch = UINT64_MAX;
@@ -548,7 +548,7 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
     struct backlogs *all = backlog->all;
     struct file *file = backlog->sending;
     const char *content = backlog->content.data + backlog->content.start;
-    const struct spool_sent sent = {
+    const struct delayed_sent sent = {
         .is = file->sent, .content = content, .length = file->sent_length};
     const char *text = reason == REASON_NONE ? reply->data + reply->start : "";
     enum verdict verdict = reason == REASON_NONE ? judge(text, length - 1) : VERDICT_LOST;
@@ -556,7 +556,7 @@ static void on_done(struct transaction *transaction, enum reason reason, struct 
     if (verdict == VERDICT_DELIVERED)
         complete(file, content);
     else if (verdict == VERDICT_REJECTED)
-        set_aside(file, SPOOL_REJECTED_FOLDER, "was rejected", &sent, text, length);
+        set_aside(file, DELAYED_REJECTED_FOLDER, "was rejected", &sent, text, length);
     else
         try_again(file, costs_connection(reason));
     buffer_consume(&backlog->content, buffer_length(&backlog->content));
@@ -573,7 +573,7 @@ static struct transaction *next_transaction(struct background *background)
         struct file *file = take_first(backlog);
         if (file == NULL || !may_take(file))
             continue;
-        if (load(backlog, file) != SPOOL_READ) {
+        if (load(backlog, file) != DELAYED_READ) {
             buffer_consume(&backlog->content, buffer_length(&backlog->content));
             continue;
         }
@@ -621,7 +621,7 @@ void backlogs_pump(struct backlogs *all)
 void file_touched(struct file *file)
 {
     if (file->state != FILE_SENDING && file->state != FILE_DELIVERED)
-        leave_alone(file, file->born, file->backlog->all->service->settings.deferred_hold);
+        leave_alone(file, file->born, file->backlog->all->core->settings.deferred_hold);
 }
 
 void file_vanished(struct file *file)
@@ -683,21 +683,21 @@ void backlog_flush(struct backlog *backlog)
 
 /* Whether the file that is there is the one that was marked; then its content is in `content`. */
 static bool is_marked(struct backlogs *all, const struct mark *mark, struct buffer *content,
-                      struct spool_found *found)
+                      struct delayed_found *found)
 {
-    unsigned char digest[SPOOL_DIGEST_SIZE];
-    if (spool_read(all->folder, mark->name, all->service->settings.line_limit, content, found) !=
-            SPOOL_READ ||
+    unsigned char digest[DELAYED_DIGEST_SIZE];
+    if (delayed_read(all->folder, mark->name, all->core->settings.line_limit, content, found) !=
+            DELAYED_READ ||
         found->is.inode != mark->inode)
         return false;
-    spool_digest(content->data + content->start, buffer_length(content), digest);
+    delayed_digest(content->data + content->start, buffer_length(content), digest);
     return memcmp(digest, mark->digest, sizeof(digest)) == 0;
 }
 
 static void resume(struct backlogs *all, const struct mark *mark)
 {
     struct buffer content = {0};
-    struct spool_found found;
+    struct delayed_found found;
     const char *id = backlog_host_in(all, mark->name);
     struct backlog *backlog = id != NULL ? backlog_need(all, id) : NULL;
     struct file *file = NULL;
@@ -737,8 +737,8 @@ void delivery_resume(struct backlogs *all)
 
 void delivery_setup(struct backlogs *all)
 {
-    const struct settings *settings = &all->service->settings;
-    struct loop *loop = &all->service->loop;
+    const struct settings *settings = &all->core->settings;
+    struct loop *loop = &all->core->loop;
     deadline_queue_add(loop, &all->settling, &settings->deferred_hold, on_settled);
     deadline_queue_add(loop, &all->postponing, &settings->deferred_retry, on_retry);
     deadline_queue_add(loop, &all->pausing, &settings->retry_delay, on_pause_over);

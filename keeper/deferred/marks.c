@@ -16,17 +16,17 @@
 
 #include "keeper/deferred/marks.h"
 
-#define HEX_SIZE (2 * SPOOL_DIGEST_SIZE)
+#define HEX_SIZE (2 * DELAYED_DIGEST_SIZE)
 
-static void put_hex(const unsigned char digest[SPOOL_DIGEST_SIZE], char hex[HEX_SIZE + 1])
+static void put_hex(const unsigned char digest[DELAYED_DIGEST_SIZE], char hex[HEX_SIZE + 1])
 {
-    for (size_t i = 0; i < SPOOL_DIGEST_SIZE; i++)
+    for (size_t i = 0; i < DELAYED_DIGEST_SIZE; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-static bool take_hex(const char hex[HEX_SIZE], unsigned char digest[SPOOL_DIGEST_SIZE])
+static bool take_hex(const char hex[HEX_SIZE], unsigned char digest[DELAYED_DIGEST_SIZE])
 {
-    for (size_t i = 0; i < SPOOL_DIGEST_SIZE; i++)
+    for (size_t i = 0; i < DELAYED_DIGEST_SIZE; i++)
         if (sscanf(hex + 2 * i, "%2hhx", &digest[i]) != 1)
             return false;
     return true;
@@ -35,9 +35,9 @@ static bool take_hex(const char hex[HEX_SIZE], unsigned char digest[SPOOL_DIGEST
 /* The folder's path does not fit into a name; its digest does. */
 static int make_path(char path[PATH_MAX], const char *directory, const char *delayed)
 {
-    unsigned char digest[SPOOL_DIGEST_SIZE];
+    unsigned char digest[DELAYED_DIGEST_SIZE];
     char hex[HEX_SIZE + 1];
-    spool_digest(delayed, strlen(delayed), digest);
+    delayed_digest(delayed, strlen(delayed), digest);
     put_hex(digest, hex);
     int length = snprintf(path, PATH_MAX, "%s/delivered-%.16s", directory, hex);
     return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "keeper/deferred/spool.h"
+#include "keeper/deferred/delayed.h"
 
 /* As many as are kept; where there are more, nothing is sent any more until there are fewer. */
 #define MARKS_MOST 1000
@@ -20,7 +20,7 @@
 struct mark {
     ino_t folder, inode;
     bool logged; /* its S line is written: only the file is left */
-    unsigned char digest[SPOOL_DIGEST_SIZE];
+    unsigned char digest[DELAYED_DIGEST_SIZE];
     char name[256];
 };
 

@@ -12,7 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "common/names.h"
+#include "common/host_name.h"
 #include "keeper/deferred/permlog.h"
 #include "keeper/lond/request.h"
 
@@ -98,7 +98,7 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
     strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &local);
 
     int at = snprintf(line, sizeof(line), "%lld:%c:%.*s:", (long long)now, (char)kind,
-                      NAME_MAX_LENGTH, host);
+                      HOST_NAME_MAX_LENGTH, host);
     memcpy(line + at, command, shown.length);
     size_t total = (size_t)at + shown.length;
     total += (size_t)snprintf(line + total, sizeof(line) - total, "%s:%s\n", bytes, date);

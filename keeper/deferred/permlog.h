@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "common/names.h"
+#include "common/host_name.h"
 
 enum permlog_kind { PERMLOG_DEFERRED = 'D', PERMLOG_DELIVERED = 'S', PERMLOG_FAILED = 'F' };
 
@@ -18,7 +18,7 @@ enum permlog_kind { PERMLOG_DEFERRED = 'D', PERMLOG_DELIVERED = 'S', PERMLOG_FAI
 #define PERMLOG_COMMAND_MAX 4096
 
 /* A line's length at most. */
-#define PERMLOG_LINE_MAX (PERMLOG_COMMAND_MAX + NAME_MAX_LENGTH + 128)
+#define PERMLOG_LINE_MAX (PERMLOG_COMMAND_MAX + HOST_NAME_MAX_LENGTH + 128)
 
 /*
  * Whether a line could be appended now: the log can be opened, and there is room for one on its

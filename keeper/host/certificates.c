@@ -20,7 +20,7 @@
 #define DAY (24 * 3600)
 
 struct certificates {
-    struct service *service;
+    struct core *core;
     struct path_watch *watches[TLS_FILE_COUNT];
     sd_event_source *look; /* the files are read again */
     uint64_t look_at;      /* when, by the monotonic clock; 0: there is no reason to */
@@ -40,7 +40,7 @@ static int on_look(sd_event_source *source, uint64_t when, void *argument)
     struct certificates *certificates = argument;
     (void)source;
     (void)when;
-    certificates->service->loop.now = loop_clock();
+    certificates->core->loop.now = loop_clock();
     certificates->look_at = 0;
     read_again(certificates);
     return 0;
@@ -52,7 +52,7 @@ static void plan_look(struct certificates *certificates, uint64_t pause)
     uint64_t when = loop_clock() + pause;
     if (certificates->look_at != 0 && certificates->look_at <= when)
         return;
-    int r = loop_alarm(&certificates->service->loop, &certificates->look, CLOCK_MONOTONIC, when,
+    int r = loop_alarm(&certificates->core->loop, &certificates->look, CLOCK_MONOTONIC, when,
                        on_look, certificates);
     if (r < 0)
         log_write(LOG_ERR, NULL, "cannot set a timer for the files of ssl: %s", strerror(-r));
@@ -64,7 +64,7 @@ static void plan_look(struct certificates *certificates, uint64_t pause)
 static void on_changed(void *argument)
 {
     struct certificates *certificates = argument;
-    plan_look(certificates, certificates->service->settings.certificate_settle);
+    plan_look(certificates, certificates->core->settings.certificate_settle);
 }
 
 /* Where one cannot be watched, what is wrong is looked at each trouble_retry all the same. */
@@ -78,7 +78,7 @@ static void watch_files(struct certificates *certificates, const struct tls_file
             continue;
         }
         if (*watch == NULL)
-            *watch = path_watch_new(&certificates->service->loop, on_changed, certificates);
+            *watch = path_watch_new(&certificates->core->loop, on_changed, certificates);
         if (*watch != NULL)
             (void)path_watch_set(*watch, files->path[i]);
     }
@@ -88,22 +88,22 @@ static void watch_files(struct certificates *certificates, const struct tls_file
 
 static void judge(const struct certificates *certificates, struct validity_verdict *verdict)
 {
-    const struct service *service = certificates->service;
+    const struct core *core = certificates->core;
     *verdict = (struct validity_verdict){.usable = false};
-    if (service->credentials != NULL && service->credentials->tls != NULL)
-        tls_context_judge(service->credentials->tls, time(NULL),
-                          (time_t)(service->settings.certificate_warning / 1000000), verdict);
+    if (core->credentials != NULL && core->credentials->tls != NULL)
+        tls_context_judge(core->credentials->tls, time(NULL),
+                          (time_t)(core->settings.certificate_warning / 1000000), verdict);
 }
 
 /* Where the new ones are of no use, those in force stay, unless they are of no use either. */
 static void keep_usable(const struct certificates *certificates, struct credentials *new)
 {
-    struct credentials *old = certificates->service->credentials;
+    struct credentials *old = certificates->core->credentials;
     struct validity_verdict verdict;
     if (!new->wanted || new->tls != NULL)
         return;
     judge(certificates, &verdict);
-    if (!verdict.usable || !tls_context_follow(old->tls, &certificates->service->settings))
+    if (!verdict.usable || !tls_context_follow(old->tls, &certificates->core->settings))
         return;
     new->tls = old->tls;
     old->tls = NULL;
@@ -119,49 +119,48 @@ static const char *fate(const struct credentials *credentials)
 static void list_troubles(const struct certificates *certificates,
                           const struct validity_verdict *verdict)
 {
-    struct service *service = certificates->service;
-    const struct credentials *credentials = service->credentials;
+    struct core *core = certificates->core;
+    const struct credentials *credentials = core->credentials;
     char date[VALIDITY_DATE_SIZE];
     if (credentials->wanted && credentials->tls == NULL)
-        trouble_begin(service, TROUBLE_TLS, "%s; %s", credentials->problem, fate(credentials));
+        trouble_begin(core, TROUBLE_TLS, "%s; %s", credentials->problem, fate(credentials));
     else
-        trouble_end(service, TROUBLE_TLS);
+        trouble_end(core, TROUBLE_TLS);
     if (credentials->tls != NULL && credentials->problem[0] != '\0')
-        trouble_begin(service, TROUBLE_CERTIFICATE,
-                      "%s; what was read before stays in force until %s", credentials->problem,
-                      validity_date(verdict->expires, date));
+        trouble_begin(core, TROUBLE_CERTIFICATE, "%s; what was read before stays in force until %s",
+                      credentials->problem, validity_date(verdict->expires, date));
     else if (credentials->tls != NULL && verdict->warnings[0] != '\0')
-        trouble_begin(service, TROUBLE_CERTIFICATE, "%s", verdict->warnings);
+        trouble_begin(core, TROUBLE_CERTIFICATE, "%s", verdict->warnings);
     else
-        trouble_end(service, TROUBLE_CERTIFICATE);
+        trouble_end(core, TROUBLE_CERTIFICATE);
 }
 
 /* What is in force, or the time, has changed. */
 static void settle(struct certificates *certificates)
 {
-    const struct service *service = certificates->service;
+    const struct core *core = certificates->core;
     struct validity_verdict verdict;
     judge(certificates, &verdict);
     list_troubles(certificates, &verdict);
     keep_calendar(certificates, &verdict);
-    if (service->credentials->problem[0] != '\0')
-        plan_look(certificates, service->settings.trouble_retry);
-    else if (!credentials_are_current(service->credentials))
-        plan_look(certificates, service->settings.certificate_settle);
+    if (core->credentials->problem[0] != '\0')
+        plan_look(certificates, core->settings.trouble_retry);
+    else if (!credentials_are_current(core->credentials))
+        plan_look(certificates, core->settings.certificate_settle);
 }
 
 static void put_in_force(struct certificates *certificates, struct credentials *new)
 {
-    struct service *service = certificates->service;
-    struct credentials *old = service->credentials;
+    struct core *core = certificates->core;
+    struct credentials *old = core->credentials;
     keep_usable(certificates, new);
     bool gained = old != NULL && old->tls == NULL && new->tls != NULL;
-    service->credentials = new;
+    core->credentials = new;
     credentials_free(old);
     watch_files(certificates, &new->files);
     settle(certificates);
     if (gained)
-        hosts_renew(service->hosts);
+        hosts_renew(core->hosts);
 }
 
 /* --- Read again ------------------------------------------------------------------------------- */
@@ -189,9 +188,9 @@ static void note_absence(struct credentials *new)
 
 static void read_again(struct certificates *certificates)
 {
-    struct service *service = certificates->service;
-    struct credentials *old = service->credentials;
-    struct complaints complaints = {.say = say_nothing};
+    struct core *core = certificates->core;
+    struct credentials *old = core->credentials;
+    struct diagnostics diagnostics = {.say = say_nothing};
     struct validity_verdict verdict;
     judge(certificates, &verdict);
     bool well = old->problem[0] == '\0' && (verdict.usable || !old->wanted);
@@ -200,9 +199,9 @@ static void read_again(struct certificates *certificates)
         settle(certificates);
         return;
     }
-    struct credentials *new = credentials_load(service->config, &complaints);
+    struct credentials *new = credentials_load(core->config, &diagnostics);
     if (new == NULL) {
-        plan_look(certificates, service->settings.trouble_retry);
+        plan_look(certificates, core->settings.trouble_retry);
         return;
     }
     /* Where this host's own lond is looked for depends on it, so that is a reload's to change. */
@@ -224,7 +223,7 @@ static int on_calendar(sd_event_source *source, uint64_t when, void *argument)
     struct validity_verdict verdict;
     (void)source;
     (void)when;
-    certificates->service->loop.now = loop_clock();
+    certificates->core->loop.now = loop_clock();
     judge(certificates, &verdict);
     if (verdict.usable)
         settle(certificates);
@@ -239,7 +238,7 @@ static void say_expiry(struct certificates *certificates, const struct validity_
     char date[VALIDITY_DATE_SIZE];
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_CERTIFICATE},
               "%s: the certificate expires at %s; from then on %s", verdict->soon_path,
-              validity_date(verdict->soon, date), fate(certificates->service->credentials));
+              validity_date(verdict->soon, date), fate(certificates->core->credentials));
     certificates->warned = now;
     certificates->warned_of = verdict->soon;
 }
@@ -247,7 +246,7 @@ static void say_expiry(struct certificates *certificates, const struct validity_
 /* Says it when it is time to, and comes back when it is next. */
 static void keep_calendar(struct certificates *certificates, const struct validity_verdict *verdict)
 {
-    struct service *service = certificates->service;
+    struct core *core = certificates->core;
     time_t now = time(NULL), next = verdict->next;
     if (verdict->soon != 0) {
         if (certificates->warned_of != verdict->soon || now >= certificates->warned + DAY ||
@@ -257,10 +256,10 @@ static void keep_calendar(struct certificates *certificates, const struct validi
             next = certificates->warned + DAY;
     }
     if (next == 0) {
-        loop_enable(&service->loop, certificates->calendar, SD_EVENT_OFF);
+        loop_enable(&core->loop, certificates->calendar, SD_EVENT_OFF);
         return;
     }
-    int r = loop_alarm(&service->loop, &certificates->calendar, CLOCK_REALTIME,
+    int r = loop_alarm(&core->loop, &certificates->calendar, CLOCK_REALTIME,
                        (uint64_t)next * 1000000, on_calendar, certificates);
     if (r < 0)
         log_write(LOG_ERR, NULL, "cannot set a timer for the certificates: %s", strerror(-r));
@@ -271,7 +270,7 @@ static void keep_calendar(struct certificates *certificates, const struct validi
 /* What follows from the files as they are, for whoever asked for a reload. */
 static const char *consequence(struct certificates *certificates, bool had_ssl)
 {
-    const struct credentials *credentials = certificates->service->credentials;
+    const struct credentials *credentials = certificates->core->credentials;
     struct validity_verdict verdict;
     char date[VALIDITY_DATE_SIZE];
     if (had_ssl && !credentials->wanted)
@@ -306,8 +305,8 @@ static void say_what_is_off(const struct credentials *credentials)
 
 const char *certificates_apply(struct certificates *certificates, struct credentials *credentials)
 {
-    struct service *service = certificates->service;
-    const struct credentials *old = service->credentials;
+    struct core *core = certificates->core;
+    const struct credentials *old = core->credentials;
     bool had_ssl = old != NULL && old->wanted;
     /* Later, handshakes may be under way that have a key file. */
     if (old == NULL || strcmp(old->directory, credentials->directory) != 0)
@@ -315,7 +314,7 @@ const char *certificates_apply(struct certificates *certificates, struct credent
     say_what_is_off(credentials);
     certificates->warned_of = 0;
     put_in_force(certificates, credentials);
-    if (service->settings.tls_min_version < TLS_VERSION_1_2)
+    if (core->settings.tls_min_version < TLS_VERSION_1_2)
         log_write(LOG_WARNING, NULL, "tls_min_version allows TLS older than 1.2");
     const char *warning = consequence(certificates, had_ssl);
     if (warning != NULL)
@@ -325,11 +324,11 @@ const char *certificates_apply(struct certificates *certificates, struct credent
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct certificates *certificates_new(struct service *service)
+struct certificates *certificates_new(struct core *core)
 {
     struct certificates *certificates = calloc(1, sizeof(*certificates));
     if (certificates != NULL)
-        certificates->service = service;
+        certificates->core = core;
     return certificates;
 }
 

@@ -9,20 +9,20 @@
 #ifndef LONC_KEEPER_HOST_CERTIFICATES_H
 #define LONC_KEEPER_HOST_CERTIFICATES_H
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 #include "keeper/lond/credentials.h"
 
 struct certificates;
 
 /* NULL without memory. */
-struct certificates *certificates_new(struct service *service);
+struct certificates *certificates_new(struct core *core);
 void certificates_free(struct certificates *certificates); /* NULL is allowed */
 
 /*
- * Puts credentials that were read for the service's configuration into force, as the service's own.
+ * Puts credentials that were read for the core's configuration into force, as the core's own.
  * Where they are of no use, the ssl that is in force stays, as long as it can be used itself.
  * Returns a warning for whoever asked for it, static until the next call, or NULL: what follows
- * from the complaints of credentials_load, or that ssl is off now.
+ * from the diagnostics of credentials_load, or that ssl is off now.
  */
 const char *certificates_apply(struct certificates *certificates, struct credentials *credentials);
 

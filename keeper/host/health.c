@@ -82,7 +82,7 @@ enum health_change health_success(struct health *health, unsigned connections_pe
     return was_dead ? HEALTH_RETURNED : HEALTH_UNCHANGED;
 }
 
-void health_forgive(struct health *health, const struct health_rules *rules, uint64_t now)
+void health_retry(struct health *health, const struct health_rules *rules, uint64_t now)
 {
     if (health->state == HEALTH_HEALTHY)
         return;

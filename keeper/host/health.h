@@ -75,6 +75,6 @@ enum health_change health_success(struct health *health, unsigned connections_pe
  * An administrator or a client asks for another chance: an attempt may start now. A dead host is
  * then failing, and the next failure makes it dead again; requests wait for that verdict.
  */
-void health_forgive(struct health *health, const struct health_rules *rules, uint64_t now);
+void health_retry(struct health *health, const struct health_rules *rules, uint64_t now);
 
 #endif

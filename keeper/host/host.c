@@ -27,7 +27,7 @@ static void pump(struct host *host);
  */
 static void say_answered(const struct transaction *transaction, enum reason reason, size_t reply)
 {
-    const struct service *service = transaction->host->service;
+    const struct core *core = transaction->host->core;
     /* Of a megabyte, what matters is at its beginning. */
     size_t looked_at = transaction->length - 1 < 512 ? transaction->length - 1 : 512;
     struct request_shown shown = request_shown(transaction->request, looked_at);
@@ -36,8 +36,8 @@ static void say_answered(const struct transaction *transaction, enum reason reas
         .host = transaction->host->id,
         .reason = reason != REASON_NONE ? reason_word(reason) : NULL,
     };
-    double took = (double)(service->loop.now - transaction->whole.since) / 1e6;
-    int priority = service->settings.log_transactions ? LOG_NOTICE : LOG_DEBUG;
+    double took = (double)(core->loop.now - transaction->whole.since) / 1e6;
+    int priority = core->settings.log_transactions ? LOG_NOTICE : LOG_DEBUG;
     if (reason == REASON_NONE)
         log_write(priority, &about, "%.*s (%zu bytes) answered with %zu bytes after %.3f s", word,
                   shown.word, transaction->length, reply, took);
@@ -49,29 +49,29 @@ static void say_answered(const struct transaction *transaction, enum reason reas
 static void count_answer(const struct transaction *transaction, enum reason reason)
 {
     struct host *host = transaction->host;
-    struct service *service = host->service;
-    uint64_t now = service->loop.now;
+    struct core *core = host->core;
+    uint64_t now = core->loop.now;
     host->answers[reason]++;
-    service->answers[reason]++;
+    core->answers[reason]++;
     uint64_t took = now - transaction->whole.since;
     if (reason != REASON_NONE) {
-        stats_con_lost(&service->stats, now, took);
+        stats_con_lost(&core->stats, now, took);
         return;
     }
     if (host->latency == NULL && (host->latency = calloc(1, sizeof(*host->latency))) != NULL)
         host->latency->since = now; /* without memory, the host's own is not known yet */
-    stats_reply(&service->stats, host->latency, now, took);
+    stats_reply(&core->stats, host->latency, now, took);
 }
 
 /*
  * The one place where a transaction ends. With REASON_NONE, the reply is the first `length` bytes
- * of service->reply; with any other, that buffer is not touched, for it may hold the reply of a
+ * of core->reply; with any other, that buffer is not touched, for it may hold the reply of a
  * request that is answered after this one.
  */
 static void finish(struct transaction *transaction, enum reason reason, size_t length)
 {
-    struct service *service = transaction->host->service;
-    struct buffer *reply = &service->reply;
+    struct core *core = transaction->host->core;
+    struct buffer *reply = &core->reply;
     if (!transaction->background)
         count_answer(transaction, reason);
     deadline_stop(&transaction->waiting);
@@ -79,7 +79,7 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
     transaction->state = TRANSACTION_NONE;
     if (transaction->background)
         transaction->host->background_active = false;
-    if (reason != REASON_NONE || service->settings.log_transactions)
+    if (reason != REASON_NONE || core->settings.log_transactions)
         say_answered(transaction, reason, length);
     if (reason != REASON_NONE) {
         transaction->done(transaction, reason, NULL, 0);
@@ -87,7 +87,7 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
     }
     transaction->done(transaction, reason, reply, length);
     buffer_consume(reply, buffer_length(reply));
-    service_check_memory(service);
+    core_check_memory(core);
 }
 
 /* --- The queue -------------------------------------------------------------------------------- */
@@ -98,10 +98,10 @@ static void enqueue(struct transaction *transaction)
     transaction->state = TRANSACTION_QUEUED;
     TAILQ_INSERT_TAIL(&host->queue, transaction, link);
     host->queued++;
-    host->service->queued++;
-    service_changed(host->service);
-    stats_queued(&host->service->stats, host->service->loop.now, host->service->queued);
-    deadline_start(&host->service->waiting, &transaction->waiting);
+    host->core->queued++;
+    core_changed(host->core);
+    stats_queued(&host->core->stats, host->core->loop.now, host->core->queued);
+    deadline_start(&host->core->waiting, &transaction->waiting);
 }
 
 /* A request of which its lost connection took no byte is the next one still. */
@@ -116,28 +116,28 @@ static void enqueue_first(struct transaction *transaction)
 static void dequeue(struct transaction *transaction)
 {
     struct host *host = transaction->host;
-    struct service *service = host->service;
+    struct core *core = host->core;
     deadline_stop(&transaction->waiting);
     TAILQ_REMOVE(&host->queue, transaction, link);
     host->queued--;
-    service->queued--;
-    service_changed(service);
+    core->queued--;
+    core_changed(core);
     /* Not before it is half empty, so that a queue at its edge does not fill the log. */
-    if (host->queued <= service->settings.queue_per_host / 2)
-        limit_left(service, &host->queue_limit, host->id);
-    if (service->queued <= service->settings.queue_total / 2)
-        limit_left(service, &service->queue_limit, NULL);
+    if (host->queued <= core->settings.queue_per_host / 2)
+        limit_left(core, &host->queue_limit, host->id);
+    if (core->queued <= core->settings.queue_total / 2)
+        limit_left(core, &core->queue_limit, NULL);
 }
 
 static bool may_enqueue(struct host *host)
 {
-    struct service *service = host->service;
-    if (host->queued >= service->settings.queue_per_host) {
-        limit_reached(service, &host->queue_limit, host->id);
+    struct core *core = host->core;
+    if (host->queued >= core->settings.queue_per_host) {
+        limit_reached(core, &host->queue_limit, host->id);
         return false;
     }
-    if (service->queued >= service->settings.queue_total) {
-        limit_reached(service, &service->queue_limit, NULL);
+    if (core->queued >= core->settings.queue_total) {
+        limit_reached(core, &core->queue_limit, NULL);
         return false;
     }
     return true;
@@ -241,7 +241,7 @@ static bool send_on_idle(struct host *host, struct transaction *transaction)
             return true;
         }
         if (r == -ENOBUFS || r == -ENOMEM) {
-            limit_reached(host->service, &host->service->memory_limit, NULL);
+            limit_reached(host->core, &host->core->memory_limit, NULL);
             finish(transaction, REASON_NO_MEMORY, 0);
             return true;
         }
@@ -253,11 +253,11 @@ static bool send_on_idle(struct host *host, struct transaction *transaction)
 static void serve_queue(struct host *host)
 {
     struct transaction *first;
-    struct service *service = host->service;
+    struct core *core = host->core;
     while (!host->paused && (first = TAILQ_FIRST(&host->queue)) != NULL &&
            !LIST_EMPTY(&host->pool[POOL_IDLE])) {
         dequeue(first);
-        stats_sent(&service->stats, service->loop.now, service->loop.now - first->waiting.since);
+        stats_sent(&core->stats, core->loop.now, core->loop.now - first->waiting.since);
         if (!send_on_idle(host, first)) {
             enqueue_first(first);
             return;
@@ -268,7 +268,7 @@ static void serve_queue(struct host *host)
 /* Nobody waits: a connection that is idle serves the background. */
 static void serve_background(struct host *host)
 {
-    if (host->background == NULL || host->background_active || host->service->stopping ||
+    if (host->background == NULL || host->background_active || host->core->stopping ||
         host->paused || !TAILQ_EMPTY(&host->queue) || first_idle(host) == NULL)
         return;
     struct transaction *transaction = host->background->next(host->background);
@@ -278,7 +278,7 @@ static void serve_background(struct host *host)
     }
     transaction->host = host;
     host->background_active = true;
-    deadline_start(&host->service->whole, &transaction->whole);
+    deadline_start(&host->core->whole, &transaction->whole);
     if (!send_on_idle(host, transaction))
         finish(transaction, REASON_LOST, 0);
 }
@@ -292,9 +292,9 @@ static void serve(struct host *host)
 
 /* --- Attempts and health ---------------------------------------------------------------------- */
 
-static struct health_rules rules_of(const struct service *service)
+static struct health_rules rules_of(const struct core *core)
 {
-    const struct settings *settings = &service->settings;
+    const struct settings *settings = &core->settings;
     return (struct health_rules){
         .failures_until_dead = (unsigned)settings->failures_until_dead,
         .retry_delay = settings->retry_delay,
@@ -308,14 +308,14 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     struct host *host = argument;
     (void)source;
     (void)when;
-    host->service->loop.now = loop_clock();
+    host->core->loop.now = loop_clock();
     pump(host);
     return 0;
 }
 
 static void set_alarm(struct host *host, uint64_t when)
 {
-    int r = loop_alarm(&host->service->loop, &host->alarm, CLOCK_MONOTONIC, when, on_alarm, host);
+    int r = loop_alarm(&host->core->loop, &host->alarm, CLOCK_MONOTONIC, when, on_alarm, host);
     if (r < 0) /* Without memory; the next request or signal tries again. */
         log_write(LOG_ERR, &(struct log_about){.host = host->id}, "cannot set a timer: %s",
                   strerror(-r));
@@ -340,7 +340,7 @@ static void set_detail(struct host *host, const char *text)
 
 static struct log_about about_death(struct host *host)
 {
-    host->said_dead = host->service->loop.now;
+    host->said_dead = host->core->loop.now;
     return (struct log_about){
         .event = LOG_EVENT_HOST_DEAD,
         .host = host->id,
@@ -364,9 +364,9 @@ static void host_died(struct host *host, enum health_change change)
 /* A dead host that stays dead is news once an hour. */
 static void remind(struct host *host)
 {
-    uint64_t now = host->service->loop.now;
+    uint64_t now = host->core->loop.now;
     if (host->health.state != HEALTH_DEAD ||
-        now - host->said_dead < host->service->settings.dead_reminder)
+        now - host->said_dead < host->core->settings.dead_reminder)
         return;
     struct log_about about = about_death(host);
     log_write(LOG_WARNING, &about, "host is still dead, for %.0f s now: %s%s%s",
@@ -377,10 +377,10 @@ static void remind(struct host *host)
 static void attempt_failed(struct host *host, unsigned round, enum reason reason, const char *why)
 {
     set_detail(host, why);
-    struct health_rules rules = rules_of(host->service);
+    struct health_rules rules = rules_of(host->core);
     enum health_change change =
-        health_failure(&host->health, &rules, round, reason, host->service->loop.now, arc4random());
-    service_changed(host->service);
+        health_failure(&host->health, &rules, round, reason, host->core->loop.now, arc4random());
+    core_changed(host->core);
     log_write(LOG_DEBUG, &(struct log_about){.host = host->id, .reason = reason_word(reason)},
               "an attempt to connect failed: %s%s%s", reason_text(reason), separator(host),
               detail(host));
@@ -393,13 +393,13 @@ static void attempt_failed(struct host *host, unsigned round, enum reason reason
 static void attempt_succeeded(struct host *host, bool opened)
 {
     uint64_t dead_since = host->health.dead_since;
-    unsigned most = (unsigned)host->service->settings.connections_per_host;
+    unsigned most = (unsigned)host->core->settings.connections_per_host;
     set_detail(host, NULL);
     if (health_success(&host->health, most, opened) != HEALTH_RETURNED)
         return;
-    service_changed(host->service);
+    core_changed(host->core);
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_HOST_BACK, .host = host->id},
-              "host is back after %.1f s", (double)(host->service->loop.now - dead_since) / 1e6);
+              "host is back after %.1f s", (double)(host->core->loop.now - dead_since) / 1e6);
 }
 
 /* What is short on this machine says nothing about the host. */
@@ -413,7 +413,7 @@ static void on_lond_changed(struct lond *lond, enum lond_event event, enum reaso
 /* Starts one attempt. False when none is under way, for it failed at once or waits for the name. */
 static bool open_one(struct host *host)
 {
-    struct service *service = host->service;
+    struct core *core = host->core;
     const struct addresses own = {.count = 1, .at = {host->address}};
     const struct addresses *addresses = &own;
     enum reason reason = REASON_NAME;
@@ -425,15 +425,15 @@ static bool open_one(struct host *host)
             return false;
     }
     if (addresses->count > 0) {
-        struct lond *lond = lond_open(service, addresses, host->port, &host->identity);
+        struct lond *lond = lond_open(core, addresses, host->port, &host->identity);
         if (lond != NULL) {
             lond->host = host;
             lond->round = host->health.round;
             lond->changed = on_lond_changed;
             pool_insert(lond, POOL_OPENING);
             /* Where clients wait for descriptors too, intake.c says when that is over. */
-            if (!service->starved)
-                limit_left(service, &service->descriptor_limit, NULL);
+            if (!core->descriptors_short)
+                limit_left(core, &core->descriptor_limit, NULL);
             return true;
         }
         if (errno == ENOKEY)
@@ -443,11 +443,10 @@ static bool open_one(struct host *host)
         reason = reason_from_errno(errno);
     }
     if (is_local(reason)) {
-        limit_reached(service,
-                      reason == REASON_NO_DESCRIPTOR ? &service->descriptor_limit
-                                                     : &service->memory_limit,
-                      host->id);
-        host->not_before = service->loop.now + service->settings.retry_delay;
+        limit_reached(
+            core, reason == REASON_NO_DESCRIPTOR ? &core->descriptor_limit : &core->memory_limit,
+            host->id);
+        host->not_before = core->loop.now + core->settings.retry_delay;
     } else {
         attempt_failed(host, host->health.round, reason, why);
     }
@@ -456,11 +455,11 @@ static bool open_one(struct host *host)
 
 static bool may_open(const struct host *host)
 {
-    const struct service *service = host->service;
-    return host->listed && !service->stopping && !host->naming.waiting &&
-           service->loop.now >= host->not_before &&
-           pool_total(host) < service->settings.connections_per_host &&
-           health_may_attempt(&host->health, host->pool_count[POOL_OPENING], service->loop.now);
+    const struct core *core = host->core;
+    return host->listed && !core->stopping && !host->naming.waiting &&
+           core->loop.now >= host->not_before &&
+           pool_total(host) < core->settings.connections_per_host &&
+           health_may_attempt(&host->health, host->pool_count[POOL_OPENING], core->loop.now);
 }
 
 /* Whether another connection has something to do: a request, the background, or a probe. */
@@ -482,21 +481,21 @@ static void pump(struct host *host)
     while (is_needed(host) && may_open(host))
         if (!open_one(host))
             break;
-    if (!is_needed(host) || !host->listed || host->service->stopping)
+    if (!is_needed(host) || !host->listed || host->core->stopping)
         return;
     uint64_t when = host->not_before;
     if (host->health.state != HEALTH_HEALTHY && host->health.next_attempt > when)
         when = host->health.next_attempt;
-    if (when > host->service->loop.now)
+    if (when > host->core->loop.now)
         set_alarm(host, when);
 }
 
-void host_forgive(struct host *host)
+void host_retry(struct host *host)
 {
     if (host->health.state == HEALTH_HEALTHY)
         return;
-    struct health_rules rules = rules_of(host->service);
-    health_forgive(&host->health, &rules, host->service->loop.now);
+    struct health_rules rules = rules_of(host->core);
+    health_retry(&host->health, &rules, host->core->loop.now);
     host->probing = true;
     if (host->naming.name != NULL)
         resolver_retry(&host->naming);
@@ -508,7 +507,7 @@ void host_forgive(struct host *host)
 /* Whether the connection is to an address that the host's name does not have any more. */
 static bool has_moved(const struct lond *lond)
 {
-    const struct name_user *naming = &lond->host->naming;
+    const struct resolver_user *naming = &lond->host->naming;
     return naming->name != NULL && resolver_addresses(naming)->count > 0 &&
            !addresses_contain(resolver_addresses(naming), &lond->address);
 }
@@ -528,7 +527,7 @@ static void leave_old_addresses(struct host *host)
             lond->closing = true;
 }
 
-static void on_name_told(struct name_user *user, bool waited)
+static void on_name_told(struct resolver_user *user, bool waited)
 {
     struct host *host = CONTAINER_OF(user, struct host, naming);
     leave_old_addresses(host);
@@ -546,7 +545,7 @@ static void on_name_told(struct name_user *user, bool waited)
 static void retire_or_idle(struct lond *lond)
 {
     struct host *host = lond->host;
-    bool unwanted = host->service->starved && host->queued == 0;
+    bool unwanted = host->core->descriptors_short && host->queued == 0;
     if (lond->closing || unwanted || !host->listed)
         pool_close(lond);
     else
@@ -589,7 +588,7 @@ static void answered(struct lond *lond, enum reason reason)
     struct transaction *transaction = lond->transaction;
     size_t length = lond->reply_length;
     if (reason != REASON_NONE) /* there is nothing in it that anybody should see */
-        buffer_consume(&host->service->reply, buffer_length(&host->service->reply));
+        buffer_consume(&host->core->reply, buffer_length(&host->core->reply));
     lond->transaction = NULL;
     if (transaction != NULL)
         transaction->lond = NULL;
@@ -617,7 +616,7 @@ static void lost(struct lond *lond, enum reason reason)
     if (transaction != NULL) {
         transaction->lond = NULL;
         bool resend = !transaction->background && !lond->sent_any && reason == REASON_LOST &&
-                      host->listed && host->health.state != HEALTH_DEAD && !host->service->stopping;
+                      host->listed && host->health.state != HEALTH_DEAD && !host->core->stopping;
         if (resend) {
             enqueue_first(transaction);
             transaction = NULL;
@@ -627,7 +626,7 @@ static void lost(struct lond *lond, enum reason reason)
     if (reason == REASON_REPLY_TIMEOUT)
         host->probing = true;
     if (!lond->opened && is_local(reason)) {
-        host->not_before = host->service->loop.now + host->service->settings.retry_delay;
+        host->not_before = host->core->loop.now + host->core->settings.retry_delay;
     } else if (!lond->opened) {
         host->probing = false;
         attempt_failed(host, lond->round, reason, lond->detail);
@@ -674,17 +673,17 @@ static void on_took_too_long(struct deadline *deadline)
 
 void host_submit(struct host *host, struct transaction *transaction)
 {
-    struct service *service = host->service;
+    struct core *core = host->core;
     transaction->host = host;
     host->requests++;
-    deadline_start(&service->whole, &transaction->whole);
+    deadline_start(&core->whole, &transaction->whole);
     if (!host->listed)
         finish(transaction, REASON_REMOVED, 0);
     else if (host->health.state == HEALTH_DEAD)
         finish(transaction, REASON_DEAD, 0);
     else if (!host->paused && TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
-        stats_sent(&service->stats, service->loop.now, 0);
-    else if (service->stopping)
+        stats_sent(&core->stats, core->loop.now, 0);
+    else if (core->stopping)
         finish(transaction, REASON_STOPPING, 0);
     else if (!may_enqueue(host))
         finish(transaction, REASON_QUEUE_FULL, 0);
@@ -707,20 +706,20 @@ const char *host_lond_version(const struct host *host)
 void host_pause(struct host *host)
 {
     host->paused = true;
-    service_changed(host->service);
+    core_changed(host->core);
 }
 
 void host_resume(struct host *host)
 {
     host->paused = false;
-    service_changed(host->service);
+    core_changed(host->core);
     serve(host);
 }
 
 uint64_t host_oldest_wait(const struct host *host)
 {
     const struct transaction *first = TAILQ_FIRST(&host->queue);
-    return first != NULL ? host->service->loop.now - first->waiting.since : 0;
+    return first != NULL ? host->core->loop.now - first->waiting.since : 0;
 }
 
 void host_offer(struct host *host, struct background *background)
@@ -757,22 +756,22 @@ void host_abandon(struct host *host, enum reason reason)
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-void host_setup(struct service *service)
+void host_setup(struct core *core)
 {
-    struct loop *loop = &service->loop;
-    const struct settings *settings = &service->settings;
-    deadline_queue_add(loop, &service->waiting, &settings->queue_timeout, on_waited_too_long);
-    deadline_queue_add(loop, &service->whole, &settings->request_timeout, on_took_too_long);
+    struct loop *loop = &core->loop;
+    const struct settings *settings = &core->settings;
+    deadline_queue_add(loop, &core->waiting, &settings->queue_timeout, on_waited_too_long);
+    deadline_queue_add(loop, &core->whole, &settings->request_timeout, on_took_too_long);
 }
 
-struct host *host_new(struct service *service, const char *id)
+struct host *host_new(struct core *core, const char *id)
 {
     struct host *host = calloc(1, sizeof(*host));
     if (host == NULL)
         return NULL;
     host->id = strdup(id);
     host->name = "";
-    host->service = service;
+    host->core = core;
     host->naming.told = on_name_told;
     host->queue_limit.name = "requests queued for one host";
     TAILQ_INIT(&host->queue);
@@ -791,7 +790,7 @@ void host_free(struct host *host)
     for (unsigned list = 0; list < POOL_LISTS; list++)
         pool_close_list(host, list);
     sd_event_source_disable_unref(host->alarm);
-    resolver_use(host->service->resolver, &host->naming, NULL);
+    resolver_use(host->core->resolver, &host->naming, NULL);
     free(host->id);
     free(host->detail);
     free(host->latency);
@@ -820,10 +819,10 @@ static void recycle(struct host *host)
  */
 static bool is_here(const struct host *host, const struct hosttab_entry *entry)
 {
-    const struct service *service = host->service;
+    const struct core *core = host->core;
     const struct hosttab_entry *own =
-        hosttab_find_id(&service->config->table, service->config->loncapa.host_id);
-    return service->credentials->local && own != NULL && strcasecmp(entry->name, own->name) == 0;
+        hosttab_find_id(&core->config->table, core->config->loncapa.host_id);
+    return core->credentials->local && own != NULL && strcasecmp(entry->name, own->name) == 0;
 }
 
 bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)
@@ -835,7 +834,7 @@ bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)
 static bool configure_address(struct host *host, const struct hosttab_entry *entry, bool *changed)
 {
     bool here = is_here(host, entry);
-    bool resolved = !here && host_may_resolve(entry, host->service->settings.resolve);
+    bool resolved = !here && host_may_resolve(entry, host->core->settings.resolve);
     struct in_addr listed = entry->address;
     if (here)
         listed.s_addr = htonl(INADDR_LOOPBACK);
@@ -843,7 +842,7 @@ static bool configure_address(struct host *host, const struct hosttab_entry *ent
     if (!resolved)
         address = address_ipv4(listed);
     const struct name *before = host->naming.name;
-    if (!resolver_use(host->service->resolver, &host->naming, resolved ? entry->name : NULL))
+    if (!resolver_use(host->core->resolver, &host->naming, resolved ? entry->name : NULL))
         return false;
     *changed =
         host->naming.name != before || (!resolved && !address_equal(&host->address, &address));
@@ -854,7 +853,7 @@ static bool configure_address(struct host *host, const struct hosttab_entry *ent
 
 bool host_configure(struct host *host, const struct hosttab_entry *entry)
 {
-    const struct loncapa *loncapa = &host->service->config->loncapa;
+    const struct loncapa *loncapa = &host->core->config->loncapa;
     bool changed;
     if (!configure_address(host, entry, &changed))
         return false;
@@ -884,7 +883,7 @@ void host_retire(struct host *host)
 {
     host->listed = false;
     recycle(host);
-    resolver_use(host->service->resolver, &host->naming, NULL);
+    resolver_use(host->core->resolver, &host->naming, NULL);
     /* They are the configuration's, which goes. */
     host->identity.own_id = host->identity.lonc_version = host->identity.remote_name = NULL;
     host->name = "";

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "common/hosttab.h"
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 #include "keeper/host/health.h"
 #include "keeper/lond/handshake.h"
 #include "keeper/lond/lond.h"
@@ -45,11 +45,11 @@ struct host {
     bool listed;      /* in the table; else it is freed when nobody holds it any more */
     unsigned table;   /* the number of the last that it was in, see hosts.h */
     unsigned users;   /* that hold it, see hosts_release */
-    struct service *service;
+    struct core *core;
 
-    struct name_user naming; /* of its DNS name; of none where `address` is known */
-    unsigned naming_round;   /* of its health: when it last asked for its addresses */
-    union address address;   /* from the table */
+    struct resolver_user naming; /* of its DNS name; of none where `address` is known */
+    unsigned naming_round;       /* of its health: when it last asked for its addresses */
+    union address address;       /* from the table */
     uint16_t port;
     struct handshake_identity identity;
     char version[32];         /* of its lond, which may tell none; empty at first */
@@ -71,7 +71,7 @@ struct host {
     bool paused; /* by an administrator: requests wait, and nothing is sent */
 
     uint64_t requests;
-    uint64_t answers[REASON_COUNT]; /* as the service's */
+    uint64_t answers[REASON_COUNT]; /* as the core's */
     struct window *latency;         /* of its replies; NULL before the first */
     struct limit queue_limit;
 
@@ -80,16 +80,16 @@ struct host {
 };
 
 /* Sets up the deadlines that requests wait in; once, before the first host_submit. */
-void host_setup(struct service *service);
+void host_setup(struct core *core);
 
 /* A host that is in no table yet, without connections. NULL without memory. */
-struct host *host_new(struct service *service, const char *id);
+struct host *host_new(struct core *core, const char *id);
 
 /* Frees it, with whatever connections it has; nobody may hold it. */
 void host_free(struct host *host);
 
 /*
- * Takes over what the table and loncapa.conf, the service's configuration, say of it; the entry is
+ * Takes over what the table and loncapa.conf, the core's configuration, say of it; the entry is
  * pointed to until the next one. Where that changes whom connections would speak to, or as whom,
  * they are recycled: idle ones now, those in flight after their reply. Connections and queue stay
  * else. False without memory for a new name (see resolver_expect), with nothing changed.
@@ -129,7 +129,7 @@ void host_close_connections(struct host *host);
 void host_close_idle(struct host *host);
 
 /* `reset_retries`, SIGUSR1, reload: a host that is not healthy is tried now. */
-void host_forgive(struct host *host);
+void host_retry(struct host *host);
 
 /*
  * An administrator's: requests wait in the queue, for as long as one may, and nothing is sent. It

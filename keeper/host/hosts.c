@@ -25,10 +25,10 @@ RB_GENERATE(hosts_by_id, host, by_id, compare_ids)
 #define APPLIED_PER_TURN  64
 #define SWEPT_PER_TURN    1024
 
-void hosts_setup(struct hosts *hosts, struct service *service)
+void hosts_setup(struct hosts *hosts, struct core *core)
 {
     RB_INIT(&hosts->by_id);
-    hosts->service = service;
+    hosts->core = core;
     hosts->count = 0;
     hosts->table = 0;
 }
@@ -42,7 +42,7 @@ static struct host *find_id(struct hosts *hosts, const char *id)
 /* While a table is being put into force, its new hosts are not listed yet. */
 static struct host *find_name(struct hosts *hosts, const char *name)
 {
-    const struct hosttab_entry *entry = hosttab_find_name(&hosts->service->config->table, name);
+    const struct hosttab_entry *entry = hosttab_find_name(&hosts->core->config->table, name);
     struct host *host = entry != NULL ? find_id(hosts, entry->id) : NULL;
     return host != NULL && host->listed ? host : NULL;
 }
@@ -91,7 +91,7 @@ static void remove_if_unused(struct hosts *hosts, struct host *host)
 void hosts_release(struct host *host)
 {
     host->users--;
-    remove_if_unused(host->service->hosts, host);
+    remove_if_unused(host->core->hosts, host);
 }
 
 /* --- A new table ------------------------------------------------------------------------------ */
@@ -100,7 +100,7 @@ void hosts_release(struct host *host)
 static struct host *need_host(struct hosts *hosts, const char *id)
 {
     struct host *host = find_id(hosts, id);
-    if (host == NULL && (host = host_new(hosts->service, id)) != NULL)
+    if (host == NULL && (host = host_new(hosts->core, id)) != NULL)
         RB_INSERT(hosts_by_id, &hosts->by_id, host);
     if (host != NULL)
         host->users++;
@@ -114,7 +114,7 @@ static bool prepare(struct hosts_change *change, size_t i, uint64_t resolve)
     if (change->held[i] == NULL)
         return false;
     return !host_may_resolve(entry, resolve) ||
-           resolver_expect(change->hosts->service->resolver, entry->name);
+           resolver_expect(change->hosts->core->resolver, entry->name);
 }
 
 int hosts_prepare(struct hosts_change *change, uint64_t resolve)
@@ -138,7 +138,7 @@ static void apply(struct hosts_change *change, size_t i)
     host->table = change->hosts->table;
     if (!host_configure(host, &change->table->entries[i]))
         log_write(LOG_CRIT, &(struct log_about){.host = host->id}, "no memory for its name");
-    host_forgive(host);
+    host_retry(host);
     hosts_release(host);
 }
 
@@ -187,12 +187,12 @@ void hosts_change_end(struct hosts_change *change)
 /* --- All hosts -------------------------------------------------------------------------------- */
 
 /* Where connecting fails at once, the last client of a host may leave while that is tried. */
-void hosts_forgive(struct hosts *hosts)
+void hosts_retry(struct hosts *hosts)
 {
     struct host *host, *next;
     for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
         host->users++;
-        host_forgive(host);
+        host_retry(host);
         next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
         hosts_release(host);
     }
@@ -203,7 +203,7 @@ void hosts_renew(struct hosts *hosts)
     struct host *host;
     RB_FOREACH (host, hosts_by_id, &hosts->by_id)
         host_close_connections(host);
-    hosts_forgive(hosts);
+    hosts_retry(hosts);
 }
 
 void hosts_close_idle(struct hosts *hosts)

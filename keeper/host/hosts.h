@@ -13,7 +13,7 @@ RB_PROTOTYPE(hosts_by_id, host, by_id, )
 
 struct hosts {
     struct hosts_by_id by_id;
-    struct service *service;
+    struct core *core;
     size_t count;   /* listed */
     unsigned table; /* the number of the table in force */
 };
@@ -30,7 +30,7 @@ struct hosts_change {
     struct host *cursor; /* held: the next one to look at for whether it has left the table */
 };
 
-void hosts_setup(struct hosts *hosts, struct service *service);
+void hosts_setup(struct hosts *hosts, struct core *core);
 
 /* Frees all hosts; none may be held. */
 void hosts_free(struct hosts *hosts);
@@ -43,7 +43,7 @@ void hosts_free(struct hosts *hosts);
 int hosts_prepare(struct hosts_change *change, uint64_t resolve);
 
 /*
- * Puts the table, by now that of service->config, into force: new hosts are added, removed ones
+ * Puts the table, by now that of core->config, into force: new hosts are added, removed ones
  * retired, the others configured anew (host_configure) and forgiven. To be called until it returns
  * false.
  */
@@ -68,7 +68,7 @@ struct host *hosts_after(struct hosts *hosts, const char *id);
 struct host *hosts_next(struct host *host);
 
 /* SIGUSR1: each host that is not healthy is tried now. */
-void hosts_forgive(struct hosts *hosts);
+void hosts_retry(struct hosts *hosts);
 
 /* ssl can be used again: also, connections that were made without it close, those in use after
  * their reply. */

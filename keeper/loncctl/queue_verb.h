@@ -3,8 +3,8 @@
  * The verb `queue`: the only one that does its work itself, on the disk, because moving a million
  * files is nothing for the keeper's loop. The keeper is asked whether it may be, and has it logged.
  */
-#ifndef LONC_LONCCTL_QUEUE_VERB_H
-#define LONC_LONCCTL_QUEUE_VERB_H
+#ifndef LONC_KEEPER_LONCCTL_QUEUE_VERB_H
+#define LONC_KEEPER_LONCCTL_QUEUE_VERB_H
 
 #include "keeper/loncctl/core/ask.h"
 

@@ -3,8 +3,8 @@
  * What loncctl can be told to do: one table, from which the command line, the help, the completion
  * and the manual page's test come.
  */
-#ifndef LONC_LONCCTL_VERBS_H
-#define LONC_LONCCTL_VERBS_H
+#ifndef LONC_KEEPER_LONCCTL_VERBS_H
+#define LONC_KEEPER_LONCCTL_VERBS_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -36,19 +36,19 @@ bool credentials_are_current(const struct credentials *credentials)
 }
 
 static void load_tls(struct credentials *credentials, const struct config *config,
-                     struct complaints *complaints)
+                     struct diagnostics *diagnostics)
 {
     for (int i = 0; i < TLS_FILE_COUNT; i++)
         see(credentials->files.path[i], &credentials->seen[i]);
     enum tls_outcome outcome =
-        tls_context_load(&credentials->tls, &config->loncapa, &config->settings, complaints);
+        tls_context_load(&credentials->tls, &config->loncapa, &config->settings, diagnostics);
     credentials->wanted = outcome != TLS_OFF;
     for (int i = 0; i < TLS_FILE_REVOCATIONS; i++)
         credentials->named = credentials->named || credentials->files.path[i] != NULL;
-    strlcpy(credentials->problem, complaints->first, sizeof(credentials->problem));
+    strlcpy(credentials->problem, diagnostics->first, sizeof(credentials->problem));
 }
 
-struct credentials *credentials_load(const struct config *config, struct complaints *complaints)
+struct credentials *credentials_load(const struct config *config, struct diagnostics *diagnostics)
 {
     struct credentials *credentials = calloc(1, sizeof(*credentials));
     if (credentials == NULL)
@@ -61,7 +61,7 @@ struct credentials *credentials_load(const struct config *config, struct complai
     }
     credentials->local = keyfile_possible(credentials->directory);
     credentials->fallback = config->settings.tls_fallback && config->loncapa.allow_insecure;
-    load_tls(credentials, config, complaints);
+    load_tls(credentials, config, diagnostics);
     return credentials;
 }
 

@@ -17,7 +17,7 @@ struct credentials {
     struct tls_context *tls; /* NULL: ssl is off, or wanted and of no use */
     bool wanted;             /* files for ssl are configured and exist (keeper/README.md rule 13) */
     bool fallback;           /* where they are of no use, insecure is better than nothing */
-    char problem[COMPLAINT_FIRST_SIZE]; /* of the files as they were read; empty: they were good */
+    char problem[DIAGNOSTIC_FIRST_SIZE]; /* of the files as they were read; empty: they were good */
     struct tls_files files;
     struct stat seen[TLS_FILE_COUNT]; /* of those files, before they were read; else zero */
     bool named;                       /* loncapa.conf names some, whether they exist or not */
@@ -26,10 +26,10 @@ struct credentials {
 };
 
 /*
- * Reads them as a valid configuration says; what is wrong is said to `complaints`, which must have
+ * Reads them as a valid configuration says; what is wrong is said to `diagnostics`, which must have
  * none yet. Returns credentials for credentials_free, or NULL without memory.
  */
-struct credentials *credentials_load(const struct config *config, struct complaints *complaints);
+struct credentials *credentials_load(const struct config *config, struct diagnostics *diagnostics);
 
 /*
  * Whether ssl is off although loncapa.conf names files for it. LON-CAPA's installer does so on

@@ -46,7 +46,7 @@ __attribute__((format(printf, 2, 3))) static size_t compose(char *line, const ch
     va_end(arguments);
 
     /*
-     * Sanity checks. A lonHostID has at most NAME_MAX_LENGTH characters and a challenge fitted
+     * Sanity checks. A lonHostID has at most HOST_NAME_MAX_LENGTH characters and a challenge fitted
      * when it was read, so all that is ever cut here is a lonVersion of a kilobyte.
      */
     assert(length >= 0);

@@ -17,7 +17,7 @@
 #include "keeper/lond/keyfile.h"
 #include "keeper/lond/lond.h"
 #include "keeper/lond/request.h"
-#include "keeper/net/tlswork.h"
+#include "keeper/net/tls_worker.h"
 
 /* An enciphered request is sent in pieces of so much, which need a few turns each to be made. */
 #define PIECE ((size_t)16 * 1024)
@@ -41,21 +41,21 @@ static void free_handshake(struct lond *lond)
 static void close_socket(struct lond *lond)
 {
     int fd = lond->watch.fd;
-    loop_unwatch(&lond->service->loop, &lond->watch);
+    loop_unwatch(&lond->core->loop, &lond->watch);
     if (lond->tls != NULL) {
-        tls_work_close(lond->tls);
+        tls_task_close(lond->tls);
         lond->tls = NULL;
     } else if (fd >= 0) {
         close(fd);
-        service_closed(lond->service);
+        core_closed(lond->core);
     }
 }
 
 void lond_close(struct lond *lond)
 {
     deadline_stop(&lond->deadline);
-    loop_unqueue(&lond->service->loop, &lond->bulk);
-    scarcity_leave(lond->service, &lond->grower);
+    loop_unqueue(&lond->core->loop, &lond->bulk);
+    scarcity_leave(lond->core, &lond->grower);
     close_socket(lond);
     free_handshake(lond);
     free(lond->candidates);
@@ -102,7 +102,7 @@ static void on_idle_too_long(struct deadline *deadline)
 static void watch_as_needed(struct lond *lond)
 {
     uint32_t events = lond->grower.waiting ? 0 : READABLE;
-    loop_change(&lond->service->loop, &lond->watch, lond->writing ? events | EPOLLOUT : events);
+    loop_change(&lond->core->loop, &lond->watch, lond->writing ? events | EPOLLOUT : events);
 }
 
 static void wait_for_room(struct lond *lond, bool wait)
@@ -174,7 +174,7 @@ static void sent(struct lond *lond)
 /* Sends a portion, as far as the kernel takes it; the next one queues. 0 or a negative errno. */
 static int flush(struct lond *lond)
 {
-    struct loop *loop = &lond->service->loop;
+    struct loop *loop = &lond->core->loop;
     size_t portion = loop_portion(loop), done = 0;
     while (done < portion && is_sending(lond)) {
         ssize_t n = lond->rest_length > 0 ? send_rest(lond, portion - done)
@@ -251,7 +251,7 @@ int lond_send(struct lond *lond, struct transaction *transaction)
     }
     lond->transaction = transaction;
     lond->discard = REASON_NONE;
-    deadline_start(&lond->service->replying, &lond->deadline);
+    deadline_start(&lond->core->replying, &lond->deadline);
     /* A loss after the first byte shows when the connection is read: not inside this call. */
     return 0;
 }
@@ -261,7 +261,7 @@ int lond_send(struct lond *lond, struct transaction *transaction)
 static void go_idle(struct lond *lond)
 {
     lond->state = LOND_IDLE;
-    deadline_start(&lond->service->pruning, &lond->deadline);
+    deadline_start(&lond->core->pruning, &lond->deadline);
 }
 
 static int send_handshake_line(struct lond *lond)
@@ -312,13 +312,13 @@ static void go_on(struct lond *lond)
     if (lond->state == LOND_IDLE)
         finish_handshake(lond);
     else
-        deadline_start(&lond->service->handshaking, &lond->deadline);
+        deadline_start(&lond->core->handshaking, &lond->deadline);
 }
 
 /* The key is here, and TLS is over. */
 static void take_key(struct lond *lond)
 {
-    struct tls_work *work = lond->tls;
+    struct tls_task *work = lond->tls;
     enum handshake_error error =
         handshake_take_key(lond->handshake, work->digits, sizeof(work->digits));
     if (error != HANDSHAKE_OK) {
@@ -327,16 +327,16 @@ static void take_key(struct lond *lond)
     }
     lond->tls_version = tls_version(work->tls);
     lond->tls = NULL;
-    tls_work_free(work);
+    tls_task_free(work);
     go_on(lond);
 }
 
-static void on_tls_advanced(struct tls_work *work)
+static void on_tls_advanced(struct tls_task *work)
 {
     struct lond *lond = work->owner;
     if (work->progress == TLS_FAILED)
         lose_saying(lond, REASON_TLS, tls_failure(work->tls));
-    else if (loop_watch(&lond->service->loop, &lond->watch, work->fd,
+    else if (loop_watch(&lond->core->loop, &lond->watch, work->fd,
                         work->progress == TLS_WANTS_WRITE ? EPOLLOUT : READABLE) < 0)
         lose(lond, REASON_NO_MEMORY);
     else if (work->progress == TLS_DONE)
@@ -346,29 +346,29 @@ static void on_tls_advanced(struct tls_work *work)
 /* The thread has the descriptor to itself. The step has one time-out, however often it goes on. */
 static void advance_tls(struct lond *lond)
 {
-    loop_unwatch(&lond->service->loop, &lond->watch);
-    if (tls_work_advance(lond->tls) < 0)
+    loop_unwatch(&lond->core->loop, &lond->watch);
+    if (tls_task_advance(lond->tls) < 0)
         lose(lond, REASON_NO_MEMORY);
 }
 
 static void start_tls(struct lond *lond)
 {
-    const struct credentials *credentials = lond->service->credentials;
+    const struct credentials *credentials = lond->core->credentials;
     struct tls_context *context = credentials->tls;
     if (context == NULL) {
         lose_saying(lond, REASON_TLS,
                     credentials->wanted ? credentials->problem : "ssl was turned off meanwhile");
         return;
     }
-    lond->tls = tls_work_new(lond->service->tls_works, context, lond->watch.fd,
-                             lond->identity->remote_name);
+    lond->tls =
+        tls_task_new(lond->core->tls_worker, context, lond->watch.fd, lond->identity->remote_name);
     if (lond->tls == NULL) {
         lose(lond, REASON_NO_MEMORY);
         return;
     }
     lond->tls->advanced = on_tls_advanced;
     lond->tls->owner = lond;
-    deadline_start(&lond->service->handshaking, &lond->deadline);
+    deadline_start(&lond->core->handshaking, &lond->deadline);
     advance_tls(lond);
 }
 
@@ -413,7 +413,7 @@ static bool flush_on(struct lond *lond)
         return false;
     }
     if (lond->transaction != NULL)
-        deadline_start(&lond->service->replying, &lond->deadline);
+        deadline_start(&lond->core->replying, &lond->deadline);
     return true;
 }
 
@@ -430,14 +430,14 @@ static void end_exchange(struct lond *lond)
         lond->closing = true;
     lond->readable = false;
     stop_sending(lond);
-    scarcity_leave(lond->service, &lond->grower);
+    scarcity_leave(lond->core, &lond->grower);
 }
 
 /* The reply is complete, or its last byte has been dropped. */
 static void answer(struct lond *lond, enum reason reason)
 {
     end_exchange(lond);
-    loop_unqueue(&lond->service->loop, &lond->bulk);
+    loop_unqueue(&lond->core->loop, &lond->bulk);
     deadline_stop(&lond->deadline);
     go_idle(lond);
     lond->changed(lond, LOND_ANSWERED, reason);
@@ -446,7 +446,7 @@ static void answer(struct lond *lond, enum reason reason)
 /* The buffer leaves with the reply; the connection goes on with the empty one. */
 static void hand_over_reply(struct lond *lond, enum reason reason)
 {
-    buffer_swap(&lond->in, &lond->service->reply);
+    buffer_swap(&lond->in, &lond->core->reply);
     answer(lond, reason);
 }
 
@@ -454,7 +454,7 @@ static void hand_over_reply(struct lond *lond, enum reason reason)
 static bool decipher_some(struct lond *lond, enum reason *reason)
 {
     struct deciphering *work = &lond->from_wire;
-    struct loop *loop = &lond->service->loop;
+    struct loop *loop = &lond->core->loop;
     size_t before = work->done;
     int r = cipher_decrypt(lond->cipher, work, loop_portion(loop) / CIPHER_COST);
     size_t until = work->done < work->n ? work->done : work->n;
@@ -471,8 +471,8 @@ static void decipher(struct lond *lond)
     enum reason reason = REASON_NONE;
     struct deciphering *work = &lond->from_wire;
     if (decipher_some(lond, &reason)) {
-        deadline_start(&lond->service->replying, &lond->deadline);
-        loop_queue(&lond->service->loop, &lond->bulk);
+        deadline_start(&lond->core->replying, &lond->deadline);
+        loop_queue(&lond->core->loop, &lond->bulk);
         return;
     }
     lond->deciphers = false;
@@ -501,7 +501,7 @@ static void take_reply(struct lond *lond, size_t length)
 
 static void discard_reply(struct lond *lond, enum reason reason)
 {
-    scarcity_leave(lond->service, &lond->grower);
+    scarcity_leave(lond->core, &lond->grower);
     lond->discard = reason;
     buffer_consume(&lond->in, buffer_length(&lond->in));
 }
@@ -513,7 +513,7 @@ static void discard_reply(struct lond *lond, enum reason reason)
 static void overflow(struct lond *lond, enum reason reason)
 {
     discard_reply(lond, reason);
-    deadline_start(&lond->service->replying, &lond->deadline);
+    deadline_start(&lond->core->replying, &lond->deadline);
     /* While half of the request is unsent, its bytes are needed. */
     if (lond->state == LOND_RECEIVING_REPLY)
         lond->changed(lond, LOND_OVERFLOWED, reason);
@@ -542,9 +542,9 @@ static bool read_dropping(struct lond *lond)
         lose(lond, REASON_LOST);
         return false;
     }
-    loop_moved(&lond->service->loop, (size_t)n / DROPPING_SHARE);
+    loop_moved(&lond->core->loop, (size_t)n / DROPPING_SHARE);
     if (lond->transaction != NULL)
-        deadline_start(&lond->service->replying, &lond->deadline);
+        deadline_start(&lond->core->replying, &lond->deadline);
     const char *lf = memchr(dustbin, '\n', (size_t)n);
     explicit_bzero(dustbin, (size_t)n); /* nor does a reply stay there */
     if (lf == NULL)
@@ -560,7 +560,7 @@ static bool read_dropping(struct lond *lond)
  */
 static bool read_reply(struct lond *lond, size_t most)
 {
-    struct service *service = lond->service;
+    struct core *core = lond->core;
     if (lond->discard != REASON_NONE)
         return read_dropping(lond);
     bool more;
@@ -570,7 +570,7 @@ static bool read_reply(struct lond *lond, size_t most)
         return false;
     }
     if (n == -ENOBUFS || n == -ENOMEM) {
-        limit_reached(service, &service->memory_limit, NULL);
+        limit_reached(core, &core->memory_limit, NULL);
         overflow(lond, REASON_NO_MEMORY);
         return true;
     }
@@ -578,11 +578,11 @@ static bool read_reply(struct lond *lond, size_t most)
         lose(lond, REASON_LOST);
         return false;
     }
-    loop_moved(&service->loop, (size_t)n);
+    loop_moved(&core->loop, (size_t)n);
     size_t length = buffer_line(&lond->in);
     if (length > 0)
         check_surplus(lond, length < buffer_length(&lond->in), more);
-    if (length > 0 && length <= service->settings.line_limit) {
+    if (length > 0 && length <= core->settings.line_limit) {
         take_reply(lond, length);
         return false;
     }
@@ -591,10 +591,10 @@ static bool read_reply(struct lond *lond, size_t most)
         answer(lond, REASON_TOO_LARGE);
         return false;
     }
-    if (buffer_length(&lond->in) >= service->settings.line_limit)
+    if (buffer_length(&lond->in) >= core->settings.line_limit)
         overflow(lond, REASON_TOO_LARGE);
     else
-        deadline_start(&service->replying, &lond->deadline);
+        deadline_start(&core->replying, &lond->deadline);
     lond->readable = more;
     return more;
 }
@@ -602,7 +602,7 @@ static bool read_reply(struct lond *lond, size_t most)
 /* Whether it may be read on. Where it may not, its lond has all the time until it may. */
 static bool may_read(struct lond *lond)
 {
-    if (lond->discard != REASON_NONE || scarcity_may_fill(lond->service, &lond->grower, &lond->in))
+    if (lond->discard != REASON_NONE || scarcity_may_fill(lond->core, &lond->grower, &lond->in))
         return true;
     watch_as_needed(lond);
     deadline_stop(&lond->deadline);
@@ -612,16 +612,16 @@ static bool may_read(struct lond *lond)
 static void on_may_grow(struct grower *grower)
 {
     struct lond *lond = CONTAINER_OF(grower, struct lond, grower);
-    struct service *service = lond->service;
+    struct core *core = lond->core;
     watch_as_needed(lond);
-    deadline_start(&service->replying, &lond->deadline);
-    loop_queue(&service->loop, &lond->bulk);
+    deadline_start(&core->replying, &lond->deadline);
+    loop_queue(&core->loop, &lond->bulk);
 }
 
 /* Reads a portion of a reply; the next one queues. */
 static void read_portion(struct lond *lond)
 {
-    struct loop *loop = &lond->service->loop;
+    struct loop *loop = &lond->core->loop;
     uint64_t end = loop->moved + loop_portion(loop);
     while (loop->moved < end)
         if (!may_read(lond) || !read_reply(lond, (size_t)(end - loop->moved)))
@@ -656,7 +656,7 @@ static void readable(struct lond *lond)
         bool is_long = buffer_length(&lond->in) >= LOOP_SHORT || lond->discard != REASON_NONE;
         lond->readable = true;
         if (is_long)
-            loop_queue(&lond->service->loop, &lond->bulk);
+            loop_queue(&lond->core->loop, &lond->bulk);
         else
             read_portion(lond);
     }
@@ -679,8 +679,8 @@ static void connected(struct lond *lond)
     free(lond->candidates);
     lond->candidates = NULL;
     lond->connecting = false;
-    loop_change(&lond->service->loop, &lond->watch, READABLE);
-    deadline_start(&lond->service->handshaking, &lond->deadline);
+    loop_change(&lond->core->loop, &lond->watch, READABLE);
+    deadline_start(&lond->core->handshaking, &lond->deadline);
     if (send_handshake_line(lond) < 0)
         lose(lond, REASON_HANDSHAKE);
 }
@@ -748,16 +748,16 @@ static int start_connecting(struct lond *lond, uint16_t port)
     int fd = socket(lond->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = set_options(fd, &lond->service->settings);
+    int r = set_options(fd, &lond->core->settings);
     if (r == 0 && connect(fd, &lond->address.any, size) < 0 && errno != EINPROGRESS)
         r = -errno;
     if (r == 0)
-        r = loop_watch(&lond->service->loop, &lond->watch, fd, EPOLLOUT);
+        r = loop_watch(&lond->core->loop, &lond->watch, fd, EPOLLOUT);
     if (r < 0) {
         close(fd);
         return r;
     }
-    service_opened(lond->service, 1);
+    core_opened(lond->core, 1);
     lond->connecting = true;
     return 0;
 }
@@ -766,7 +766,7 @@ static int start_connecting(struct lond *lond, uint16_t port)
  * allowed, -EKEYREJECTED where a key file cannot be written. */
 static int begin_handshake(struct lond *lond, const struct handshake_identity *identity)
 {
-    const struct credentials *credentials = lond->service->credentials;
+    const struct credentials *credentials = lond->core->credentials;
     enum handshake_mode mode = credentials_mode(credentials, identity);
     uint8_t key[CIPHER_KEY_SIZE] = {0};
     if (mode == HANDSHAKE_INSECURE && !identity->allow_insecure)
@@ -796,7 +796,7 @@ static int connect_next(struct lond *lond)
         r = start_connecting(lond, candidates->port);
     }
     if (r == 0)
-        deadline_start(&lond->service->connecting, &lond->deadline);
+        deadline_start(&lond->core->connecting, &lond->deadline);
     return r;
 }
 
@@ -822,7 +822,7 @@ static void on_connect_timeout(struct deadline *deadline)
     try_next(CONTAINER_OF(deadline, struct lond, deadline), REASON_TIMED_OUT);
 }
 
-struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
+struct lond *lond_open(struct core *core, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity)
 {
     struct lond *lond = calloc(1, sizeof(*lond));
@@ -835,7 +835,7 @@ struct lond *lond_open(struct service *service, const struct addresses *addresse
         errno = ENOMEM;
         return NULL;
     }
-    lond->service = service;
+    lond->core = core;
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
     lond->bulk.go_on = next_portion;
     lond->grower.may_grow = on_may_grow;
@@ -854,15 +854,14 @@ struct lond *lond_open(struct service *service, const struct addresses *addresse
     return lond;
 }
 
-void lond_setup(struct service *service)
+void lond_setup(struct core *core)
 {
-    scarcity_setup(service);
-    const struct settings *settings = &service->settings;
-    struct loop *loop = &service->loop;
-    deadline_queue_add(loop, &service->connecting, &settings->connect_timeout, on_connect_timeout);
-    deadline_queue_add(loop, &service->handshaking, &settings->handshake_timeout,
+    scarcity_setup(core);
+    const struct settings *settings = &core->settings;
+    struct loop *loop = &core->loop;
+    deadline_queue_add(loop, &core->connecting, &settings->connect_timeout, on_connect_timeout);
+    deadline_queue_add(loop, &core->handshaking, &settings->handshake_timeout,
                        on_handshake_timeout);
-    deadline_queue_add(loop, &service->replying, &settings->reply_timeout, on_reply_timeout);
-    deadline_queue_add(loop, &service->pruning, &settings->connection_idle_timeout,
-                       on_idle_too_long);
+    deadline_queue_add(loop, &core->replying, &settings->reply_timeout, on_reply_timeout);
+    deadline_queue_add(loop, &core->pruning, &settings->connection_idle_timeout, on_idle_too_long);
 }

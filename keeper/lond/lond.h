@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 #include "keeper/lond/cipher.h"
 #include "keeper/lond/handshake.h"
 #include "keeper/lond/transaction.h"
@@ -27,11 +27,11 @@ enum lond_event {
 
 struct lond {
     struct watch watch;
-    struct service *service;
+    struct core *core;
     /*
      * Set by who opened it, and told what happened. LOND_OVERFLOWED: `transaction` is the callee's
      * to take away and finish. LOND_ANSWERED: `transaction`, if it is there still, is too; with
-     * REASON_NONE the reply's line is the first `reply_length` bytes of service->reply. LOND_LOST:
+     * REASON_NONE the reply's line is the first `reply_length` bytes of core->reply. LOND_LOST:
      * `reason` says why, and `transaction`, if any, goes down with the connection.
      */
     void (*changed)(struct lond *lond, enum lond_event event, enum reason reason);
@@ -65,7 +65,7 @@ struct lond {
     enum reason
         discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
     struct handshake *handshake; /* until it is over */
-    struct tls_work *tls;        /* while TLS is spoken, and has the descriptor */
+    struct tls_task *tls;        /* while TLS is spoken, and has the descriptor */
     char *key_file;              /* local mode, until the handshake is over */
     const char *detail;          /* LOND_LOST: what there is to say beside the reason, or NULL */
     char version[32];            /* what lond said of itself, once opened */
@@ -77,7 +77,7 @@ struct lond {
 };
 
 /* Sets up the deadlines that connections wait in; once, before the first lond_open. */
-void lond_setup(struct service *service);
+void lond_setup(struct core *core);
 
 /*
  * Starts to connect to the first of `addresses`, of which there is one at least, at `port`. Where
@@ -87,7 +87,7 @@ void lond_setup(struct service *service);
  * no mode to authenticate in is allowed, EKEYREJECTED where a key file cannot be written (which the
  * log says); then `changed` is not called.
  */
-struct lond *lond_open(struct service *service, const struct addresses *addresses, uint16_t port,
+struct lond *lond_open(struct core *core, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity);
 
 /*

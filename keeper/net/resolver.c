@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "keeper/net/name.h"
+#include "keeper/net/dns_record.h"
 #include "keeper/net/resolver.h"
 
 /* What c-ares reads; a change of it is noticed when the next name is asked. */
@@ -25,23 +25,23 @@
 /* Each server is asked again once, since UDP loses packets; c-ares doubles its patience then. */
 #define TRIES 2
 
-static const int families[] = {[NAME_IPV4] = AF_INET, [NAME_IPV6] = AF_INET6};
+static const int families[] = {[DNS_IPV4] = AF_INET, [DNS_IPV6] = AF_INET6};
 
 /* One question that c-ares has. */
 struct question {
     struct resolver *resolver;
     struct name *name; /* NULL: the answer comes too late for anybody */
-    enum name_family family;
+    enum dns_family family;
 };
 
 struct name {
     RB_ENTRY(name) entry;
     char *text;
     struct resolver *resolver;
-    struct name_record record;
-    LIST_HEAD(, name_user) users;
-    struct question *question[NAME_FAMILIES]; /* under way; or NULL */
-    struct deadline deadline;                 /* of all questions, and of waiting in line */
+    struct dns_record record;
+    LIST_HEAD(, resolver_user) users;
+    struct question *question[DNS_FAMILIES]; /* under way; or NULL */
+    struct deadline deadline;                /* of all questions, and of waiting in line */
     TAILQ_ENTRY(name) in_line, answered;
     bool is_in_line, is_answered;
     bool expected;     /* stays without users until resolver_settle */
@@ -59,7 +59,7 @@ struct dns_socket {
 };
 
 struct resolver {
-    struct service *service;
+    struct core *core;
     ares_channel channel;    /* opened when first needed; or NULL */
     int error;               /* why it could not be */
     struct timespec changed; /* RESOLV_CONF, when the channel was opened */
@@ -81,10 +81,10 @@ static int compare(struct name *one, struct name *other)
 RB_PROTOTYPE(names, name, entry, )
 RB_GENERATE(names, name, entry, compare)
 
-static struct name_rules rules_of(const struct resolver *resolver)
+static struct dns_rules rules_of(const struct resolver *resolver)
 {
-    const struct settings *settings = &resolver->service->settings;
-    return (struct name_rules){
+    const struct settings *settings = &resolver->core->settings;
+    return (struct dns_rules){
         .cache = settings->resolve_cache,
         .failure_cache = settings->resolve_failure_cache,
         .most = (unsigned)settings->resolve_addresses,
@@ -96,7 +96,7 @@ static struct name_rules rules_of(const struct resolver *resolver)
 /* Said when it begins and when it ends: a resolver that is down concerns many names, for long. */
 static void say_change(struct name *name)
 {
-    bool failing = name_has_failed(&name->record);
+    bool failing = dns_record_has_failed(&name->record);
     if (failing == name->said_failing)
         return;
     name->said_failing = failing;
@@ -112,33 +112,34 @@ static void say_change(struct name *name)
 static void note_answered(struct name *name)
 {
     struct resolver *resolver = name->resolver;
-    if (!name_is_asked(&name->record))
+    if (!dns_record_is_asked(&name->record))
         deadline_stop(&name->deadline);
     say_change(name);
     if (!name->is_answered)
         TAILQ_INSERT_TAIL(&resolver->answered, name, answered);
     name->is_answered = true;
-    loop_enable(&resolver->service->loop, resolver->telling, SD_EVENT_ONESHOT);
+    loop_enable(&resolver->core->loop, resolver->telling, SD_EVENT_ONESHOT);
 }
 
-static void take(struct name *name, enum name_family family, enum name_answer answer,
+static void take(struct name *name, enum dns_family family, enum dns_answer answer,
                  const struct addresses *found)
 {
-    struct name_rules rules = rules_of(name->resolver);
-    if (name_take(&name->record, &rules, family, answer, found, name->resolver->service->loop.now))
+    struct dns_rules rules = rules_of(name->resolver);
+    if (dns_record_take(&name->record, &rules, family, answer, found,
+                        name->resolver->core->loop.now))
         note_answered(name);
 }
 
-static enum name_answer answer_of(int status)
+static enum dns_answer answer_of(int status)
 {
     switch (status) {
     case ARES_SUCCESS:
-        return NAME_FOUND;
+        return DNS_FOUND;
     case ARES_ENOTFOUND:
     case ARES_ENODATA:
-        return NAME_ABSENT;
+        return DNS_ABSENT;
     default:
-        return NAME_UNANSWERED;
+        return DNS_UNANSWERED;
     }
 }
 
@@ -166,8 +167,7 @@ static void on_answer(void *argument, int status, int timeouts, struct ares_addr
     (void)timeouts;
     ares_freeaddrinfo(result);
     resolver->under_way--;
-    loop_enable(&resolver->service->loop, resolver->telling,
-                SD_EVENT_ONESHOT); /* for those in line */
+    loop_enable(&resolver->core->loop, resolver->telling, SD_EVENT_ONESHOT); /* for those in line */
     if (name != NULL) {
         name->question[question->family] = NULL;
         /* The channel is closed to be opened anew: the question will be asked again. */
@@ -189,12 +189,12 @@ static void set_timer(struct resolver *resolver)
 {
     struct timeval left;
     if (resolver->channel == NULL || ares_timeout(resolver->channel, NULL, &left) == NULL) {
-        loop_enable(&resolver->service->loop, resolver->timer, SD_EVENT_OFF);
+        loop_enable(&resolver->core->loop, resolver->timer, SD_EVENT_OFF);
         return;
     }
     uint64_t span = (uint64_t)left.tv_sec * 1000000 + (uint64_t)left.tv_usec;
-    (void)loop_alarm(&resolver->service->loop, &resolver->timer, CLOCK_MONOTONIC,
-                     loop_clock() + span, on_timer, resolver);
+    (void)loop_alarm(&resolver->core->loop, &resolver->timer, CLOCK_MONOTONIC, loop_clock() + span,
+                     on_timer, resolver);
 }
 
 static int on_timer(sd_event_source *source, uint64_t when, void *argument)
@@ -202,7 +202,7 @@ static int on_timer(sd_event_source *source, uint64_t when, void *argument)
     struct resolver *resolver = argument;
     (void)source;
     (void)when;
-    resolver->service->loop.now = loop_clock();
+    resolver->core->loop.now = loop_clock();
     ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     set_timer(resolver);
     return 0;
@@ -235,11 +235,11 @@ static void watch_socket(struct resolver *resolver, int fd, uint32_t events)
         return;
     dns_socket->resolver = resolver;
     dns_socket->watch = (struct watch){.fd = -1, .ready = on_socket_ready};
-    if (loop_watch(&resolver->service->loop, &dns_socket->watch, fd, events) < 0) {
+    if (loop_watch(&resolver->core->loop, &dns_socket->watch, fd, events) < 0) {
         free(dns_socket);
         return;
     }
-    service_opened(resolver->service, 1);
+    core_opened(resolver->core, 1);
     LIST_INSERT_HEAD(&resolver->sockets, dns_socket, link);
 }
 
@@ -252,12 +252,12 @@ static void on_socket_state(void *argument, ares_socket_t fd, int readable, int 
     if (dns_socket == NULL && events != 0) {
         watch_socket(resolver, fd, events);
     } else if (dns_socket != NULL && events != 0) {
-        loop_change(&resolver->service->loop, &dns_socket->watch, events);
+        loop_change(&resolver->core->loop, &dns_socket->watch, events);
     } else if (dns_socket != NULL) {
-        loop_unwatch(&resolver->service->loop, &dns_socket->watch);
+        loop_unwatch(&resolver->core->loop, &dns_socket->watch);
         LIST_REMOVE(dns_socket, link);
         free(dns_socket);
-        service_closed(resolver->service);
+        core_closed(resolver->core);
     }
 }
 
@@ -269,7 +269,7 @@ static void on_socket_state(void *argument, ares_socket_t fd, int readable, int 
  */
 static int open_with(struct resolver *resolver, int patience, ares_channel *channel)
 {
-    const char *servers = resolver->service->settings.resolve_servers;
+    const char *servers = resolver->core->settings.resolve_servers;
     struct ares_options options = {
         .flags = ARES_FLAG_NOALIASES,
         .timeout = patience,
@@ -314,7 +314,7 @@ static int open_channel(struct resolver *resolver)
         return status;
     rounds *= (uint64_t)count_servers(channel);
     ares_destroy(channel);
-    uint64_t patience = resolver->service->settings.resolve_timeout / 1000 / rounds;
+    uint64_t patience = resolver->core->settings.resolve_timeout / 1000 / rounds;
     status = open_with(resolver, patience > 0 ? (int)patience : 1, &channel);
     if (status == ARES_SUCCESS)
         resolver->channel = channel;
@@ -334,19 +334,19 @@ static void close_channel(struct resolver *resolver)
 static void ask_questions(struct name *name)
 {
     struct resolver *resolver = name->resolver;
-    for (enum name_family family = 0; family < NAME_FAMILIES; family++) {
+    for (enum dns_family family = 0; family < DNS_FAMILIES; family++) {
         const struct ares_addrinfo_hints hints = {
             .ai_family = families[family],
             .ai_socktype = SOCK_STREAM,
             .ai_flags = ARES_AI_NOSORT,
         };
-        if (name->record.answer[family] != NAME_ASKED || name->question[family] != NULL)
+        if (name->record.answer[family] != DNS_ASKED || name->question[family] != NULL)
             continue;
         struct question *question = malloc(sizeof(*question));
         if (resolver->channel == NULL || question == NULL) {
             free(question);
             name->error = resolver->channel == NULL ? resolver->error : ARES_ENOMEM;
-            take(name, family, NAME_UNANSWERED, NULL);
+            take(name, family, DNS_UNANSWERED, NULL);
             continue;
         }
         *question = (struct question){.resolver = resolver, .name = name, .family = family};
@@ -361,7 +361,7 @@ static void ask_again(struct resolver *resolver)
 {
     struct name *name;
     RB_FOREACH (name, names, &resolver->names)
-        if (name_is_asked(&name->record) && !name->is_in_line)
+        if (dns_record_is_asked(&name->record) && !name->is_in_line)
             ask_questions(name);
 }
 
@@ -389,7 +389,7 @@ static void ensure_channel(struct resolver *resolver)
 
 static bool has_room(const struct resolver *resolver)
 {
-    return resolver->under_way + NAME_FAMILIES <= resolver->service->settings.resolve_queries;
+    return resolver->under_way + DNS_FAMILIES <= resolver->core->settings.resolve_queries;
 }
 
 static void start(struct name *name)
@@ -408,7 +408,7 @@ static void leave_line(struct name *name)
 
 static void drop_questions(struct name *name)
 {
-    for (enum name_family family = 0; family < NAME_FAMILIES; family++) {
+    for (enum dns_family family = 0; family < DNS_FAMILIES; family++) {
         if (name->question[family] != NULL)
             name->question[family]->name = NULL;
         name->question[family] = NULL;
@@ -421,21 +421,21 @@ static void on_asked_too_long(struct deadline *deadline)
     leave_line(name);
     drop_questions(name);
     name->error = ARES_ETIMEOUT;
-    for (enum name_family family = 0; family < NAME_FAMILIES; family++)
-        if (name->record.answer[family] == NAME_ASKED)
-            take(name, family, NAME_UNANSWERED, NULL);
+    for (enum dns_family family = 0; family < DNS_FAMILIES; family++)
+        if (name->record.answer[family] == DNS_ASKED)
+            take(name, family, DNS_UNANSWERED, NULL);
 }
 
-const struct addresses *resolver_ask(struct name_user *user)
+const struct addresses *resolver_ask(struct resolver_user *user)
 {
     struct name *name = user->name;
     struct resolver *resolver = name->resolver;
-    if (name_is_fresh(&name->record, resolver->service->loop.now))
+    if (dns_record_is_fresh(&name->record, resolver->core->loop.now))
         return &name->record.addresses;
     user->waiting = true;
-    if (name_is_asked(&name->record))
+    if (dns_record_is_asked(&name->record))
         return NULL;
-    name_ask(&name->record);
+    dns_record_ask(&name->record);
     deadline_start(&resolver->resolving, &name->deadline);
     if (has_room(resolver)) {
         start(name);
@@ -448,7 +448,7 @@ const struct addresses *resolver_ask(struct name_user *user)
 
 static void tell(struct name *name)
 {
-    struct name_user *user, *next;
+    struct resolver_user *user, *next;
     LIST_FOREACH_SAFE (user, &name->users, link, next) {
         bool waited = user->waiting;
         user->waiting = false;
@@ -461,7 +461,7 @@ static int on_telling(sd_event_source *source, void *argument)
     struct resolver *resolver = argument;
     struct name *name;
     (void)source;
-    resolver->service->loop.now = loop_clock();
+    resolver->core->loop.now = loop_clock();
     while ((name = TAILQ_FIRST(&resolver->answered)) != NULL) {
         TAILQ_REMOVE(&resolver->answered, name, answered);
         name->is_answered = false;
@@ -512,7 +512,7 @@ static void remove_name(struct name *name)
     free(name);
 }
 
-static void leave_name(struct name_user *user)
+static void leave_name(struct resolver_user *user)
 {
     struct name *name = user->name;
     if (name == NULL)
@@ -545,7 +545,7 @@ void resolver_settle(struct resolver *resolver)
     }
 }
 
-bool resolver_use(struct resolver *resolver, struct name_user *user, const char *text)
+bool resolver_use(struct resolver *resolver, struct resolver_user *user, const char *text)
 {
     struct name *name = NULL;
     if (text != NULL) {
@@ -564,19 +564,19 @@ bool resolver_use(struct resolver *resolver, struct name_user *user, const char 
     return true;
 }
 
-const struct addresses *resolver_addresses(const struct name_user *user)
+const struct addresses *resolver_addresses(const struct resolver_user *user)
 {
     return &user->name->record.addresses;
 }
 
-void resolver_prefer(struct name_user *user, const union address *address)
+void resolver_prefer(struct resolver_user *user, const union address *address)
 {
-    name_prefer(&user->name->record, address);
+    dns_record_prefer(&user->name->record, address);
 }
 
-void resolver_retry(struct name_user *user)
+void resolver_retry(struct resolver_user *user)
 {
-    name_expire(&user->name->record);
+    dns_record_expire(&user->name->record);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -585,7 +585,7 @@ void resolver_reload(struct resolver *resolver)
 {
     struct name *name;
     RB_FOREACH (name, names, &resolver->names)
-        name_expire(&name->record);
+        dns_record_expire(&name->record);
     if (resolver->channel == NULL)
         return;
     close_channel(resolver);
@@ -596,7 +596,7 @@ void resolver_reload(struct resolver *resolver)
 /* Both sources are off until there is something to do. */
 static int add_sources(struct resolver *resolver)
 {
-    struct loop *loop = &resolver->service->loop;
+    struct loop *loop = &resolver->core->loop;
     int r = loop_alarm(loop, &resolver->timer, CLOCK_MONOTONIC, 0, on_timer, resolver);
     if (r >= 0)
         r = sd_event_add_defer(loop->event, &resolver->telling, on_telling, resolver);
@@ -605,12 +605,12 @@ static int add_sources(struct resolver *resolver)
     return r;
 }
 
-struct resolver *resolver_new(struct service *service)
+struct resolver *resolver_new(struct core *core)
 {
     struct resolver *resolver = calloc(1, sizeof(*resolver));
     if (resolver == NULL)
         return NULL;
-    resolver->service = service;
+    resolver->core = core;
     RB_INIT(&resolver->names);
     TAILQ_INIT(&resolver->line);
     TAILQ_INIT(&resolver->answered);
@@ -623,7 +623,7 @@ struct resolver *resolver_new(struct service *service)
         resolver_free(resolver);
         return NULL;
     }
-    deadline_queue_add(&service->loop, &resolver->resolving, &service->settings.resolve_timeout,
+    deadline_queue_add(&core->loop, &resolver->resolving, &core->settings.resolve_timeout,
                        on_asked_too_long);
     return resolver;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Hosts known by DNS name: asks for their addresses without ever waiting for the answer, and tells
- * whoever uses a name what has come. How long an answer holds is name.c's; this owns the questions,
- * which c-ares sends, by DNS or from /etc/hosts. Users of one name share its answer.
+ * whoever uses a name what has come. How long an answer holds is dns_record.c's; this owns the
+ * questions, which c-ares sends, by DNS or from /etc/hosts. Users of one name share its answer.
  *
  * A question is asked only when somebody wants a connection, so that nothing runs when nobody does.
  */
@@ -12,14 +12,14 @@
 #include <bsd/sys/queue.h>
 #include <stdbool.h>
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 #include "keeper/net/address.h"
 
 struct resolver;
 struct name;
 
 /* Who wants to know a name's addresses; embedded in it, and all zero but for `told` at first. */
-struct name_user {
+struct resolver_user {
     struct name *name; /* NULL: of none */
     bool waiting;      /* has asked, and has not been told */
     /*
@@ -27,12 +27,12 @@ struct name_user {
      * from the loop, never from inside another function of this header; no user may leave its name
      * meanwhile.
      */
-    void (*told)(struct name_user *user, bool waited);
-    LIST_ENTRY(name_user) link;
+    void (*told)(struct resolver_user *user, bool waited);
+    LIST_ENTRY(resolver_user) link;
 };
 
 /* NULL without memory. Free it when no name has a user any more. */
-struct resolver *resolver_new(struct service *service);
+struct resolver *resolver_new(struct core *core);
 void resolver_free(struct resolver *resolver);
 
 /*
@@ -45,7 +45,7 @@ void resolver_reload(struct resolver *resolver);
  * Makes `user` a user of this name, which is copied, instead of another; of none where it is NULL.
  * A name without users is forgotten. False without memory: then nothing has changed.
  */
-bool resolver_use(struct resolver *resolver, struct name_user *user, const char *name);
+bool resolver_use(struct resolver *resolver, struct resolver_user *user, const char *name);
 
 /*
  * Makes room for this name: resolver_use does not fail for it until resolver_settle, which forgets
@@ -59,15 +59,15 @@ void resolver_settle(struct resolver *resolver);
  * that is fresh. Empty: the name cannot be resolved. NULL: it is being asked, and `told` will be
  * called, within resolve_timeout.
  */
-const struct addresses *resolver_ask(struct name_user *user);
+const struct addresses *resolver_ask(struct resolver_user *user);
 
 /* What is known, fresh or not. */
-const struct addresses *resolver_addresses(const struct name_user *user);
+const struct addresses *resolver_addresses(const struct resolver_user *user);
 
 /* Connecting to this one succeeded, so it is tried first, after later answers too. */
-void resolver_prefer(struct name_user *user, const union address *address);
+void resolver_prefer(struct resolver_user *user, const union address *address);
 
 /* A host in trouble is to be tried now: what is known may be the trouble, and is asked anew. */
-void resolver_retry(struct name_user *user);
+void resolver_retry(struct resolver_user *user);
 
 #endif

@@ -54,7 +54,7 @@ static const struct {
 /* What is being loaded. */
 struct loading {
     struct tls_context *context;
-    struct complaints *complaints;
+    struct diagnostics *diagnostics;
     bool exists[TLS_FILE_COUNT];
 };
 
@@ -71,14 +71,14 @@ static const char *first_error(void)
 
 static bool refuse(const struct loading *loading, enum tls_file which, const char *why)
 {
-    complain(loading->complaints, loading->context->files.path[which], 0, "%s: expected %s: %s",
-             kinds[which].variable, kinds[which].expected, why);
+    diagnostics_add(loading->diagnostics, loading->context->files.path[which], 0,
+                    "%s: expected %s: %s", kinds[which].variable, kinds[which].expected, why);
     return false;
 }
 
 static bool out_of_memory(const struct loading *loading)
 {
-    complain(loading->complaints, "ssl", 0, "out of memory");
+    diagnostics_add(loading->diagnostics, "ssl", 0, "out of memory");
     return false;
 }
 
@@ -134,11 +134,11 @@ static bool all_exist(const struct loading *loading)
     for (int i = 0; i < TLS_FILE_REVOCATIONS; i++) {
         const char *path = loading->context->files.path[i];
         if (path == NULL)
-            complain(loading->complaints, kinds[i].variable, 0,
-                     "not set, though other files for ssl exist");
+            diagnostics_add(loading->diagnostics, kinds[i].variable, 0,
+                            "not set, though other files for ssl exist");
         else if (!loading->exists[i])
-            complain(loading->complaints, path, 0,
-                     "%s: does not exist, though other files for ssl do", kinds[i].variable);
+            diagnostics_add(loading->diagnostics, path, 0,
+                            "%s: does not exist, though other files for ssl do", kinds[i].variable);
         all = all && loading->exists[i];
     }
     return all;
@@ -335,9 +335,9 @@ static bool note_certificate(const struct loading *loading, enum validity_role r
         X509_get0_pubkey(certificate) != NULL)
         return note_validity(loading, role, which, X509_get0_notBefore(certificate),
                              X509_get0_notAfter(certificate), X509_get_subject_name(certificate));
-    complain(loading->complaints, loading->context->files.path[which], 0,
-             "%s: expected a certificate that OpenSSL understands: %s", kinds[which].variable,
-             first_error());
+    diagnostics_add(loading->diagnostics, loading->context->files.path[which], 0,
+                    "%s: expected a certificate that OpenSSL understands: %s",
+                    kinds[which].variable, first_error());
     return false;
 }
 
@@ -381,7 +381,7 @@ static bool check_dates(const struct loading *loading)
         return false;
     tls_context_judge(loading->context, time(NULL), 0, &verdict);
     if (!verdict.usable)
-        complain(loading->complaints, verdict.path, 0, "%s", verdict.problem);
+        diagnostics_add(loading->diagnostics, verdict.path, 0, "%s", verdict.problem);
     return verdict.usable;
 }
 
@@ -409,8 +409,8 @@ static bool set_rules(const struct loading *loading, const struct settings *sett
     SSL_CTX_set_security_level(ssl, old ? 0 : (int)settings->tls_security_level);
     if (SSL_CTX_set_min_proto_version(ssl, versions[settings->tls_min_version]) == 1)
         return true;
-    complain(loading->complaints, "tls_min_version", 0, "OpenSSL does not offer it: %s",
-             first_error());
+    diagnostics_add(loading->diagnostics, "tls_min_version", 0, "OpenSSL does not offer it: %s",
+                    first_error());
     return false;
 }
 
@@ -421,7 +421,8 @@ static bool begin_random(const struct loading *loading)
     unsigned char byte;
     if (RAND_bytes(&byte, 1) == 1 && RAND_priv_bytes(&byte, 1) == 1)
         return true;
-    complain(loading->complaints, "ssl", 0, "OpenSSL has no random numbers: %s", first_error());
+    diagnostics_add(loading->diagnostics, "ssl", 0, "OpenSSL has no random numbers: %s",
+                    first_error());
     return false;
 }
 
@@ -439,10 +440,10 @@ static bool build(struct loading *loading, const struct settings *settings)
 }
 
 enum tls_outcome tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
-                                  const struct settings *settings, struct complaints *complaints)
+                                  const struct settings *settings, struct diagnostics *diagnostics)
 {
     struct loading loading = {.context = calloc(1, sizeof(struct tls_context)),
-                              .complaints = complaints};
+                              .diagnostics = diagnostics};
     *context = NULL;
     if (loading.context == NULL || tls_files_find(&loading.context->files, loncapa, settings) < 0) {
         tls_context_free(loading.context);
@@ -460,8 +461,8 @@ enum tls_outcome tls_context_load(struct tls_context **context, const struct lon
 
 bool tls_context_follow(struct tls_context *context, const struct settings *settings)
 {
-    struct complaints unheard = {.say = say_nothing};
-    const struct loading loading = {.context = context, .complaints = &unheard};
+    struct diagnostics unheard = {.say = say_nothing};
+    const struct loading loading = {.context = context, .diagnostics = &unheard};
     const char *list = context->files.path[TLS_FILE_REVOCATIONS];
     if (settings->tls_revocations[0] != '\0' &&
         (list == NULL || strcmp(list, settings->tls_revocations) != 0))

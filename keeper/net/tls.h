@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 #include "common/loncapa.h"
 #include "common/settings.h"
 #include "keeper/net/validity.h"
@@ -42,7 +42,7 @@ struct tls_context;
 enum tls_outcome {
     TLS_OFF,     /* none of the three is configured and exists, which is no mistake */
     TLS_USABLE,  /* there is a context */
-    TLS_UNUSABLE /* ssl is wanted, and cannot be had; a complaint says why */
+    TLS_UNUSABLE /* ssl is wanted, and cannot be had; a diagnostic says why */
 };
 
 /*
@@ -52,7 +52,7 @@ enum tls_outcome {
  * which ssl can be used now.
  */
 enum tls_outcome tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
-                                  const struct settings *settings, struct complaints *complaints);
+                                  const struct settings *settings, struct diagnostics *diagnostics);
 
 /*
  * Has a context obey settings other than those it was loaded with; connections under way do not

@@ -53,15 +53,15 @@
     X(socket)                                                                                      \
     X(connect)                                                                                     \
     X(bind)                                                                                        \
-    X(listen) X(accept4) X(send) X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt)           \
-        X(setsockopt) X(getsockname) X(read) X(read_event) X(write) X(writev) X(open) X(openat)    \
-            X(close) X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat) X(faccessat) X(mkdir)           \
-                X(mkdirat) X(rename) X(renameat2) X(unlink) X(unlinkat) X(fsync) X(fopen)          \
-                    X(fdopen) X(fclose) X(fflush) X(fchmod) X(mkstemp) X(access) X(poll)           \
-                        X(opendir) X(fdopendir) X(readdir) X(epoll_create1) X(epoll_ctl)           \
-                            X(epoll_wait) X(eventfd) X(timerfd_create) X(signalfd)                 \
-                                X(inotify_init1) X(inotify_add_watch) X(pthread_create)            \
-                                    X(io_setup) X(io_submit) X(io_getevents)
+    X(listen)                                                                                      \
+    X(accept4) X(send) X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt) X(setsockopt)       \
+        X(getsockname) X(read) X(read_event) X(write) X(writev) X(open) X(openat) X(close)         \
+            X(ioctl) X(fstat) X(stat) X(lstat) X(fstatat) X(faccessat) X(mkdir) X(mkdirat)         \
+                X(rename) X(renameat2) X(unlink) X(unlinkat) X(fsync) X(fopen) X(fdopen) X(fclose) \
+                    X(fflush) X(fchmod) X(mkstemp) X(access) X(poll) X(opendir) X(fdopendir)       \
+                        X(readdir) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd)          \
+                            X(timerfd_create) X(signalfd) X(inotify_init1) X(inotify_add_watch)    \
+                                X(pthread_create) X(io_setup) X(io_submit) X(io_getevents)
 
 #define ENUMERATE(name) CALL_##name,
 #define NAME(name)      #name,
@@ -421,7 +421,8 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
-/* AddressSanitizer asks this when a thread begins, and ends the program where there is no answer. */
+/* AddressSanitizer asks this when a thread begins, and ends the program where there is no answer.
+ */
 int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 {
     bool within = inside;

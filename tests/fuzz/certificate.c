@@ -47,7 +47,7 @@ struct tls_context *fuzz_tls_context(void)
         .authority = certificate, .certificate = certificate, .private_key = key};
     struct settings settings = {.tls_min_version = TLS_VERSION_1_2,
                                 .tls_revocations = (char[]){""}};
-    struct complaints complaints = fuzz_complaints();
-    CHECK(tls_context_load(&context, &loncapa, &settings, &complaints) == TLS_USABLE);
+    struct diagnostics diagnostics = fuzz_complaints();
+    CHECK(tls_context_load(&context, &loncapa, &settings, &diagnostics) == TLS_USABLE);
     return context;
 }

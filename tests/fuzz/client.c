@@ -219,7 +219,7 @@ static void come(struct talker *talker, unsigned which)
 {
     static const char *const names[] = {"msul1", "msul2", "msul.example.edu", "stranger"};
     int far = world_connect(names[which % 4], &talker->fd);
-    world.service.loop.now = world.clock;
+    world.core.loop.now = world.clock;
     CHECK(clients_reserve(world.clients, 1) == 0);
     client_start(world.clients, far);
 }
@@ -258,7 +258,7 @@ static void change_world(uint8_t how)
         peers_refuse = !peers_refuse;
         break;
     case 12:
-        hosts_forgive(&world.hosts);
+        hosts_retry(&world.hosts);
         break;
     default:
         lond_does = (how >> 4) % 5;

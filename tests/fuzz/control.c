@@ -35,29 +35,29 @@ static struct control *control;
 static struct reload *reload; /* which fails, for want of a file: the world's configuration stays */
 
 /* There is no systemd to tell. */
-void __wrap_presence_reloading(struct presence *presence);
-void __wrap_presence_ready(struct presence *presence);
+void __wrap_notifier_reloading(struct notifier *notifier);
+void __wrap_notifier_ready(struct notifier *notifier);
 
-void __wrap_presence_reloading(struct presence *presence)
+void __wrap_notifier_reloading(struct notifier *notifier)
 {
-    (void)presence;
+    (void)notifier;
 }
 
-void __wrap_presence_ready(struct presence *presence)
+void __wrap_notifier_ready(struct notifier *notifier)
 {
-    (void)presence;
+    (void)notifier;
 }
 
 static void start(void)
 {
     static struct status status;
-    status = (struct status){.service = &world.service,
+    status = (struct status){.core = &world.core,
                              .deferred = world.deferred,
                              .clients = world.clients,
                              .config_path = "/etc/lonc/keeper.conf"};
-    reload = reload_new(&world.service, world.deferred, NULL, NULL, "/dev/null/keeper.conf");
+    reload = reload_new(&world.core, world.deferred, NULL, NULL, "/dev/null/keeper.conf");
     CHECK(reload != NULL);
-    const struct verbs verbs = {.service = &world.service,
+    const struct verbs verbs = {.core = &world.core,
                                 .status = &status,
                                 .deferred = world.deferred,
                                 .clients = world.clients,

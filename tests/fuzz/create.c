@@ -46,10 +46,10 @@ static void check_answer(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {.data = data, .left = size};
-    struct complaints complaints = fuzz_complaints();
+    struct diagnostics diagnostics = fuzz_complaints();
     char text[CREATE_TEXT_SIZE];
     if (config.table.count == 0)
-        CHECK(hosttab_load(&config.table, fuzz_file(table, sizeof(table) - 1), &complaints) == 0);
+        CHECK(hosttab_load(&config.table, fuzz_file(table, sizeof(table) - 1), &diagnostics) == 0);
     config.settings.socket_names = input_byte(&input) % (SOCKET_NAMES_BOTH + 1);
     size_t length = input.left;
     const char *line = input_take(&input, &length);

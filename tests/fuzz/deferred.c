@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/deferred/spool.h"
+#include "keeper/deferred/delayed.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 #include "tests/fuzz/world.h"
@@ -57,7 +57,7 @@ static void on_asked(struct peer *peer, const char *request, size_t length, bool
 static bool is_usable(const char *name)
 {
     return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL &&
-           strlen(name) < sizeof(files->name) && !spool_is_own(name);
+           strlen(name) < sizeof(files->name) && !delayed_is_own(name);
 }
 
 static void choose_name(struct input *input, char name[256])
@@ -146,7 +146,7 @@ static void each_file(const char *below, void (*each)(int fd, const char *name))
     DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (entry->d_name[0] != '.' && !spool_is_own(entry->d_name))
+        if (entry->d_name[0] != '.' && !delayed_is_own(entry->d_name))
             each(fd, entry->d_name);
     if (directory != NULL)
         closedir(directory);
@@ -165,8 +165,8 @@ static void clear(int fd, const char *name)
     CHECK(unlinkat(fd, name, 0) == 0);
 }
 
-static const char *const places[] = {".", SPOOL_HELD_FOLDER, SPOOL_REJECTED_FOLDER,
-                                     SPOOL_CORRUPT_FOLDER};
+static const char *const places[] = {".", DELAYED_HELD_FOLDER, DELAYED_REJECTED_FOLDER,
+                                     DELAYED_CORRUPT_FOLDER};
 #define PLACES (sizeof(places) / sizeof(*places))
 
 static unsigned delivered_lines(void)
@@ -240,7 +240,7 @@ static void start(void)
 {
     char path[160];
     snprintf(path, sizeof(path), "%s/delayed", world.sockets);
-    folder = spool_open(path);
+    folder = delayed_open(path);
     CHECK(folder >= 0);
     snprintf(path, sizeof(path), "%s/logs", fuzz_folder());
     CHECK(mkdir(path, 0700) == 0);

@@ -107,9 +107,9 @@ static void hear(void *argument, const char *text)
         CHECK(*text >= ' ' && *text <= '~');
 }
 
-struct complaints fuzz_complaints(void)
+struct diagnostics fuzz_complaints(void)
 {
-    return (struct complaints){.say = hear};
+    return (struct diagnostics){.say = hear};
 }
 
 #define FDS_MAX 128

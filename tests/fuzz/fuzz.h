@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 
 /* Stops the run, which is what libFuzzer takes for a finding. */
 _Noreturn void fuzz_failed(const char *file, int line, const char *what);
@@ -44,7 +44,7 @@ const char *fuzz_folder(void);
 void fuzz_write(const char *path, const void *bytes, size_t length);
 
 /* Complaints that are counted, and each of which must be one printable line. */
-struct complaints fuzz_complaints(void);
+struct diagnostics fuzz_complaints(void);
 
 /* How many descriptors are open, of the first 128. */
 unsigned fuzz_descriptors(void);

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/host_name.h"
 #include "common/hosttab.h"
-#include "common/names.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_entry(const struct hosttab_entry *entry)
 {
-    CHECK(name_is_valid(entry->id));
-    CHECK(name_is_valid(entry->name));
+    CHECK(host_name_is_valid(entry->id));
+    CHECK(host_name_is_valid(entry->name));
     CHECK(strchr(entry->domain, ':') == NULL && strchr(entry->role, ':') == NULL);
     CHECK(!entry->name_is_address || entry->has_address);
     CHECK(entry->line > 0);
@@ -46,9 +46,9 @@ static char *write_down(const struct hosttab *table, size_t *length)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hosttab table, again;
-    struct complaints complaints = fuzz_complaints();
-    int r = hosttab_load(&table, fuzz_file(data, size), &complaints);
-    CHECK((r == 0) == (complaints.count == 0));
+    struct diagnostics diagnostics = fuzz_complaints();
+    int r = hosttab_load(&table, fuzz_file(data, size), &diagnostics);
+    CHECK((r == 0) == (diagnostics.count == 0));
     for (size_t i = 0; i < table.count; i++)
         check_entry(&table.entries[i]);
     if (r == 0) {
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(table.count > 0);
         check_unique(&table);
         char *first = write_down(&table, &length);
-        CHECK(hosttab_load(&again, fuzz_file(first, length), &complaints) == 0);
+        CHECK(hosttab_load(&again, fuzz_file(first, length), &diagnostics) == 0);
         char *second = write_down(&again, &length_again);
         CHECK(length == length_again && memcmp(first, second, length) == 0);
         free(first);

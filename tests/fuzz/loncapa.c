@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/host_name.h"
 #include "common/loncapa.h"
-#include "common/names.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SEPARATOR "====\n"
@@ -22,7 +22,7 @@ static void check(const struct loncapa *conf)
                                        conf->cert_dir};
     const char *const texts[] = {conf->version, conf->authority, conf->certificate,
                                  conf->private_key};
-    CHECK(name_is_valid(conf->host_id));
+    CHECK(host_name_is_valid(conf->host_id));
     CHECK(conf->lond_port > 0);
     for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
         CHECK(directories[i][0] == '/');
@@ -63,12 +63,12 @@ static char *write_down(const struct loncapa *conf, size_t *length)
 static void read_again(const struct loncapa *conf)
 {
     struct loncapa again;
-    struct complaints complaints = fuzz_complaints();
+    struct diagnostics diagnostics = fuzz_complaints();
     size_t length, length_again;
     char *first = write_down(conf, &length);
     fuzz_write(path, first, length);
     (void)unlink(companion);
-    CHECK(loncapa_load(&again, path, &complaints) == 0);
+    CHECK(loncapa_load(&again, path, &diagnostics) == 0);
     char *second = write_down(&again, &length_again);
     CHECK(length == length_again && memcmp(first, second, length) == 0);
     loncapa_free(&again);
@@ -90,9 +90,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)unlink(companion);
 
     struct loncapa conf;
-    struct complaints complaints = fuzz_complaints();
-    int r = loncapa_load(&conf, path, &complaints);
-    CHECK((r == 0) == (complaints.count == 0));
+    struct diagnostics diagnostics = fuzz_complaints();
+    int r = loncapa_load(&conf, path, &diagnostics);
+    CHECK((r == 0) == (diagnostics.count == 0));
     if (r == 0) {
         check(&conf);
         read_again(&conf);

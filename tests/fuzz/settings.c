@@ -43,16 +43,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char first[64 * 1024], again[64 * 1024];
     struct settings settings;
-    struct complaints complaints = fuzz_complaints();
-    int r = settings_load(&settings, fuzz_file(data, size), false, &complaints);
-    CHECK((r == 0) == (complaints.count == 0));
+    struct diagnostics diagnostics = fuzz_complaints();
+    int r = settings_load(&settings, fuzz_file(data, size), false, &diagnostics);
+    CHECK((r == 0) == (diagnostics.count == 0));
     for (size_t i = 0; i < settings_count; i++)
         check_bounds(&settings_table[i], &settings);
     size_t length = write_down(&settings, first, sizeof(first));
     settings_free(&settings);
     if (r < 0)
         return 0;
-    CHECK(settings_load(&settings, fuzz_file(first, length), false, &complaints) == 0);
+    CHECK(settings_load(&settings, fuzz_file(first, length), false, &diagnostics) == 0);
     CHECK(write_down(&settings, again, sizeof(again)) == length);
     CHECK(memcmp(first, again, length) == 0);
     settings_free(&settings);

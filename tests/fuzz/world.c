@@ -53,7 +53,8 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int patience)
     return count == 1 && fds->fd == STDERR_FILENO ? 0 : __real_poll(fds, count, patience);
 }
 
-/* No AIO (keeper/deferred/sync.h), so that what is stored is stored when the call returns. */
+/* No AIO (keeper/deferred/async_fsync.h), so that what is stored is stored when the call returns.
+ */
 long __wrap_syscall(long number, ...)
 {
     (void)number;
@@ -73,8 +74,8 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
  */
 static bool turn_once(void)
 {
-    world.service.loop.asking = true;
-    int r = loop_turn(&world.service.loop, 0);
+    world.core.loop.asking = true;
+    int r = loop_turn(&world.core.loop, 0);
     CHECK(r >= 0);
     return r > 0;
 }
@@ -98,7 +99,7 @@ void world_turn(void)
 /* sd-event does not know of this clock: it is told that the time has come. */
 static void ring(sd_event_source *source)
 {
-    CHECK(loop_alarm(&world.service.loop, &source, CLOCK_MONOTONIC, 1, NULL, NULL) >= 0);
+    CHECK(loop_alarm(&world.core.loop, &source, CLOCK_MONOTONIC, 1, NULL, NULL) >= 0);
 }
 
 static void ring_alarms(void)
@@ -119,7 +120,7 @@ void world_pass(uint64_t microseconds)
 {
     world_turn();
     world.clock += microseconds;
-    ring(world.service.loop.timer);
+    ring(world.core.loop.timer);
     ring_alarms();
     world_turn();
 }
@@ -128,8 +129,8 @@ void world_pass(uint64_t microseconds)
 
 static void load_settings(struct settings *settings)
 {
-    struct complaints complaints = fuzz_complaints();
-    CHECK(settings_load(settings, "/dev/null", false, &complaints) == 0);
+    struct diagnostics diagnostics = fuzz_complaints();
+    CHECK(settings_load(settings, "/dev/null", false, &diagnostics) == 0);
     settings->line_limit = WORLD_LINE_LIMIT;
     settings->buffers_limit = WORLD_BUFFERS;
     settings->connections_per_host = 3;
@@ -151,10 +152,10 @@ static void load_tables(void)
 {
     static const char text[] = "msul1:msu:library:msul.example.edu:127.0.0.1\n"
                                "msul2:msu:library:msul.example.edu:127.0.0.1\n";
-    struct complaints complaints = fuzz_complaints();
+    struct diagnostics diagnostics = fuzz_complaints();
     size_t line = (size_t)(strchr(text, '\n') + 1 - text);
     for (size_t n = 1; n < 3; n++)
-        CHECK(hosttab_load(&tables[n], fuzz_file(text, n * line), &complaints) == 0);
+        CHECK(hosttab_load(&tables[n], fuzz_file(text, n * line), &diagnostics) == 0);
 }
 
 static void configure(void)
@@ -178,25 +179,25 @@ static void configure(void)
 static void start(void)
 {
     static struct credentials credentials;
-    struct service *service = &world.service;
+    struct core *core = &world.core;
     CHECK(cipher_initialize() == 0);
     configure();
     credentials.directory = (char *)(uintptr_t)fuzz_folder();
-    service->config = &world.config;
-    service->settings = world.config.settings;
-    service->hosts = &world.hosts;
-    service->credentials = &credentials;
-    service->descriptors_max = 1000;
-    service->queue_limit.name = service->memory_limit.name = service->descriptor_limit.name = "it";
+    core->config = &world.config;
+    core->settings = world.config.settings;
+    core->hosts = &world.hosts;
+    core->credentials = &credentials;
+    core->descriptors_max = 1000;
+    core->queue_limit.name = core->memory_limit.name = core->descriptor_limit.name = "it";
     buffers_set_limit(WORLD_BUFFERS);
     log_open("fuzz", LOG_TARGET_STDERR, LOG_DEBUG, LOG_JOURNAL_SOCKET);
-    CHECK(loop_open(&service->loop) == 0);
-    lond_setup(service);
-    host_setup(service);
-    hosts_setup(&world.hosts, service);
-    service->resolver = resolver_new(service);
-    world.deferred = deferred_new(service);
-    CHECK(service->resolver != NULL && world.deferred != NULL);
+    CHECK(loop_open(&core->loop) == 0);
+    lond_setup(core);
+    host_setup(core);
+    hosts_setup(&world.hosts, core);
+    core->resolver = resolver_new(core);
+    world.deferred = deferred_new(core);
+    CHECK(core->resolver != NULL && world.deferred != NULL);
 }
 
 void world_table(size_t hosts)
@@ -207,7 +208,7 @@ void world_table(size_t hosts)
     while (hosts_apply(&change))
         continue;
     hosts_change_end(&change);
-    resolver_settle(world.service.resolver);
+    resolver_settle(world.core.resolver);
     if (world.deferring)
         deferred_reload(world.deferred);
 }
@@ -216,12 +217,12 @@ void world_begin(void)
 {
     if (world.deferred == NULL)
         start();
-    world.clients = clients_new(&world.service, world.deferred);
+    world.clients = clients_new(&world.core, world.deferred);
     CHECK(world.clients != NULL);
     /* All that lasts beyond a host. */
-    stats_init(&world.service.stats, world.clock);
-    world.service.settings.log_transactions = 1;
-    world.service.loop.now = world.clock;
+    stats_init(&world.core.stats, world.clock);
+    world.core.settings.log_transactions = 1;
+    world.core.loop.now = world.clock;
     peers_begin();
     world_table(2);
 }
@@ -231,28 +232,28 @@ void world_begin(void)
 /* With what they keep for the next ones. */
 static void end_clients(void)
 {
-    struct service *service = &world.service;
+    struct core *core = &world.core;
     clients_free(world.clients);
-    LIST_REMOVE(&service->line, link);
-    LIST_REMOVE(&service->writing, link);
-    LIST_REMOVE(&service->silent, link);
-    LIST_REMOVE(&service->draining, link);
-    LIST_REMOVE(&service->looking, link);
-    LIST_REMOVE(&service->late, link);
+    LIST_REMOVE(&core->line, link);
+    LIST_REMOVE(&core->writing, link);
+    LIST_REMOVE(&core->silent, link);
+    LIST_REMOVE(&core->draining, link);
+    LIST_REMOVE(&core->looking, link);
+    LIST_REMOVE(&core->late, link);
 }
 
 void world_end(void)
 {
-    struct service *service = &world.service;
+    struct core *core = &world.core;
     hosts_abandon(&world.hosts);
     world_table(0);
     world_turn();
     CHECK(RB_EMPTY(&world.hosts.by_id));
-    CHECK(service->queued == 0);
-    CHECK(service->descriptors == 0);
+    CHECK(core->queued == 0);
+    CHECK(core->descriptors == 0);
     CHECK(clients_count(world.clients) == 0);
     end_clients();
-    CHECK(buffers_used() == service->reply.size);
+    CHECK(buffers_used() == core->reply.size);
     peers_end();
 }
 

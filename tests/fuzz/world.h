@@ -18,7 +18,7 @@
 #define WORLD_BUFFERS    (48 * 1024)
 
 struct world {
-    struct service service;
+    struct core core;
     struct hosts hosts;
     struct config config;
     struct deferred *deferred;

@@ -24,7 +24,7 @@
 /* A pause is 1 ms here: no turn takes as long as this unless nothing comes at all. */
 #define LONG UINT64_C(5000000)
 
-static struct service service;
+static struct core core;
 static struct config config;
 static struct hosts hosts;
 static struct backlogs all;
@@ -42,9 +42,9 @@ static void begin(void)
     struct host *host;
     heard_begin();
     signal(SIGIO, SIG_IGN);
-    cr_assert_geq(loop_open(&service.loop), 0);
-    service.config = &config;
-    service.settings = (struct settings){
+    cr_assert_geq(loop_open(&core.loop), 0);
+    core.config = &config;
+    core.settings = (struct settings){
         .deferred_memory = 1 << 20,
         .deferred_arrivals = 100,
         .deferred_attempts = 3,
@@ -59,14 +59,14 @@ static void begin(void)
         .state_dir = (char *)(uintptr_t) "state",
         .runtime_dir = (char *)(uintptr_t) "run",
     };
-    hosts_setup(&hosts, &service);
-    service.hosts = &hosts;
-    host = host_new(&service, ID);
+    hosts_setup(&hosts, &core);
+    core.hosts = &hosts;
+    host = host_new(&core, ID);
     cr_assert_not_null(host);
     host->listed = true;
     host->paused = true;
     RB_INSERT(hosts_by_id, &hosts.by_id, host);
-    backlogs_setup(&all, &service);
+    backlogs_setup(&all, &core);
     all.refill = on_refill;
     cr_assert_eq(mkdir("delayed", 0700), 0);
     cr_assert_eq(mkdir("logs", 0700), 0);
@@ -74,14 +74,14 @@ static void begin(void)
     cr_assert_geq(all.folder, 0);
     all.folder_path = (char *)(uintptr_t) "delayed";
     all.permlog_path = (char *)(uintptr_t) "logs/lonnet.perm.log";
-    all.sync = sync_new(service.loop.event);
+    all.fsyncs = async_fsync_new(core.loop.event);
 }
 
 static void end(void)
 {
-    sync_free(all.sync);
+    async_fsync_free(all.fsyncs);
     close(all.folder);
-    loop_close(&service.loop);
+    loop_close(&core.loop);
     heard_end();
 }
 
@@ -111,9 +111,9 @@ static void write_named(unsigned n, const char *text)
 
 static void put_name(unsigned n)
 {
-    struct spool_order order;
+    struct delayed_order order;
     name_of(n);
-    cr_assert_not_null(spool_parse_name(name, &order));
+    cr_assert_not_null(delayed_parse_name(name, &order));
     backlog_put(backlog(), name, &order);
 }
 
@@ -138,7 +138,7 @@ static struct transaction *next(void)
 {
     struct transaction *asked;
     while ((asked = backlog()->background.next(&backlog()->background)) == NULL)
-        cr_assert_gt(loop_turn(&service.loop, LONG), 0, "nothing more comes");
+        cr_assert_gt(loop_turn(&core.loop, LONG), 0, "nothing more comes");
     return asked;
 }
 
@@ -209,7 +209,7 @@ Test(backlog, an_empty_file_holds_up_nobody_and_is_set_aside_at_last)
     cr_expect(lies_there(1));
     answer();
     while (lies_there(1)) {
-        cr_assert_gt(loop_turn(&service.loop, LONG), 0);
+        cr_assert_gt(loop_turn(&core.loop, LONG), 0);
         (void)backlog()->background.next(&backlog()->background);
     }
     cr_expect_eq(access("delayed/corrupt/1700000000.1.4711.put." ID, F_OK), 0);
@@ -229,7 +229,7 @@ Test(backlog, a_file_that_is_being_written_holds_up_nobody_and_goes_as_a_whole)
 
 Test(backlog, what_is_past_the_bound_of_memory_is_counted_and_not_sent_before_it_is_known)
 {
-    service.settings.deferred_memory = 4096;
+    core.settings.deferred_memory = 4096;
     for (unsigned n = 1; n <= 500; n++)
         put_name(n);
     cr_expect(backlog()->cut);
@@ -243,7 +243,7 @@ Test(backlog, what_is_past_the_bound_of_memory_is_counted_and_not_sent_before_it
     file_enter(file, FILE_READY);
     while (refills == 0) {
         cr_assert_null(backlog()->background.next(&backlog()->background));
-        cr_assert_gt(loop_turn(&service.loop, LONG), 0);
+        cr_assert_gt(loop_turn(&core.loop, LONG), 0);
     }
     cr_expect_eq(file->state, FILE_READY, "it waits for those that are not known");
 }
@@ -253,10 +253,10 @@ Test(backlog, nothing_is_sent_that_could_not_be_recorded)
     put_file(1, "one\n");
     cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
     cr_expect_null(backlog()->background.next(&backlog()->background));
-    cr_expect(trouble_is_present(&service, TROUBLE_PERM_LOG));
+    cr_expect(trouble_is_present(&core, TROUBLE_PERM_LOG));
     cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
     expect_next("one\n");
-    cr_expect_not(trouble_is_present(&service, TROUBLE_PERM_LOG));
+    cr_expect_not(trouble_is_present(&core, TROUBLE_PERM_LOG));
 }
 
 Test(backlog, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_keeper)
@@ -267,7 +267,7 @@ Test(backlog, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_k
     answer();
     cr_expect(lies_there(1));
     cr_expect_eq(all.delivered, 1);
-    cr_expect(trouble_is_present(&service, TROUBLE_DEFERRED));
+    cr_expect(trouble_is_present(&core, TROUBLE_DEFERRED));
     /* This one stops in whatever way. */
     file_forget(backlog_find_file(&all, name_of(1)));
     cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);

@@ -58,7 +58,7 @@ static enum health_change succeed(void)
 
 static void forgive(void)
 {
-    health_forgive(&health, &rules, now);
+    health_retry(&health, &rules, now);
 }
 
 static bool may_attempt(unsigned under_way)
@@ -568,7 +568,7 @@ Test(health, where_one_failure_is_death_no_host_is_ever_failing_unless_forgiven)
         cr_assert_eq(health.state, HEALTH_DEAD);
         cr_assert_eq(health_failure(&health, &strict, round, REASON_REFUSED, now, EVEN),
                      HEALTH_UNCHANGED);
-        health_forgive(&health, &strict, now);
+        health_retry(&health, &strict, now);
         cr_assert_eq(health.state, HEALTH_FAILING);
         cr_assert_eq(health_failure(&health, &strict, health.round, REASON_REFUSED, now, EVEN),
                      HEALTH_DIED_AGAIN);

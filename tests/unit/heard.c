@@ -21,7 +21,7 @@ static void remember(void *argument, const char *text)
     snprintf(said + length, sizeof(said) - length, "%s\n", text);
 }
 
-struct complaints heard = {.say = remember};
+struct diagnostics heard = {.say = remember};
 
 const char *heard_text(void)
 {

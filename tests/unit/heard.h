@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the tests of the three parsers share: files in a folder of their own, which is the working
- * directory so that complaints show short names, and everything that was said about them.
+ * directory so that diagnostics show short names, and everything that was said about them.
  */
 #ifndef LONC_TESTS_UNIT_HEARD_H
 #define LONC_TESTS_UNIT_HEARD_H
 
 #include <stddef.h>
 
-#include "common/complaint.h"
+#include "common/diagnostics.h"
 
 /* Hand it to a parser. */
-extern struct complaints heard;
+extern struct diagnostics heard;
 
-/* The texts of all complaints so far, each followed by LF. */
+/* The texts of all diagnostics so far, each followed by LF. */
 const char *heard_text(void);
 
 /* For .init and .fini of a suite: a new empty folder, and nothing heard; then all is removed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * hosts.tab in both its shapes, and the exact words for everything that can be wrong with one. The
- * reading of lines and the form of complaints, which all parsers share, are tested here as well.
+ * reading of lines and the form of diagnostics, which all parsers share, are tested here as well.
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -42,10 +42,10 @@ static void expect_good(const char *text)
     expect_heard("");
 }
 
-static void expect_complaints(const char *text, const char *complaints)
+static void expect_complaints(const char *text, const char *diagnostics)
 {
     cr_assert_eq(load(text), -1);
-    expect_heard(complaints);
+    expect_heard(diagnostics);
 }
 
 /* `address` is NULL for an entry that has none. */
@@ -374,7 +374,8 @@ Test(hosttab, a_line_without_end_is_given_up, .timeout = 30)
     expect_heard("/dev/zero: the file is larger than 16 MiB\n");
 }
 
-/* --- How complaints are said ------------------------------------------------------------------ */
+/* --- How diagnostics are said ------------------------------------------------------------------
+ */
 
 Test(hosttab, a_table_cannot_write_to_a_terminal)
 {
@@ -385,12 +386,12 @@ Test(hosttab, a_table_cannot_write_to_a_terminal)
 Test(hosttab, a_long_value_is_cut_so_that_the_expectation_is_said)
 {
     char text[512] = {0};
-    char complaint[512];
+    char diagnostic[512];
     memset(text, 'x', 300);
     strcat(text, ":d:library:a.edu\n");
-    snprintf(complaint, sizeof(complaint), "hosts.tab:1: id: \"%.100s\": expected " RULE "\n",
+    snprintf(diagnostic, sizeof(diagnostic), "hosts.tab:1: id: \"%.100s\": expected " RULE "\n",
              text);
-    expect_complaints(text, complaint);
+    expect_complaints(text, diagnostic);
 }
 
 Test(hosttab, twenty_complaints_are_said_and_the_rest_are_counted)
@@ -404,14 +405,14 @@ Test(hosttab, twenty_complaints_are_said_and_the_rest_are_counted)
     unsigned lines = 0;
     for (const char *c = heard_text(); *c != '\0'; c++)
         lines += *c == '\n';
-    cr_expect_eq(lines, COMPLAINTS_SAID);
+    cr_expect_eq(lines, DIAGNOSTICS_REPORTED);
     cr_expect_not_null(strstr(heard_text(), "hosts.tab:20: "));
     cr_expect_null(strstr(heard_text(), "hosts.tab:21: "));
 }
 
 Test(hosttab, earlier_complaints_do_not_make_a_good_table_bad)
 {
-    complain(&heard, "keeper.conf", 3, "something else");
+    diagnostics_add(&heard, "keeper.conf", 3, "something else");
     cr_expect_eq(load("a:d:library:a.edu\n"), 0);
     expect_heard("keeper.conf:3: something else\n");
 }

@@ -16,7 +16,7 @@ static void on_complaint(void *argument, const char *text)
     (void)text;
 }
 
-static struct complaints complaints = {.say = on_complaint};
+static struct diagnostics diagnostics = {.say = on_complaint};
 static unsigned seen;
 
 static void write_file(const char *name, const char *text)
@@ -53,7 +53,7 @@ static void on_line(void *argument, unsigned number, char *text)
 
 static struct lines *read_one(void)
 {
-    struct lines *reader = lines_open("table", false, &complaints);
+    struct lines *reader = lines_open("table", false, &diagnostics);
     cr_assert_not_null(reader);
     cr_assert(lines_some(reader, 1, on_line, NULL));
     cr_assert_eq(seen, 1);
@@ -71,7 +71,7 @@ Test(lines, a_file_is_read_by_and_by)
 {
     cr_assert_eq(read_rest(read_one()), 0);
     cr_assert_eq(seen, 3);
-    cr_assert_eq(complaints.count, 0);
+    cr_assert_eq(diagnostics.count, 0);
 }
 
 Test(lines, one_that_is_written_meanwhile_is_complained_about)
@@ -79,7 +79,7 @@ Test(lines, one_that_is_written_meanwhile_is_complained_about)
     struct lines *reader = read_one();
     write_file("table", "one\n");
     cr_assert_eq(read_rest(reader), -1);
-    cr_assert_eq(complaints.count, 1);
+    cr_assert_eq(diagnostics.count, 1);
 }
 
 Test(lines, one_that_is_replaced_meanwhile_is_read_as_it_was)
@@ -113,7 +113,7 @@ Test(lines, a_byte_order_mark_is_no_part_of_the_first_line)
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char kept[128] = "";
         write_file("table", files[i].text);
-        cr_assert_eq(lines_read("table", false, &complaints, keep_line, kept), 0);
+        cr_assert_eq(lines_read("table", false, &diagnostics, keep_line, kept), 0);
         cr_assert_str_eq(kept, files[i].lines);
     }
 }

@@ -39,10 +39,10 @@ static void expect_good(const char *text)
     expect_heard("");
 }
 
-static void expect_complaints(const char *text, const char *complaints)
+static void expect_complaints(const char *text, const char *diagnostics)
 {
     cr_assert_eq(load(text), -1);
-    expect_heard(complaints);
+    expect_heard(diagnostics);
 }
 
 /* --- What sets a variable --------------------------------------------------------------------- */

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/names.h"
+#include "common/host_name.h"
 #include "keeper/deferred/permlog.h"
 #include "tests/unit/heard.h"
 
@@ -147,14 +147,14 @@ Test(permlog, a_long_command_is_cut_at_its_limit)
 Test(permlog, the_longest_host_and_the_longest_command_fit)
 {
     static char command[PERMLOG_COMMAND_MAX], text[2 * PERMLOG_COMMAND_MAX];
-    char host[NAME_MAX_LENGTH + 1];
+    char host[HOST_NAME_MAX_LENGTH + 1];
     memset(command, 'x', sizeof(command));
-    memset(host, 'h', NAME_MAX_LENGTH);
-    host[NAME_MAX_LENGTH] = '\0';
+    memset(host, 'h', HOST_NAME_MAX_LENGTH);
+    host[HOST_NAME_MAX_LENGTH] = '\0';
     cr_expect_eq(
         permlog_append("perm.log", PERMLOG_DELIVERED, host, command, sizeof(command), NEW_YEAR), 0);
     size_t length = read_log(text, sizeof(text));
-    cr_expect_eq(length, strlen("1104537599:S:") + NAME_MAX_LENGTH + 1 + PERMLOG_COMMAND_MAX +
+    cr_expect_eq(length, strlen("1104537599:S:") + HOST_NAME_MAX_LENGTH + 1 + PERMLOG_COMMAND_MAX +
                              strlen(":Fri Dec 31 23:59:59 2004\n"));
     cr_expect_str_eq(text + length - strlen(":Fri Dec 31 23:59:59 2004\n"),
                      ":Fri Dec 31 23:59:59 2004\n");

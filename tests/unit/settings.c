@@ -35,10 +35,10 @@ static void expect_good(const char *text)
     expect_heard("");
 }
 
-static void expect_complaints(const char *text, const char *complaints)
+static void expect_complaints(const char *text, const char *diagnostics)
 {
     cr_assert_eq(load(text), -1);
-    expect_heard(complaints);
+    expect_heard(diagnostics);
 }
 
 /* --- The table -------------------------------------------------------------------------------- */
@@ -50,7 +50,8 @@ Test(settings, every_default_is_within_its_own_bounds_and_written_in_the_standar
     for (size_t i = 0; i < settings_count; i++) {
         char text[256];
         setting_format(&settings_table[i], &settings, text, sizeof(text));
-        cr_expect_str_eq(text, settings_table[i].standard, "%s: %s", settings_table[i].name, text);
+        cr_expect_str_eq(text, settings_table[i].default_value, "%s: %s", settings_table[i].name,
+                         text);
     }
 }
 
@@ -100,7 +101,7 @@ Test(settings, the_defaults_are_those_of_the_design)
     cr_expect_eq(settings.drain_timeout, 10000000);
 }
 
-/* A bound that its own parser refused would be named in complaints and yet not work. */
+/* A bound that its own parser refused would be named in diagnostics and yet not work. */
 Test(settings, both_bounds_of_every_number_can_be_written_and_read_back)
 {
     for (size_t i = 0; i < settings_count; i++) {
@@ -244,13 +245,13 @@ Test(settings, a_time_cannot_be_written_in_other_ways)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char line[128];
-        char complaint[256];
+        char diagnostic[256];
         heard_end();
         heard_begin();
         snprintf(line, sizeof(line), "connect_timeout = %s\n", bad[i]);
-        snprintf(complaint, sizeof(complaint), "keeper.conf:1: connect_timeout: \"%s\": " CONNECT,
+        snprintf(diagnostic, sizeof(diagnostic), "keeper.conf:1: connect_timeout: \"%s\": " CONNECT,
                  bad[i]);
-        expect_complaints(line, complaint);
+        expect_complaints(line, diagnostic);
         cr_expect_eq(settings.connect_timeout, 3000000, "the default stands");
     }
 }
@@ -366,15 +367,15 @@ Test(settings, DNS_servers_are_addresses_with_or_without_a_port)
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char line[128];
-        char complaint[256];
+        char diagnostic[256];
         heard_end();
         heard_begin();
         snprintf(line, sizeof(line), "resolve_servers = %s\n", bad[i]);
-        snprintf(complaint, sizeof(complaint),
+        snprintf(diagnostic, sizeof(diagnostic),
                  "keeper.conf:1: resolve_servers: \"%s\": expected ADDRESS[:PORT] with commas "
                  "between, or nothing\n",
                  bad[i]);
-        expect_complaints(line, complaint);
+        expect_complaints(line, diagnostic);
     }
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/names.h"
+#include "common/host_name.h"
 #include "tests/unit/heard.h"
 #include "units/lonc-hosts/dropins.h"
 #include "units/lonc-hosts/sockets.h"
@@ -172,7 +172,7 @@ Test(sockets, a_path_that_it_cannot_have_is_said_and_costs_nothing_else, .init =
     fflush(stderr);
     snprintf(said, sizeof(said),
              "lonc-hosts: lonSockCreate: \"%s\": %s\nlonc-hosts: lonSockCreate: \"%s\": %s\n"
-             "lonc-hosts: lonSockCreate: \"%s\": expected a path that ends in " NAME_RULE "\n",
+             "lonc-hosts: lonSockCreate: \"%s\": expected a path that ends in " HOST_NAME_RULE "\n",
              paths[0], length, paths[1], length, paths[2]);
     cr_assert_stderr_eq_str(said);
 }

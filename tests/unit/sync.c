@@ -1,204 +1,290 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Asynchronous fsync, on real files: each is told exactly once, with its own result, whatever
- * becomes of the descriptor meanwhile. That a disk has it cannot be shown here.
+ * What lonc-hosts does about each state of the sockets, in which order: as a dry run says it.
  */
 #include <criterion/criterion.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <criterion/redirect.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "keeper/deferred/sync.h"
-#include "tests/unit/heard.h"
+#include "units/lonc-hosts/sync.h"
 
-static sd_event *event;
-static struct sync *syncs;
+#define PER_CONNECTION ACTIVATION_PER_CONNECTION
+#define SHARED         ACTIVATION_SHARED
+
+static struct host list[4];
+static struct hosts hosts;
 
 static void begin(void)
 {
-    heard_begin();
-    cr_assert_geq(sd_event_new(&event), 0);
-    syncs = sync_new(event);
-    cr_assert_not_null(syncs);
+    hosts = (struct hosts){.list = list};
+    static const char *const names[OWN_UNITS] = {
+        [OWN_CHANNEL] = "lonc-keeper.socket",
+        [OWN_CONTROL] = "lonc-keeper-control.socket",
+        [OWN_KEEPER] = "lonc-keeper.service",
+        [OWN_TARGET] = "lonc.target",
+        [OWN_SHIM] = "lonc-shared.service",
+        "a.timer",
+        "b.timer",
+        "a.path",
+        "b.path",
+        "a.socket",
+    };
+    for (size_t i = 0; i < OWN_UNITS; i++)
+        hosts.own[i] =
+            (struct own_unit){.name = names[i], .state = UNIT_ACTIVE, .path_alive = true};
+    memset(list, 0, sizeof(list));
+    cr_redirect_stdout();
 }
 
-static void end(void)
+TestSuite(sync, .init = begin, .timeout = 30);
+
+/* A host that is served as it should be. */
+static struct host *add(char *id, enum activation kind)
 {
-    sync_free(syncs);
-    sd_event_unref(event);
-    heard_end();
+    struct host *host = &list[hosts.count++];
+    *host = (struct host){.id = id, .wanted = true, .kind = kind, .paths_alive = true};
+    host->socket[kind] = UNIT_ACTIVE;
+    hosts.wanted = hosts.count;
+    return host;
 }
 
-TestSuite(sync, .init = begin, .fini = end, .timeout = 30);
-
-/* --- Helpers ---------------------------------------------------------------------------------- */
-
-struct told {
-    unsigned times;
-    int result;
-};
-
-static void tell(void *argument, int result)
+/* What is not in the table is behind what is. */
+static struct host *add_stray(char *id)
 {
-    struct told *told = argument;
-    told->times++;
-    told->result = result;
+    struct host *host = &list[hosts.count++];
+    *host = (struct host){.id = id};
+    return host;
 }
 
-static int make_file(const char *name)
+static void expect_work(const char *expected)
 {
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, "text\n", 5), 5);
-    return fd;
+    struct sync sync = {.dry_run = true};
+    unsigned lines = 0;
+    sync_make_way(&sync, &hosts);
+    puts("(units are written)");
+    sync_serve(&sync, &hosts);
+    fflush(stdout);
+    for (const char *c = expected; *c != '\0'; c++)
+        lines += *c == '\n';
+    cr_expect_eq(sync.done, lines - 1);
+    cr_expect_eq(sync.failed, 0);
+    cr_assert_stdout_eq_str(expected);
 }
 
-/* Runs the loop until it was told, five seconds at most. */
-static void await(const struct told *told)
+static char a[] = "a", b[] = "b";
+
+Test(sync, where_all_is_right_there_is_nothing_to_do)
 {
-    for (int i = 0; i < 500 && told->times == 0; i++)
-        cr_assert_geq(sd_event_run(event, 10000), 0);
-    cr_assert_eq(told->times, 1, "told %u times", told->times);
+    add(a, PER_CONNECTION);
+    add(b, SHARED);
+    expect_work("(units are written)\n");
 }
 
-static int count_open(void)
+Test(sync, a_new_host_is_started)
 {
-    int count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
+    add(a, PER_CONNECTION)->socket[PER_CONNECTION] = UNIT_INACTIVE;
+    add(b, SHARED)->socket[SHARED] = UNIT_INACTIVE;
+    expect_work("(units are written)\n"
+                "start lonc-host-a.socket\n"
+                "start lonc-shared@b.socket\n");
 }
 
-/* --- What is told ------------------------------------------------------------------------------
- */
-
-Test(sync, a_file_is_synced_and_told_once)
+Test(sync, a_socket_that_failed_is_started)
 {
-    struct told told = {0};
-    int fd = make_file("file");
-    sync_start(syncs, fd, tell, &told);
-    await(&told);
-    cr_expect_eq(told.result, 0);
-    while (sd_event_run(event, 10000) > 0)
-        continue;
-    cr_expect_eq(told.times, 1);
-    close(fd);
+    add(a, PER_CONNECTION)->socket[PER_CONNECTION] = UNIT_FAILED;
+    expect_work("(units are written)\n"
+                "start lonc-host-a.socket: it had failed\n");
 }
 
-Test(sync, a_directory_whose_entries_changed_is_synced)
+Test(sync, a_path_that_is_gone_is_made_again)
 {
-    struct told told = {0};
-    close(make_file("file"));
-    int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cr_assert_eq(rename("file", "renamed"), 0);
-    sync_start(syncs, fd, tell, &told);
-    await(&told);
-    cr_expect_eq(told.result, 0);
-    close(fd);
+    add(a, PER_CONNECTION)->paths_alive = false;
+    expect_work("(units are written)\n"
+                "restart lonc-host-a.socket: its path was gone\n");
 }
 
-Test(sync, the_descriptor_may_be_closed_at_once)
+/* systemd restarts no socket whose service runs. */
+Test(sync, a_shared_socket_is_stopped_first_and_started_with_all_that_are)
 {
-    struct told told = {0};
-    int fd = make_file("file");
-    sync_start(syncs, fd, tell, &told);
-    close(fd);
-    await(&told);
-    cr_expect_eq(told.result, 0);
+    add(a, SHARED)->paths_alive = false;
+    add(b, SHARED);
+    expect_work("stop lonc-shared@a.socket: its path was gone\n"
+                "(units are written)\n"
+                "start lonc-shared@a.socket: its path was gone\n");
 }
 
-Test(sync, what_cannot_be_synced_is_told_with_its_errno)
+Test(sync, changed_paths_stop_a_socket_before_its_unit_is_written)
 {
-    struct told closed = {0}, pipe_end = {0};
-    int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    sync_start(syncs, ends[1], tell, &pipe_end);
-    await(&pipe_end);
-    cr_expect_eq(pipe_end.result, -EINVAL);
-    close(ends[0]);
-    close(ends[1]);
-    sync_start(syncs, ends[1], tell, &closed);
-    await(&closed);
-    cr_expect_eq(closed.result, -EBADF);
+    add(a, PER_CONNECTION)->moved[PER_CONNECTION] = true;
+    add(b, SHARED)->moved[SHARED] = true;
+    expect_work("stop lonc-host-a.socket: its paths have changed\n"
+                "stop lonc-shared@b.socket: its paths have changed\n"
+                "(units are written)\n"
+                "start lonc-host-a.socket: its paths have changed\n"
+                "start lonc-shared@b.socket: its paths have changed\n");
 }
 
-Test(sync, more_than_the_kernel_is_given_at_once_are_all_told)
+/* Starting the one stops the other (Conflicts=), so that the gap is short. */
+Test(sync, switching_starts_the_other_kind)
 {
-    static struct told told[3 * SYNC_MAX];
-    int fd = make_file("file");
-    for (size_t i = 0; i < 3 * SYNC_MAX; i++)
-        sync_start(syncs, fd, tell, &told[i]);
-    for (size_t i = 0; i < 3 * SYNC_MAX; i++)
-        await(&told[i]);
-    for (size_t i = 0; i < 3 * SYNC_MAX; i++)
-        cr_expect(told[i].times == 1 && told[i].result == 0, "%zu: %u times, %d", i, told[i].times,
-                  told[i].result);
-    close(fd);
+    struct host *host = add(a, SHARED);
+    host->socket[SHARED] = UNIT_INACTIVE;
+    host->socket[PER_CONNECTION] = UNIT_ACTIVE;
+    host = add(b, PER_CONNECTION);
+    host->socket[PER_CONNECTION] = UNIT_INACTIVE;
+    host->socket[SHARED] = UNIT_ACTIVE;
+    expect_work("(units are written)\n"
+                "start lonc-host-b.socket: it was shared\n"
+                "start lonc-shared@a.socket: it was served per connection\n");
 }
 
-struct chain {
-    struct told told;
-    int fd;
-    unsigned left;
-};
-
-static void start_next(void *argument, int result)
+/* The path that it leaves may be another host's by now. */
+Test(sync, switching_with_changed_paths_stops_first)
 {
-    struct chain *chain = argument;
-    if (result == 0 && chain->left-- > 0)
-        sync_start(syncs, chain->fd, start_next, chain);
-    else
-        tell(&chain->told, result);
+    struct host *host = add(a, SHARED);
+    host->socket[SHARED] = UNIT_INACTIVE;
+    host->socket[PER_CONNECTION] = UNIT_ACTIVE;
+    host->moved[PER_CONNECTION] = true;
+    expect_work("stop lonc-host-a.socket: its paths have changed\n"
+                "(units are written)\n"
+                "start lonc-shared@a.socket: it was served per connection\n");
 }
 
-Test(sync, another_may_be_started_from_within_the_telling)
+Test(sync, both_kinds_at_once_are_one_too_many)
 {
-    struct chain chain = {.fd = make_file("file"), .left = 20};
-    sync_start(syncs, chain.fd, start_next, &chain);
-    await(&chain.told);
-    cr_expect_eq(chain.told.result, 0);
-    close(chain.fd);
+    add(a, PER_CONNECTION)->socket[SHARED] = UNIT_ACTIVE;
+    expect_work("(units are written)\n"
+                "stop lonc-shared@a.socket: it is served the other way\n");
 }
 
-/* --- The end ---------------------------------------------------------------------------------- */
-
-Test(sync, whoever_still_waits_at_the_end_is_told)
+Test(sync, what_is_not_wanted_is_stopped_before_anything_is_started)
 {
-    static struct told told[SYNC_MAX + 10];
-    int fd = make_file("file");
-    for (size_t i = 0; i < SYNC_MAX + 10; i++)
-        sync_start(syncs, fd, tell, &told[i]);
-    sync_free(syncs);
-    syncs = NULL;
-    for (size_t i = 0; i < SYNC_MAX + 10; i++)
-        cr_expect(told[i].times == 1 && told[i].result == 0, "%zu: %u times, %d", i, told[i].times,
-                  told[i].result);
-    close(fd);
+    add(a, PER_CONNECTION)->socket[PER_CONNECTION] = UNIT_INACTIVE;
+    struct host *stray = add_stray(b);
+    stray->socket[SHARED] = UNIT_ACTIVE;
+    stray->socket[PER_CONNECTION] = UNIT_FAILED;
+    expect_work("forget lonc-host-b.socket: not to be served\n"
+                "stop lonc-shared@b.socket: not to be served\n"
+                "(units are written)\n"
+                "start lonc-host-a.socket\n");
 }
 
-Test(sync, none_may_be_ended)
+/* The one that takes over has the sockets before they leave. */
+Test(sync, after_an_upgrade_a_shim_for_each_host_is_relieved)
 {
-    sync_free(NULL);
+    add(a, SHARED)->old_shim = true;
+    add_stray(b)->old_shim = true;
+    expect_work("(units are written)\n"
+                "start lonc-shared.service: it takes over from a shim for each host\n"
+                "stop lonc-shared@a.service: it is relieved\n"
+                "stop lonc-shared@b.service: it is relieved\n");
 }
 
-Test(sync, nothing_stays_open)
+Test(sync, batches_take_as_long_as_clients_may_wait)
 {
-    int before = count_open();
-    for (int i = 0; i < 20; i++) {
-        struct told told = {0};
-        struct sync *another = sync_new(event);
-        cr_assert_not_null(another);
-        int fd = make_file("file");
-        sync_start(another, fd, tell, &told);
-        close(fd);
-        sync_free(another);
-        cr_expect_eq(told.times, 1);
+    cr_expect_eq(sync_next_batch(16, 80000), 16);
+    cr_expect_eq(sync_next_batch(16, 20000), 64);
+    cr_expect_eq(sync_next_batch(100, 1000000), 8);
+    cr_expect_eq(sync_next_batch(1, 2000000), 1, "one is the least");
+    cr_expect_eq(sync_next_batch(512, 1), WORK_BATCH_MAX);
+    cr_expect_eq(sync_next_batch(16, 0), WORK_BATCH_MAX, "where nothing is measured");
+}
+
+static void stop(struct own_unit *unit, enum unit_state state)
+{
+    unit->state = state;
+    unit->at_rest = true;
+}
+
+/* A restart of the channel restarts the keeper, which has the old one. */
+Test(sync, the_keepers_own_sockets_are_only_mended)
+{
+    hosts.own[OWN_CHANNEL].path_alive = false;
+    stop(&hosts.own[OWN_CONTROL], UNIT_FAILED);
+    hosts.own[OWN_CONTROL].path_alive = false;
+    expect_work("(units are written)\n"
+                "restart lonc-keeper.socket: its path was gone\n"
+                "restart lonc-keeper-control.socket: it had failed\n");
+}
+
+Test(sync, a_control_socket_that_the_keeper_made_itself_will_do)
+{
+    stop(&hosts.own[OWN_CONTROL], UNIT_FAILED);
+    expect_work("(units are written)\n");
+}
+
+/* A restart would stop the keeper once a minute. */
+Test(sync, where_a_folder_is_in_the_way_nothing_is_restarted)
+{
+    stop(&hosts.own[OWN_CONTROL], UNIT_FAILED);
+    hosts.own[OWN_CONTROL].path_alive = false;
+    hosts.own[OWN_CONTROL].path_blocked = true;
+    struct sync sync = {.dry_run = true};
+    sync_serve(&sync, &hosts);
+    cr_expect_eq(sync.done, 0);
+    cr_expect_eq(sync.failed, 1);
+}
+
+Test(sync, keepers_sockets_that_were_stopped_stay_stopped)
+{
+    for (size_t i = 0; i < OWN_SOCKETS; i++) {
+        stop(&hosts.own[i], UNIT_INACTIVE);
+        hosts.own[i].path_alive = false;
     }
-    cr_expect_eq(count_open(), before);
+    expect_work("(units are written)\n");
+}
+
+Test(sync, what_failed_is_started_whatever_it_is)
+{
+    for (size_t i = 0; i < OWN_UNITS; i++)
+        stop(&hosts.own[i], UNIT_FAILED);
+    hosts.own[OWN_CONTROL].path_alive = false;
+    expect_work("(units are written)\n"
+                "restart lonc-keeper.socket: it had failed\n"
+                "restart lonc-keeper-control.socket: it had failed\n"
+                "start lonc-keeper.service: it had failed\n"
+                "start lonc.target: it had failed\n"
+                "start lonc-shared.service: it had failed\n"
+                "start a.timer: it had failed\n"
+                "start b.timer: it had failed\n"
+                "start a.path: it had failed\n"
+                "start b.path: it had failed\n"
+                "start a.socket: it had failed\n");
+}
+
+Test(sync, a_timer_that_was_stopped_or_masked_is_left_alone)
+{
+    stop(&hosts.own[OWN_UNITS - 1], UNIT_INACTIVE);
+    stop(&hosts.own[OWN_UNITS - 2], UNIT_FAILED);
+    hosts.own[OWN_UNITS - 2].masked = true;
+    expect_work("(units are written)\n");
+}
+
+Test(sync, a_keeper_that_is_down_is_started_while_the_target_is_up)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    expect_work("(units are written)\n"
+                "start lonc-keeper.service: it was down\n");
+}
+
+Test(sync, a_keeper_that_is_being_stopped_is_left_alone)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    hosts.own[OWN_KEEPER].at_rest = false;
+    expect_work("(units are written)\n");
+}
+
+Test(sync, a_masked_keeper_is_left_alone)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    hosts.own[OWN_KEEPER].masked = true;
+    expect_work("(units are written)\n");
+}
+
+Test(sync, without_the_target_a_keeper_stays_down)
+{
+    stop(&hosts.own[OWN_KEEPER], UNIT_INACTIVE);
+    stop(&hosts.own[OWN_TARGET], UNIT_INACTIVE);
+    expect_work("(units are written)\n");
 }

@@ -5,18 +5,18 @@
 #include <criterion/criterion.h>
 #include <jansson.h>
 
-#include "keeper/core/service.h"
+#include "keeper/core/core.h"
 
-static struct service service;
+static struct core core;
 
 static json_t *told(void)
 {
     struct buffer text = {0};
-    struct tell tell = {.out = &text};
-    tell_open(&tell, NULL, '{');
-    troubles_tell(&service, &tell);
-    tell_close(&tell, '}');
-    cr_assert_eq(tell.error, 0);
+    struct json_writer writer = {.out = &text};
+    json_writer_open(&writer, NULL, '{');
+    troubles_write(&core, &writer);
+    json_writer_close(&writer, '}');
+    cr_assert_eq(writer.error, 0);
     json_t *object = json_loadb(text.data + text.start, buffer_length(&text), 0, NULL);
     cr_assert_not_null(object);
     buffer_free(&text);
@@ -32,7 +32,7 @@ static const char *text_of(const char *key)
 static const char *line(void)
 {
     static char text[192];
-    troubles_line(&service, text, sizeof(text));
+    troubles_line(&core, text, sizeof(text));
     return text;
 }
 
@@ -44,9 +44,9 @@ Test(troubles, none_is_an_empty_list_and_an_empty_line)
 
 Test(troubles, one_says_what_since_when_what_it_costs_and_what_to_do)
 {
-    service.loop.now = 5000000;
-    trouble_begin(&service, TROUBLE_TLS, "%s: expired", "/certs/ca.pem");
-    service.loop.now = 7500000;
+    core.loop.now = 5000000;
+    trouble_begin(&core, TROUBLE_TLS, "%s: expired", "/certs/ca.pem");
+    core.loop.now = 7500000;
     cr_assert_eq(json_array_size(told()), 1);
     cr_assert_str_eq(text_of("trouble"), "tls");
     cr_assert_str_eq(text_of("detail"), "/certs/ca.pem: expired");
@@ -58,10 +58,10 @@ Test(troubles, one_says_what_since_when_what_it_costs_and_what_to_do)
 
 Test(troubles, one_whose_detail_changes_is_still_one_and_as_old)
 {
-    service.loop.now = 1000000;
-    trouble_begin(&service, TROUBLE_FOLDER, "read-only");
-    service.loop.now = 3000000;
-    trouble_begin(&service, TROUBLE_FOLDER, "gone");
+    core.loop.now = 1000000;
+    trouble_begin(&core, TROUBLE_FOLDER, "read-only");
+    core.loop.now = 3000000;
+    trouble_begin(&core, TROUBLE_FOLDER, "gone");
     cr_assert_eq(json_array_size(told()), 1);
     cr_assert_str_eq(text_of("detail"), "gone");
     cr_assert_float_eq(json_real_value(json_object_get(json_array_get(told(), 0), "for")), 2.0,
@@ -70,20 +70,20 @@ Test(troubles, one_whose_detail_changes_is_still_one_and_as_old)
 
 Test(troubles, one_that_ends_is_gone_and_the_others_stay)
 {
-    trouble_begin(&service, TROUBLE_CONFIG, "hosts.tab:3: what");
-    trouble_begin(&service, TROUBLE_TLS, "expired");
+    trouble_begin(&core, TROUBLE_CONFIG, "hosts.tab:3: what");
+    trouble_begin(&core, TROUBLE_TLS, "expired");
     cr_assert_str_eq(line(), "; troubles: config, tls");
-    trouble_end(&service, TROUBLE_CONFIG);
+    trouble_end(&core, TROUBLE_CONFIG);
     cr_assert_str_eq(line(), "; troubles: tls");
-    cr_assert_not(trouble_is_present(&service, TROUBLE_CONFIG));
-    trouble_end(&service, TROUBLE_CONFIG);
-    cr_assert_eq(service.troubles.count, 1);
+    cr_assert_not(trouble_is_present(&core, TROUBLE_CONFIG));
+    trouble_end(&core, TROUBLE_CONFIG);
+    cr_assert_eq(core.troubles.count, 1);
 }
 
 Test(troubles, all_of_them_fit_into_the_line)
 {
     for (int kind = TROUBLE_NONE + 1; kind < TROUBLE_COUNT; kind++)
-        trouble_begin(&service, (enum trouble)kind, "it is there");
-    cr_assert_eq(service.troubles.count, TROUBLE_COUNT - 1);
+        trouble_begin(&core, (enum trouble)kind, "it is there");
+    cr_assert_eq(core.troubles.count, TROUBLE_COUNT - 1);
     cr_assert_not_null(strstr(line(), trouble_word((enum trouble)(TROUBLE_COUNT - 1))));
 }

@@ -4,8 +4,8 @@
  * or by the shim of all hosts where it had one of its own, other units serve it, and nothing reads
  * them any more: that must not go unsaid.
  */
-#ifndef LONC_HOSTS_DROPINS_H
-#define LONC_HOSTS_DROPINS_H
+#ifndef LONC_UNITS_LONC_HOSTS_DROPINS_H
+#define LONC_UNITS_LONC_HOSTS_DROPINS_H
 
 #include "units/lonc-hosts/sockets.h"
 

@@ -27,8 +27,8 @@
 #include "units/lonc-hosts/dropins.h"
 #include "units/lonc-hosts/manager.h"
 #include "units/lonc-hosts/sockets.h"
-#include "units/lonc-hosts/work.h"
-#include "units/lonc-hosts/written.h"
+#include "units/lonc-hosts/sync.h"
+#include "units/lonc-hosts/unit_files.h"
 
 enum hosts_exit { HOSTS_DONE = 0, HOSTS_CONFIG = 1, HOSTS_USAGE = 2, HOSTS_SYSTEMD = 3 };
 
@@ -46,12 +46,12 @@ static const char *const kind_name[] = {
 /* --- The verbs -------------------------------------------------------------------------------- */
 
 /* The units' files; a change of what is running is not in it. */
-static int write_files(struct written *written, const struct hosts *hosts,
+static int write_files(struct unit_files *unit_files, const struct hosts *hosts,
                        const struct config *config)
 {
-    int r = written_dropins(written, config);
+    int r = unit_files_dropins(unit_files, config);
     for (size_t i = 0; r >= 0 && i < hosts->wanted; i++)
-        r = written_host(written, &hosts->list[i]);
+        r = unit_files_host(unit_files, &hosts->list[i]);
     return r;
 }
 
@@ -61,7 +61,7 @@ static void find_moved(struct hosts *hosts)
         for (int kind = 0; kind < 2; kind++) {
             struct host *host = &hosts->list[i];
             host->moved[kind] = host->socket[kind] == UNIT_ACTIVE &&
-                                !written_has_paths(host, (enum activation)kind);
+                                !unit_files_has_paths(host, (enum activation)kind);
         }
 }
 
@@ -74,18 +74,18 @@ static int look(struct hosts *hosts, const struct config *config, struct manager
     if (config->valid)
         find_moved(hosts);
     else if (hosts->wanted == 0)
-        sockets_keep(hosts, written_take_paths);
+        sockets_keep(hosts, unit_files_take_paths);
     return 0;
 }
 
-static int reread(struct written *written, struct manager *manager)
+static int reread(struct unit_files *unit_files, struct manager *manager)
 {
-    int r = written->changed && !written->dry_run ? manager_reload(manager) : 0;
-    written->changed = false;
+    int r = unit_files->changed && !unit_files->dry_run ? manager_reload(manager) : 0;
+    unit_files->changed = false;
     return r;
 }
 
-/* Two at once (a reload, the timer) would undo each other's work; the second finds it done. */
+/* Two at once (a reload, the timer) would undo each other's sync; the second finds it done. */
 static int take_turn(void)
 {
     static bool taken;
@@ -137,7 +137,7 @@ static int tell_unserved(struct hosts *hosts, const struct config *config, struc
                 fprintf(text, "%s: %s\n", hosts->list[i].paths[n], describe(&hosts->list[i]));
     int r = text == NULL || fclose(text) != 0
                 ? -1
-                : written_unserved(config->settings.runtime_dir, lines);
+                : unit_files_unserved(config->settings.runtime_dir, lines);
     free(lines);
     return r;
 }
@@ -145,46 +145,46 @@ static int tell_unserved(struct hosts *hosts, const struct config *config, struc
 static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *config,
                                   struct manager *manager, bool dry_run)
 {
-    struct work work = {.manager = manager, .dry_run = dry_run};
-    struct written written = {.dry_run = dry_run};
+    struct sync sync = {.manager = manager, .dry_run = dry_run};
+    struct unit_files unit_files = {.dry_run = dry_run};
     if (!dry_run && take_turn() < 0)
         return HOSTS_SYSTEMD;
     if (look(hosts, config, manager) < 0)
         return HOSTS_SYSTEMD;
-    work_make_way(&work, hosts);
-    if (write_files(&written, hosts, config) < 0)
+    sync_make_way(&sync, hosts);
+    if (write_files(&unit_files, hosts, config) < 0)
         return HOSTS_SYSTEMD;
-    bool changed = written.changed;
-    if (reread(&written, manager) < 0)
+    bool changed = unit_files.changed;
+    if (reread(&unit_files, manager) < 0)
         return HOSTS_SYSTEMD;
-    work_serve(&work, hosts);
+    sync_serve(&sync, hosts);
     /* Last, since a unit whose file is gone cannot be stopped in good order. */
-    if (written_prune(&written, hosts) < 0)
+    if (unit_files_prune(&unit_files, hosts) < 0)
         return HOSTS_SYSTEMD;
-    work_renew_keeper(&work, hosts);
-    changed |= written.hosts || work.done > 0;
+    sync_renew_keeper(&sync, hosts);
+    changed |= unit_files.hosts || sync.done > 0;
     if (dry_run && !changed)
         puts("nothing to do");
     if (changed) /* not each minute */
         dropins_report(hosts);
-    if (!dry_run && tell_unserved(hosts, config, manager, work.done > 0) < 0)
+    if (!dry_run && tell_unserved(hosts, config, manager, sync.done > 0) < 0)
         return HOSTS_SYSTEMD;
-    return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+    return sync.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
 }
 
 /* Without a valid table: nothing is written, and no socket is stopped for good. */
 static enum hosts_exit mend_hosts(struct hosts *hosts, const struct config *config,
                                   struct manager *manager, bool dry_run)
 {
-    struct work work = {.manager = manager, .dry_run = dry_run};
+    struct sync sync = {.manager = manager, .dry_run = dry_run};
     if ((!dry_run && take_turn() < 0) || look(hosts, config, manager) < 0)
         return HOSTS_SYSTEMD;
-    work_make_way(&work, hosts);
-    work_serve(&work, hosts);
+    sync_make_way(&sync, hosts);
+    sync_serve(&sync, hosts);
     fputs("lonc-hosts: the hosts and their paths stay as they are\n", stderr);
-    if (!dry_run && tell_unserved(hosts, config, manager, work.done > 0) < 0)
+    if (!dry_run && tell_unserved(hosts, config, manager, sync.done > 0) < 0)
         return HOSTS_SYSTEMD;
-    return work.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+    return sync.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
 }
 
 static enum hosts_exit list_hosts(struct hosts *hosts, const struct config *config,
@@ -320,8 +320,8 @@ static struct timespec asked(void)
 
 static enum hosts_exit run_once(const struct options *options)
 {
-    struct complaints complaints = {.say = say};
-    struct config *config = config_load(options->config, &complaints);
+    struct diagnostics diagnostics = {.say = say};
+    struct config *config = config_load(options->config, &diagnostics);
     enum hosts_exit result = HOSTS_CONFIG;
     if (config == NULL)
         fputs("lonc-hosts: out of memory\n", stderr);

@@ -34,7 +34,7 @@ struct manager {
     struct job *jobs;
     size_t count, room;
     size_t awaited; /* jobs, but for those that only bring others about */
-    int failed; /* since the last manager_wait */
+    int failed;     /* since the last manager_wait */
     bool subscribed;
     unsigned between; /* names of those that were between a service and its sockets */
 };

@@ -3,8 +3,8 @@
  * systemd's bus interface, as far as lonc-hosts needs it: what units there are, and jobs whose end
  * is awaited, in a bounded time. It knows nothing of hosts.
  */
-#ifndef LONC_HOSTS_MANAGER_H
-#define LONC_HOSTS_MANAGER_H
+#ifndef LONC_UNITS_LONC_HOSTS_MANAGER_H
+#define LONC_UNITS_LONC_HOSTS_MANAGER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * Under which names in lonSockDir each host of the table is reached: pure rules, which agree with
  * how the keeper reads a name (hosts_hold in keeper/host/hosts.h).
  */
-#ifndef LONC_HOSTS_PATHS_H
-#define LONC_HOSTS_PATHS_H
+#ifndef LONC_UNITS_LONC_HOSTS_PATHS_H
+#define LONC_UNITS_LONC_HOSTS_PATHS_H
 
 #include <stdbool.h>
 

@@ -3,8 +3,8 @@
  * Which folders our services need that their unit files do not name: those that loncapa.conf and
  * keeper.conf have elsewhere, and those that symbolic links lead to.
  */
-#ifndef LONC_HOSTS_PLACES_H
-#define LONC_HOSTS_PLACES_H
+#ifndef LONC_UNITS_LONC_HOSTS_PLACES_H
+#define LONC_UNITS_LONC_HOSTS_PLACES_H
 
 #include "common/config.h"
 

@@ -3,8 +3,8 @@
  * What sockets there should be, after the tables, and what there are, after systemd and the kernel.
  * It changes nothing.
  */
-#ifndef LONC_HOSTS_SOCKETS_H
-#define LONC_HOSTS_SOCKETS_H
+#ifndef LONC_UNITS_LONC_HOSTS_SOCKETS_H
+#define LONC_UNITS_LONC_HOSTS_SOCKETS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 /*
  * The user that lonnet runs as, and to whom the sockets belong.
  */
-#ifndef LONC_HOSTS_WWW_H
-#define LONC_HOSTS_WWW_H
+#ifndef LONC_UNITS_LONC_HOSTS_WWW_H
+#define LONC_UNITS_LONC_HOSTS_WWW_H
 
 #include <sys/types.h>
 

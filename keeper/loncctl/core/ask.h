@@ -3,8 +3,8 @@
  * loncctl's way to the keeper: one line there, one JSON value back (ask), or the same in steps for
  * who has other things to watch meanwhile (asking_*), or a stream of values (follow).
  */
-#ifndef LONC_LONCCTL_CORE_ASK_H
-#define LONC_LONCCTL_CORE_ASK_H
+#ifndef LONC_KEEPER_LONCCTL_CORE_ASK_H
+#define LONC_KEEPER_LONCCTL_CORE_ASK_H
 
 #include <jansson.h>
 #include <stdbool.h>

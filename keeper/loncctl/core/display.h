@@ -3,8 +3,8 @@
  * Values as people read them: texts without anything that a terminal would obey, times and sizes
  * with units.
  */
-#ifndef LONC_LONCCTL_CORE_DISPLAY_H
-#define LONC_LONCCTL_CORE_DISPLAY_H
+#ifndef LONC_KEEPER_LONCCTL_CORE_DISPLAY_H
+#define LONC_KEEPER_LONCCTL_CORE_DISPLAY_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 /*
  * SIGINT and SIGTERM for verbs that run until somebody has seen enough: they end them cleanly.
  */
-#ifndef LONC_LONCCTL_CORE_INTERRUPT_H
-#define LONC_LONCCTL_CORE_INTERRUPT_H
+#ifndef LONC_KEEPER_LONCCTL_CORE_INTERRUPT_H
+#define LONC_KEEPER_LONCCTL_CORE_INTERRUPT_H
 
 #include <signal.h>
 #include <stdbool.h>

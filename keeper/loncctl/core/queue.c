@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "common/config.h"
-#include "common/names.h"
-#include "keeper/deferred/spoolname.h"
+#include "common/host_name.h"
+#include "keeper/deferred/delayed_name.h"
 #include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/queue.h"
 
@@ -31,9 +31,9 @@ static const struct {
     const char *folder, *key, *state;
 } places[PLACES] = {
     [WAITING] = {".", "files", "waiting"},
-    [HELD] = {SPOOL_HELD_FOLDER, "held", "held"},
-    [REJECTED] = {SPOOL_REJECTED_FOLDER, "rejected", "rejected"},
-    [CORRUPT] = {SPOOL_CORRUPT_FOLDER, "corrupt", "corrupt"},
+    [HELD] = {DELAYED_HELD_FOLDER, "held", "held"},
+    [REJECTED] = {DELAYED_REJECTED_FOLDER, "rejected", "rejected"},
+    [CORRUPT] = {DELAYED_CORRUPT_FOLDER, "corrupt", "corrupt"},
 };
 
 /* Those of Postfix' qshape, in seconds. */
@@ -72,8 +72,8 @@ static void say(void *argument, const char *text)
 
 static char *configured_folder(const char *path)
 {
-    struct complaints complaints = {.say = say};
-    struct config *config = config_load(path, &complaints);
+    struct diagnostics diagnostics = {.say = say};
+    struct config *config = config_load(path, &diagnostics);
     char *folder = NULL;
     if (config != NULL && config->valid &&
         asprintf(&folder, "%s/delayed", config->loncapa.sock_dir) < 0)
@@ -94,7 +94,7 @@ char *queue_folder(const json_t *status, const char *config)
 
 /* A name in one of the folders, taken apart. */
 struct entry {
-    struct spool_order order;
+    struct delayed_order order;
     const char *host;        /* in `name` */
     char name[NAME_MAX + 1]; /* without the number that setting aside may have added */
 };
@@ -117,10 +117,10 @@ static json_t *known_ids(const json_t *hosts)
 /* The shortest end of the name that is a known id: as the keeper does it. */
 static const char *known_host(const json_t *known, const char *name)
 {
-    struct spool_order order;
-    const char *id = known != NULL ? spool_parse_name(name, &order) : NULL;
+    struct delayed_order order;
+    const char *id = known != NULL ? delayed_parse_name(name, &order) : NULL;
     while (id != NULL && json_object_get(known, id) == NULL)
-        id = spool_longer_host(name, id);
+        id = delayed_longer_host(name, id);
     return id;
 }
 
@@ -130,23 +130,23 @@ static bool ends_in(const char *text, const char *end)
     return length > end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* Takes the number off that a name set aside twice has got (spool_set_aside). */
+/* Takes the number off that a name set aside twice has got (delayed_set_aside). */
 static void cut_number(char *name)
 {
-    struct spool_order order;
+    struct delayed_order order;
     char *dot = strrchr(name, '.');
     size_t digits = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
     if (digits == 0 || digits > 2 || dot[1 + digits] != '\0')
         return;
     *dot = '\0';
-    if (spool_parse_name(name, &order) == NULL)
+    if (delayed_parse_name(name, &order) == NULL)
         *dot = '.';
 }
 
 /* Whether it is a file of the queue. */
 static bool parse(const json_t *known, const char *name, enum place place, struct entry *entry)
 {
-    if (spool_parse_name(name, &entry->order) == NULL || strchr(name, '/') != NULL ||
+    if (delayed_parse_name(name, &entry->order) == NULL || strchr(name, '/') != NULL ||
         strlen(name) > NAME_MAX || (place == REJECTED && ends_in(name, ".reply")))
         return false;
     strlcpy(entry->name, name, sizeof(entry->name));
@@ -157,7 +157,7 @@ static bool parse(const json_t *known, const char *name, enum place place, struc
         cut_number(entry->name);
     entry->host = known_host(known, entry->name);
     if (entry->host == NULL)
-        entry->host = spool_parse_name(entry->name, &entry->order);
+        entry->host = delayed_parse_name(entry->name, &entry->order);
     return true;
 }
 
@@ -213,7 +213,7 @@ static int walk(int folder, enum place place, bool (*each)(void *argument, const
     struct dirent *entry;
     errno = 0;
     while ((entry = readdir(names)) != NULL) {
-        bool file = entry->d_name[0] != '.' && !(place == WAITING && spool_is_own(entry->d_name));
+        bool file = entry->d_name[0] != '.' && !(place == WAITING && delayed_is_own(entry->d_name));
         if (file && !each(argument, entry->d_name))
             break;
         errno = 0;
@@ -228,7 +228,7 @@ static int walk(int folder, enum place place, bool (*each)(void *argument, const
 /* A file that is named. */
 struct listed {
     RB_ENTRY(listed) by_age;
-    struct spool_order order;
+    struct delayed_order order;
     enum place place;
     char name[];
 };
@@ -261,7 +261,7 @@ struct reading {
 };
 
 /* Clocks differ: what is of the future is new. */
-static double age_of(const struct reading *reading, const struct spool_order *order)
+static double age_of(const struct reading *reading, const struct delayed_order *order)
 {
     return order->epoch < (uint64_t)reading->now ? (double)((uint64_t)reading->now - order->epoch)
                                                  : 0;
@@ -360,7 +360,7 @@ static json_t *sorted(const json_t *rows)
 /* The files that are listed; those that have gone since are left out. */
 static json_t *list_json(const struct reading *reading, int folder)
 {
-    char path[sizeof(SPOOL_REJECTED_FOLDER "/") + NAME_MAX];
+    char path[sizeof(DELAYED_REJECTED_FOLDER "/") + NAME_MAX];
     struct listed *listed;
     struct stat status;
     json_t *list = json_array();
@@ -635,12 +635,12 @@ static json_t *answer_of(struct doing *doing)
 /* What the word means: all, a file, a host. */
 static void act(struct doing *doing, const char *what, bool (*confirm)(size_t files))
 {
-    struct spool_order order;
+    struct delayed_order order;
     json_t *refusal = NULL;
     if (strcmp(what, "ALL") == 0) { /* NOLINT(bugprone-branch-clone): it comes before the others */
         act_on_hosts(doing, what, confirm);
     } else if (json_object_get(doing->known, what) == NULL &&
-               spool_parse_name(what, &order) != NULL) {
+               delayed_parse_name(what, &order) != NULL) {
         act_on_file(doing, what, confirm);
     } else if ((doing->host = resolve(doing->known, what, &refusal)) != NULL) {
         act_on_hosts(doing, what, confirm);

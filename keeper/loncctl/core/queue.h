@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The deferred queue as it lies on the disk (lonc-protocol(7) section 5): counted for people to
- * look at, and its files moved between the folders that are its states (keeper/deferred/spool.h).
+ * look at, and its files moved between the folders that are its states (keeper/deferred/delayed.h).
  * It asks nobody: what the keeper has answered is given to it. A file's content is never read, it
  * may be a secret.
  */
-#ifndef LONC_LONCCTL_CORE_QUEUE_H
-#define LONC_LONCCTL_CORE_QUEUE_H
+#ifndef LONC_KEEPER_LONCCTL_CORE_QUEUE_H
+#define LONC_KEEPER_LONCCTL_CORE_QUEUE_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * What standard output is: a terminal of some size, with or without colour, or something that takes
  * lines as long as they are.
  */
-#ifndef LONC_LONCCTL_CORE_TERMINAL_H
-#define LONC_LONCCTL_CORE_TERMINAL_H
+#ifndef LONC_KEEPER_LONCCTL_CORE_TERMINAL_H
+#define LONC_KEEPER_LONCCTL_CORE_TERMINAL_H
 
 #include <stdbool.h>
 

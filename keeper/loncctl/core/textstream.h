@@ -4,8 +4,8 @@
  * memory: the text lacks a piece then, and nobody knows. Here the program ends
  * (ask.h) when it is closed.
  */
-#ifndef LONC_LONCCTL_CORE_TEXTSTREAM_H
-#define LONC_LONCCTL_CORE_TEXTSTREAM_H
+#ifndef LONC_KEEPER_LONCCTL_CORE_TEXTSTREAM_H
+#define LONC_KEEPER_LONCCTL_CORE_TEXTSTREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

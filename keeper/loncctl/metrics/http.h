@@ -4,8 +4,8 @@
  * answer on it. It serves a single resource and closes: no server, no keep-alive, no
  * body.
  */
-#ifndef LONC_LONCCTL_METRICS_HTTP_H
-#define LONC_LONCCTL_METRICS_HTTP_H
+#ifndef LONC_KEEPER_LONCCTL_METRICS_HTTP_H
+#define LONC_KEEPER_LONCCTL_METRICS_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>

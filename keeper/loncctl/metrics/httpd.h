@@ -5,8 +5,8 @@
  * place, and the one that has had its place the longest loses it. A request takes some
  * milliseconds, so that it is never that.
  */
-#ifndef LONC_LONCCTL_METRICS_HTTPD_H
-#define LONC_LONCCTL_METRICS_HTTPD_H
+#ifndef LONC_KEEPER_LONCCTL_METRICS_HTTPD_H
+#define LONC_KEEPER_LONCCTL_METRICS_HTTPD_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
 /*
  * The keeper's numbers for Prometheus and who speaks its language: `loncctl metrics`.
  */
-#ifndef LONC_LONCCTL_METRICS_METRICS_H
-#define LONC_LONCCTL_METRICS_METRICS_H
+#ifndef LONC_KEEPER_LONCCTL_METRICS_METRICS_H
+#define LONC_KEEPER_LONCCTL_METRICS_METRICS_H
 
 /*
  * The verb; argv[0] is "metrics". Asks the keeper at the control socket for `status`, `hosts` and

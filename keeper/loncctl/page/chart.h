@@ -3,8 +3,8 @@
  * A small line chart as inline SVG, without axes: the shape of an hour or a day at a glance. What
  * it shows stands in words beside it, for who cannot see it.
  */
-#ifndef LONC_LONCCTL_PAGE_CHART_H
-#define LONC_LONCCTL_PAGE_CHART_H
+#ifndef LONC_KEEPER_LONCCTL_PAGE_CHART_H
+#define LONC_KEEPER_LONCCTL_PAGE_CHART_H
 
 #include <stdbool.h>
 #include <stddef.h>

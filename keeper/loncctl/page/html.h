@@ -2,8 +2,8 @@
 /*
  * Writing HTML so that no text from outside can become markup.
  */
-#ifndef LONC_LONCCTL_PAGE_HTML_H
-#define LONC_LONCCTL_PAGE_HTML_H
+#ifndef LONC_KEEPER_LONCCTL_PAGE_HTML_H
+#define LONC_KEEPER_LONCCTL_PAGE_HTML_H
 
 #include <stdio.h>
 

@@ -468,12 +468,12 @@ static void say_complaint(void *argument, const char *text)
 /* <lonDocRoot>/lon-status/lonc.html. The host table is not needed, and may be wrong. */
 static void find_page(char *path, size_t size, const char *config)
 {
-    struct complaints complaints = {.say = say_complaint};
+    struct diagnostics diagnostics = {.say = say_complaint};
     struct settings settings;
     struct loncapa loncapa;
     if (settings_load(&settings, config != NULL ? config : CONFIG_PATH, config == NULL,
-                      &complaints) < 0 ||
-        loncapa_load(&loncapa, settings.loncapa_conf, &complaints) < 0)
+                      &diagnostics) < 0 ||
+        loncapa_load(&loncapa, settings.loncapa_conf, &diagnostics) < 0)
         exit(LONCCTL_NO);
     int length = snprintf(path, size, "%s/lon-status/lonc.html", loncapa.doc_root);
     if (length < 0 || (size_t)length >= size)

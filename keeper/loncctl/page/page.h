@@ -2,8 +2,8 @@
 /*
  * The status page, for a browser: `loncctl page`.
  */
-#ifndef LONC_LONCCTL_PAGE_PAGE_H
-#define LONC_LONCCTL_PAGE_PAGE_H
+#ifndef LONC_KEEPER_LONCCTL_PAGE_PAGE_H
+#define LONC_KEEPER_LONCCTL_PAGE_PAGE_H
 
 /*
  * The verb; argv[0] is "page". Asks the keeper at the control socket for `status`, `hosts`,

@@ -2,8 +2,8 @@
 /*
  * What the parts of the status page share.
  */
-#ifndef LONC_LONCCTL_PAGE_PAGE_PARTS_H
-#define LONC_LONCCTL_PAGE_PAGE_PARTS_H
+#ifndef LONC_KEEPER_LONCCTL_PAGE_PAGE_PARTS_H
+#define LONC_KEEPER_LONCCTL_PAGE_PAGE_PARTS_H
 
 #include <jansson.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * Small graphs of text: one character a value, the newest on the right. Pure.
  */
-#ifndef LONC_LONCCTL_TOP_GRAPH_H
-#define LONC_LONCCTL_TOP_GRAPH_H
+#ifndef LONC_KEEPER_LONCCTL_TOP_GRAPH_H
+#define LONC_KEEPER_LONCCTL_TOP_GRAPH_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * What top shows: the hosts of the last answer with what became of them since earlier ones, chosen
  * by a filter and sorted. No drawing here, and no asking.
  */
-#ifndef LONC_LONCCTL_TOP_TOPLIST_H
-#define LONC_LONCCTL_TOP_TOPLIST_H
+#ifndef LONC_KEEPER_LONCCTL_TOP_TOPLIST_H
+#define LONC_KEEPER_LONCCTL_TOP_TOPLIST_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * top's screen: totals above, a line a host, the selected host and the keys below. ncurses is used
  * here, and nowhere else.
  */
-#ifndef LONC_LONCCTL_TOP_TOPSCREEN_H
-#define LONC_LONCCTL_TOP_TOPSCREEN_H
+#ifndef LONC_KEEPER_LONCCTL_TOP_TOPSCREEN_H
+#define LONC_KEEPER_LONCCTL_TOP_TOPSCREEN_H
 
 #include "keeper/loncctl/top/toplist.h"
 

@@ -3,8 +3,8 @@
  * Tables of text: columns aligned, and on a terminal never wider than it is. What does not fit is
  * cut where a column may be cut, and after that columns are left out, and named below the table.
  */
-#ifndef LONC_LONCCTL_VIEWS_TABLE_H
-#define LONC_LONCCTL_VIEWS_TABLE_H
+#ifndef LONC_KEEPER_LONCCTL_VIEWS_TABLE_H
+#define LONC_KEEPER_LONCCTL_VIEWS_TABLE_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
  * control protocol in keeper/control/control.h). They believe nothing: what is missing in an answer
  * shows as "-".
  */
-#ifndef LONC_LONCCTL_VIEWS_VIEW_H
-#define LONC_LONCCTL_VIEWS_VIEW_H
+#ifndef LONC_KEEPER_LONCCTL_VIEWS_VIEW_H
+#define LONC_KEEPER_LONCCTL_VIEWS_VIEW_H
 
 #include <jansson.h>
 

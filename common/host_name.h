@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The names of hosts: which are allowed, and which host a socket's path means. Pure rules, no I/O.
+ */
+#ifndef LONC_COMMON_HOST_NAME_H
+#define LONC_COMMON_HOST_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A DNS name is at most 253 characters (RFC 1035), and a file name at most 255. */
+#define HOST_NAME_MAX_LENGTH 253
+
+/* The rule of host_name_is_valid, for diagnostics ("expected ..."). */
+#define HOST_NAME_RULE                                                                             \
+    "a name of up to 253 letters, digits, '.', '_' and '-', other than \".\", \"..\" and "         \
+    "\"delayed\""
+
+/*
+ * Whether `name` may name a host, by lonHostID or DNS name: [A-Za-z0-9._-]+, at most
+ * HOST_NAME_MAX_LENGTH, and none of ".", ".." and "delayed", which mean something else in
+ * lonSockDir.
+ */
+bool host_name_is_valid(const char *name);
+
+/*
+ * The host's name in the path of a listening socket: its last component, if that is a valid name
+ * and the rest is `directory` (keeper/README.md, "A request's way"). Slashes at the end of
+ * `directory` and doubled ones between it and the name do not matter; nothing else is normalized,
+ * since both strings come from the same variable of loncapa.conf. Returns a pointer into `path`, or
+ * NULL.
+ */
+const char *host_name_from_socket(const char *path, const char *directory);
+
+#endif

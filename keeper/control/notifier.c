@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Signs of life. A sign that cannot be given is logged, and the keeper serves all the same.
+ */
+#include <bsd/unistd.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "keeper/control/notifier.h"
+#include "keeper/core/pathwatch.h"
+
+struct notifier {
+    struct core *core;
+    const struct status *status;
+    char *pid_path;            /* NULL: none is written */
+    struct path_watch *folder; /* where that is */
+    sd_event_source *retry;    /* it could not be written */
+    DIR *sweeping;             /* lonSockDir, while locks are looked for */
+};
+
+/* Files of lonSockDir looked at in one turn of the loop: there are two for each host. */
+#define SWEPT_PER_TURN 512
+
+static const uint64_t interval = PRESENCE_INTERVAL;
+
+static void say_failed(const char *what, const char *path, int error)
+{
+    log_write(LOG_WARNING, NULL, "cannot %s %s: %s", what, path, strerror(error));
+}
+
+/* --- STATUS= and the title -------------------------------------------------------------------- */
+
+static void show_status(struct notifier *notifier)
+{
+    char line[256];
+    status_line(notifier->status, line, sizeof(line));
+    sd_notifyf(false, "STATUS=%s", line);
+    setproctitle("%s", line);
+}
+
+static void on_changed_for_a_while(struct deadline *deadline)
+{
+    struct core *core = CONTAINER_OF(deadline, struct core, changed);
+    show_status(core->notifier);
+}
+
+/* --- lonc.pid --------------------------------------------------------------------------------- */
+
+/* 0 or a negative errno. A symbolic link is an administrator's, and followed; a FIFO would wait. */
+static int write_pid(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -errno;
+    int r = dprintf(fd, "%ld\n", (long)getpid()) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
+/* Another keeper may have written its own since. */
+static bool is_ours(const char *path)
+{
+    char text[32] = "";
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && strtol(text, NULL, 10) == (long)getpid();
+}
+
+static void keep_pid(struct notifier *notifier);
+
+static int on_retry(sd_event_source *source, uint64_t when, void *argument)
+{
+    struct notifier *notifier = argument;
+    (void)source;
+    (void)when;
+    notifier->core->loop.now = loop_clock();
+    keep_pid(notifier);
+    return 0;
+}
+
+/* Writes it, and tries again while that fails. */
+static void keep_pid(struct notifier *notifier)
+{
+    struct core *core = notifier->core;
+    /* On a full disk, writing it again would leave it empty. */
+    int r = is_ours(notifier->pid_path) ? 0 : write_pid(notifier->pid_path);
+    if (r == 0) {
+        trouble_end(core, TROUBLE_PID_FILE);
+        return;
+    }
+    trouble_begin(core, TROUBLE_PID_FILE, "%s: cannot be written: %s", notifier->pid_path,
+                  strerror(-r));
+    (void)loop_alarm(&core->loop, &notifier->retry, CLOCK_MONOTONIC,
+                     loop_clock() + core->settings.trouble_retry, on_retry, notifier);
+}
+
+/* Its folder is watched, which may be rotated; not what is in it, where others write all day. */
+static void watch_folder(struct notifier *notifier)
+{
+    char *folder = strndup(notifier->pid_path,
+                           (size_t)(strrchr(notifier->pid_path, '/') - notifier->pid_path));
+    if (folder != NULL && notifier->folder != NULL)
+        (void)path_watch_set(notifier->folder, folder);
+    free(folder);
+}
+
+static void on_folder_changed(void *argument)
+{
+    struct notifier *notifier = argument;
+    if (notifier->pid_path == NULL)
+        return;
+    watch_folder(notifier);
+    if (access(notifier->pid_path, F_OK) < 0 ||
+        trouble_is_present(notifier->core, TROUBLE_PID_FILE))
+        keep_pid(notifier);
+}
+
+/* What a link leads to goes; the link is an administrator's. */
+static void remove_pid(struct notifier *notifier)
+{
+    if (notifier->pid_path == NULL)
+        return;
+    char *file = is_ours(notifier->pid_path) ? realpath(notifier->pid_path, NULL) : NULL;
+    if (file != NULL)
+        unlink(file);
+    free(file);
+    free(notifier->pid_path);
+    notifier->pid_path = NULL;
+}
+
+/* --- Locks ------------------------------------------------------------------------------------ */
+
+/*
+ * `<socket>.lock` of an old daemon makes lonnet wait without bound (lonc-protocol(7) section 1).
+ * Only for sockets of the table's hosts: other files are somebody else's.
+ */
+static void sweep_lock(const struct notifier *notifier, const char *file)
+{
+    static const char suffix[] = ".lock";
+    size_t length = strlen(file);
+    char name[NAME_MAX + 1];
+    if (length < sizeof(suffix) || strcmp(file + length - sizeof(suffix) + 1, suffix) != 0)
+        return;
+    memcpy(name, file, length - sizeof(suffix) + 1);
+    name[length - sizeof(suffix) + 1] = '\0';
+    struct host *host = hosts_hold(notifier->core->hosts, name);
+    if (host == NULL)
+        return;
+    hosts_release(host);
+    if (unlinkat(dirfd(notifier->sweeping), file, 0) == 0)
+        log_write(LOG_NOTICE, NULL, "removed %s/%s, the lock of an old daemon",
+                  notifier->core->config->loncapa.sock_dir, file);
+}
+
+bool notifier_sweep_locks(struct notifier *notifier)
+{
+    const char *path = notifier->core->config->loncapa.sock_dir;
+    struct dirent *entry = NULL;
+    if (notifier->sweeping == NULL && (notifier->sweeping = opendir(path)) == NULL) {
+        say_failed("read", path, errno);
+        return false;
+    }
+    for (int n = 0; n < SWEPT_PER_TURN && (entry = readdir(notifier->sweeping)) != NULL; n++)
+        sweep_lock(notifier, entry->d_name);
+    if (entry != NULL)
+        return true;
+    closedir(notifier->sweeping);
+    notifier->sweeping = NULL;
+    return false;
+}
+
+/* --- The rest --------------------------------------------------------------------------------- */
+
+void notifier_configured(struct notifier *notifier)
+{
+    char *path;
+    if (asprintf(&path, "%s/logs/lonc.pid", notifier->core->config->loncapa.daemons) < 0)
+        return;
+    if (notifier->pid_path == NULL || strcmp(notifier->pid_path, path) != 0)
+        remove_pid(notifier);
+    free(notifier->pid_path);
+    notifier->pid_path = path;
+    watch_folder(notifier);
+    keep_pid(notifier);
+}
+
+void notifier_ready(struct notifier *notifier)
+{
+    show_status(notifier);
+    sd_notify(false, "READY=1");
+}
+
+void notifier_reloading(struct notifier *notifier)
+{
+    (void)notifier;
+    sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, loop_clock());
+}
+
+void notifier_stopping(struct notifier *notifier)
+{
+    (void)notifier;
+    sd_notify(false, "STOPPING=1");
+}
+
+void notifier_touch_reloaded(struct notifier *notifier)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/reloaded", notifier->core->settings.runtime_dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    /* A path unit looks for a file that was written and closed. */
+    if (fd < 0 || dprintf(fd, "%" PRIu64 "\n", loop_clock()) < 0)
+        say_failed("write", path, errno);
+    if (fd >= 0)
+        close(fd);
+}
+
+struct notifier *notifier_new(struct core *core, const struct status *status)
+{
+    struct notifier *notifier = calloc(1, sizeof(*notifier));
+    if (notifier == NULL)
+        return NULL;
+    notifier->core = core;
+    notifier->status = status;
+    notifier->folder = path_watch_new(&core->loop, on_folder_changed, notifier);
+    core->notifier = notifier;
+    deadline_queue_add(&core->loop, &core->changing, &interval, on_changed_for_a_while);
+    return notifier;
+}
+
+void notifier_free(struct notifier *notifier)
+{
+    if (notifier == NULL)
+        return;
+    remove_pid(notifier);
+    path_watch_free(notifier->folder);
+    sd_event_source_disable_unref(notifier->retry);
+    if (notifier->sweeping != NULL)
+        closedir(notifier->sweeping);
+    notifier->core->notifier = NULL;
+    free(notifier);
+}

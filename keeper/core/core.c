@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The shared accounts: descriptors and limits.
+ */
+#include <inttypes.h>
+
+#include "common/log.h"
+#include "keeper/core/core.h"
+
+void core_opened(struct core *core, size_t count)
+{
+    core->descriptors += count;
+}
+
+void core_closed(struct core *core)
+{
+    core->descriptors--;
+    if (core->descriptor_freed != NULL)
+        core->descriptor_freed(core);
+}
+
+size_t core_descriptors_free(const struct core *core)
+{
+    /* Of a small limit the reserve is not most. */
+    size_t reserve = core->settings.descriptor_reserve;
+    if (reserve > core->descriptors_max / 4)
+        reserve = core->descriptors_max / 4;
+    size_t kept = core->descriptors + reserve;
+    return kept < core->descriptors_max ? core->descriptors_max - kept : 0;
+}
+
+void core_changed(struct core *core)
+{
+    if (core->notifier != NULL && core->changed.queue == NULL)
+        deadline_start(&core->changing, &core->changed);
+}
+
+/* Not before half of it is free, so that a budget at its edge does not fill the log. */
+void core_check_memory(struct core *core)
+{
+    if (core->memory_limit.reached && buffers_used() <= core->settings.buffers_limit / 2)
+        limit_left(core, &core->memory_limit, NULL);
+}
+
+void limit_reached(struct core *core, struct limit *limit, const char *host)
+{
+    limit->count++;
+    if (limit->reached)
+        return;
+    limit->reached = true;
+    log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_LIMIT_REACHED, .host = host},
+              "limit reached: %s", limit->name);
+    if (limit->trouble != TROUBLE_NONE)
+        trouble_begin(core, limit->trouble, "the limit of %s is met", limit->name);
+}
+
+void limit_left(struct core *core, struct limit *limit, const char *host)
+{
+    if (!limit->reached)
+        return;
+    log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LIMIT_LEFT, .host = host},
+              "limit left: %s, after %" PRIu64 " times", limit->name, limit->count);
+    limit->reached = false;
+    limit->count = 0;
+    if (limit->trouble != TROUBLE_NONE)
+        trouble_end(core, limit->trouble);
+}

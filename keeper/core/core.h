@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What all objects of one keeper share: the loop, the configuration in force, the queues of
+ * deadlines, counts, and the account of descriptors. The lowest layer of keeper/: it knows nobody.
+ */
+#ifndef LONC_KEEPER_CORE_CORE_H
+#define LONC_KEEPER_CORE_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/config.h"
+#include "keeper/core/loop.h"
+#include "keeper/core/reason.h"
+#include "keeper/core/scarcity.h"
+#include "keeper/core/stats.h"
+#include "keeper/core/troubles.h"
+
+/* A bound that is met now and then: logged when that begins and when it ends, counted between. */
+struct limit {
+    const char *name;     /* for the log, as "the queue of all hosts" */
+    enum trouble trouble; /* listed while it is met; TROUBLE_NONE for one host's own limit */
+    bool reached;
+    uint64_t count; /* since it was reached */
+};
+
+struct core {
+    struct loop loop;
+    struct config *config;    /* in force; never NULL */
+    struct settings settings; /* of it; here, so that deadlines can point at them for good */
+    struct hosts *hosts;
+    struct tls_worker *tls_worker;
+    struct credentials *credentials; /* in force; NULL until there is a valid configuration */
+    bool stopping;                   /* no new work: what is under way is finished */
+
+    /* One queue for each time-out of the settings that many objects share. */
+    struct deadline_queue connecting, handshaking, replying, pruning; /* lond.c */
+    struct deadline_queue waiting, whole;                             /* host.c */
+    struct deadline_queue line, writing, silent, draining;            /* client.c */
+    struct deadline_queue looking, late;                              /* create.c */
+
+    struct buffer reply; /* the reply being delivered, between a lond and its client */
+
+    struct scarcity scarcity;
+
+    size_t queued; /* requests in the queues of all hosts */
+
+    uint64_t requests;
+    uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
+    struct stats stats;             /* timed by the loop's clock, which goes on once a turn */
+
+    uint64_t handovers_cut;   /* messages whose descriptors the kernel dropped */
+    uint64_t control_refused; /* clients of the control socket that found no place */
+
+    uint64_t create_done, create_failed; /* lines for lonSockCreate, by their answer (create.c) */
+
+    struct limit queue_limit, memory_limit, descriptor_limit;
+
+    struct troubles troubles;
+
+    size_t descriptors; /* open now, those of libraries included */
+    size_t descriptors_max;
+    bool descriptors_short; /* there are too few: nobody is accepted, and nothing kept idle */
+    void (*descriptor_freed)(struct core *core); /* intake.c waits for this, or NULL */
+    struct intake *intake;
+    struct resolver *resolver;
+    struct socket_watch *socket_watch; /* NULL: nobody looks after the paths of sockets */
+
+    struct deadline changed; /* runs once something has that notifier.c shows */
+    struct deadline_queue changing;
+    struct notifier *notifier; /* NULL: nobody shows it */
+};
+
+/* Opens and closes are told here, for the kernel gives no cheap way to ask how many are open. */
+void core_opened(struct core *core, size_t count);
+void core_closed(struct core *core);
+
+/* How many more may be opened beside the reserve. */
+size_t core_descriptors_free(const struct core *core);
+
+/* Something has changed that STATUS= tells: hosts' health, or what waits. */
+void core_changed(struct core *core);
+
+/* To be called when buffers have been given back: the limit of memory may be left. */
+void core_check_memory(struct core *core);
+
+/* A limit was met once more; the first time is logged. `host` may be NULL. */
+void limit_reached(struct core *core, struct limit *limit, const char *host);
+/* It is met no longer; logged with the count if it had been. */
+void limit_left(struct core *core, struct limit *limit, const char *host);
+
+#endif
