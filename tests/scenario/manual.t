@@ -120,7 +120,7 @@ for my $name (sort keys %program) {
     is $exit, 0, "$name --help";
     $help .= join '', map { (run(Lonc::program($name), split(' '), '--help'))[0] } keys %usage if $name eq 'loncctl';
     is_deeply [grep { length > 80 } split /\n/, $help], [], '... fits into 80 columns';
-    my $known = words($code =~ /\{"([\w-]+)", (?:no|required|optional)_argument/g);
+    my $known = words($code =~ /\{"([\w-]+)", (?:\x27\w\x27|OPTION_[A-Z]+|(?:no|required|optional)_argument)/g);
     $option{$name} = {map { $_ => 1 } split ' ', $known};
     isnt $known, '', "... ($known)";
     is words(grep { !$option{$name}{$_} } $help =~ /--([\w-]+)/g), '', '... names no option that there is not';
