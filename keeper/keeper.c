@@ -233,6 +233,12 @@ static void look_after(struct keeper *keeper, size_t which, int listener,
                      keeper->bound[which] != NULL ? replace : NULL, keeper);
 }
 
+static void ask_for_sockets(void *argument)
+{
+    struct keeper *keeper = argument;
+    socket_watch_ask(keeper->core.socket_watch);
+}
+
 static int open_sockets(struct keeper *keeper)
 {
     struct core *core = &keeper->core;
@@ -250,6 +256,7 @@ static int open_sockets(struct keeper *keeper)
     keeper->intake = intake_new(core, keeper->clients, channel);
     if (keeper->intake == NULL)
         return -ENOMEM;
+    keeper->status.intake = keeper->intake;
     look_after(keeper, 0, channel, replace_channel);
     /* Requests can be carried without it; what is wrong has been logged. */
     int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
@@ -336,6 +343,7 @@ static int start(struct keeper *keeper, struct config *config)
     core->socket_watch = socket_watch_new(core, keeper->notifier);
     if (core->socket_watch == NULL)
         return -ENOMEM;
+    clients_on_missing_socket(keeper->clients, ask_for_sockets, keeper);
     keeper->reload = reload_new(core, keeper->deferred, keeper->notifier, keeper->certificates,
                                 keeper->config_path);
     if (keeper->reload == NULL)

@@ -82,6 +82,8 @@ struct clients {
     struct core *core;
     struct deferred *deferred;
     struct create *create;
+    /* The time-outs of a line, an answer that is not taken, silence, and a line during a stop. */
+    struct deadline_queue line_deadlines, write_deadlines, idle_deadlines, drain_deadlines;
     TAILQ_HEAD(, client) all, spares;
     size_t count, spare_count;
     void (*gone)(void *argument);
@@ -205,7 +207,7 @@ static void keep_rest(struct client *client, const char *rest, size_t length, st
         return;
     }
     client->state = CLIENT_WRITING;
-    deadline_start(&core->writing, &client->deadline);
+    deadline_start(&client->clients->write_deadlines, &client->deadline);
     loop_queue(&core->loop, &client->bulk);
 }
 
@@ -249,7 +251,7 @@ static void write_rest(struct client *client)
     }
     loop_moved(loop, (size_t)n);
     if (buffer_length(&client->out) > 0) {
-        deadline_start(&core->writing, &client->deadline);
+        deadline_start(&client->clients->write_deadlines, &client->deadline);
         loop_queue(loop, &client->bulk);
         return;
     }
@@ -474,11 +476,11 @@ static void serve_line(struct client *client, size_t length)
 
 static struct deadline_queue *time_for_line(const struct client *client)
 {
-    struct core *core = client->clients->core;
-    if (core->stopping)
-        return &core->draining;
+    struct clients *clients = client->clients;
+    if (clients->core->stopping)
+        return &clients->drain_deadlines;
     bool begun = buffer_length(&client->in) > 0 || client->refusal != NULL;
-    return begun ? &core->line : &core->silent;
+    return begun ? &clients->line_deadlines : &clients->idle_deadlines;
 }
 
 static void wait_for_line(struct client *client)
@@ -530,9 +532,9 @@ static void start_discarding(struct client *client, const char *refusal)
 static void refuse_creation(struct client *client, size_t length)
 {
     struct core *core = client->clients->core;
-    core->create_failed++;
+    const char *text = create_refuse_long(client->clients->create);
     if (length == 0) {
-        start_discarding(client, CREATE_TOO_LONG);
+        start_discarding(client, text);
         return;
     }
     deadline_stop(&client->deadline);
@@ -540,7 +542,7 @@ static void refuse_creation(struct client *client, size_t length)
     core->requests++;
     client->line_length = length;
     count(client, REASON_NONE);
-    answer_text(client, CREATE_TOO_LONG);
+    answer_text(client, text);
 }
 
 static ssize_t receive_discarding(struct client *client, size_t most)
@@ -780,12 +782,24 @@ json_t *clients_json(const struct clients *clients)
     return json_pack("{s:I, s:o}", "total", (json_int_t)clients->count, "clients", list);
 }
 
+struct create_counts clients_create_counts(const struct clients *clients)
+{
+    return create_counts(clients->create);
+}
+
+void clients_on_missing_socket(struct clients *clients, void (*missing)(void *argument),
+                               void *argument)
+{
+    create_on_missing_socket(clients->create, missing, argument);
+}
+
 void clients_scarce(struct clients *clients, bool scarce)
 {
     struct core *core = clients->core;
     const struct settings *settings = &core->settings;
     bool sooner = scarce && settings->client_idle_scarce < settings->client_idle_timeout;
-    core->silent.span = sooner ? &settings->client_idle_scarce : &settings->client_idle_timeout;
+    clients->idle_deadlines.span =
+        sooner ? &settings->client_idle_scarce : &settings->client_idle_timeout;
     loop_spans_changed(&core->loop);
 }
 
@@ -825,10 +839,11 @@ struct clients *clients_new(struct core *core, struct deferred *deferred)
     clients->deferred = deferred;
     TAILQ_INIT(&clients->all);
     TAILQ_INIT(&clients->spares);
-    deadline_queue_add(loop, &core->line, &settings->client_line_timeout, on_timeout);
-    deadline_queue_add(loop, &core->writing, &settings->client_write_timeout, on_timeout);
-    deadline_queue_add(loop, &core->silent, &settings->client_idle_timeout, on_timeout);
-    deadline_queue_add(loop, &core->draining, &settings->drain_line_timeout, on_drained);
+    deadline_queue_add(loop, &clients->line_deadlines, &settings->client_line_timeout, on_timeout);
+    deadline_queue_add(loop, &clients->idle_deadlines, &settings->client_idle_timeout, on_timeout);
+    deadline_queue_add(loop, &clients->write_deadlines, &settings->client_write_timeout,
+                       on_timeout);
+    deadline_queue_add(loop, &clients->drain_deadlines, &settings->drain_line_timeout, on_drained);
     return clients;
 }
 
@@ -846,5 +861,9 @@ void clients_free(struct clients *clients)
         free(client);
     }
     create_free(clients->create);
+    deadline_queue_remove(&clients->line_deadlines);
+    deadline_queue_remove(&clients->write_deadlines);
+    deadline_queue_remove(&clients->idle_deadlines);
+    deadline_queue_remove(&clients->drain_deadlines);
     free(clients);
 }

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "keeper/client/create.h"
 #include "keeper/core/core.h"
 #include "keeper/deferred/deferred.h"
 
@@ -38,6 +39,13 @@ json_t *clients_json(const struct clients *clients);
 void clients_scarce(struct clients *clients, bool scarce);
 
 size_t clients_count(const struct clients *clients);
+
+/* The lines for lonSockCreate so far, by their answer. */
+struct create_counts clients_create_counts(const struct clients *clients);
+
+/* `missing` is called when a client asks for a socket at which nobody listens (create.h). */
+void clients_on_missing_socket(struct clients *clients, void (*missing)(void *argument),
+                               void *argument);
 
 /*
  * The keeper stops: each client may finish what it has begun. One that has had an answer may send

@@ -28,7 +28,6 @@
 
 #include "common/log.h"
 #include "keeper/client/create.h"
-#include "keeper/control/socketwatch.h"
 
 /* How often it is looked whether a socket listens: a small part of the second between lonnet's
  * tries. In microseconds. */
@@ -47,8 +46,9 @@ static const uint64_t look_again = 100000;
  * Whoever finds no place is told so, and comes again. */
 #define WAITERS_MAX 1000
 
-_Static_assert(CREATE_LINE_MAX == 4096, "CREATE_TOO_LONG says so");
+_Static_assert(CREATE_LINE_MAX == 4096, "TOO_LONG says so");
 
+#define TOO_LONG "error: expected a line of up to 4096 bytes\n"
 #define DONE     "done\n"
 #define LATE     "error: nobody listens there yet; lonc-hosts has been asked\n"
 #define STOPPING "error: lonc is stopping\n"
@@ -71,6 +71,11 @@ struct wanted {
 
 struct create {
     struct core *core;
+    void (*missing)(void *argument); /* has lonc-hosts asked; may be NULL */
+    void *missing_argument;
+    struct create_counts counts;
+    /* Until a socket is probed again, and until a client has waited `create_timeout`. */
+    struct deadline_queue probe_deadlines, wait_deadlines;
     LIST_HEAD(, wanted) wanted;
     size_t waiting;
     uint64_t last_asked; /* for a sync; 0: never */
@@ -201,7 +206,8 @@ static void ask_for_sync(struct create *create, const struct wanted *why)
     LIST_FOREACH (wanted, &create->wanted, link)
         wanted->asked = true;
     say_asking(create, why);
-    socket_watch_ask(create->core->socket_watch);
+    if (create->missing != NULL)
+        create->missing(create->missing_argument);
 }
 
 /* --- Those who wait --------------------------------------------------------------------------- */
@@ -209,9 +215,9 @@ static void ask_for_sync(struct create *create, const struct wanted *why)
 static const char *count(struct create *create, const char *answer)
 {
     if (strcmp(answer, DONE) == 0)
-        create->core->create_done++;
+        create->counts.done++;
     else
-        create->core->create_failed++;
+        create->counts.failed++;
     return answer;
 }
 
@@ -257,7 +263,7 @@ static void on_look(struct deadline *deadline)
     }
     if (!wanted->asked)
         ask_for_sync(wanted->create, wanted);
-    deadline_start(&wanted->create->core->looking, &wanted->deadline);
+    deadline_start(&wanted->create->probe_deadlines, &wanted->deadline);
 }
 
 static void on_late(struct deadline *deadline)
@@ -287,7 +293,7 @@ static struct wanted *add(struct create *create, const char *path)
     strlcpy(wanted->path, path, sizeof(wanted->path));
     TAILQ_INIT(&wanted->waiters);
     LIST_INSERT_HEAD(&create->wanted, wanted, link);
-    deadline_start(&create->core->looking, &wanted->deadline);
+    deadline_start(&create->probe_deadlines, &wanted->deadline);
     return wanted;
 }
 
@@ -297,7 +303,7 @@ static void join(struct wanted *wanted, struct create_waiter *waiter)
     waiter->wanted = wanted;
     TAILQ_INSERT_TAIL(&wanted->waiters, waiter, link);
     create->waiting++;
-    deadline_start(&create->core->late, &waiter->deadline);
+    deadline_start(&create->wait_deadlines, &waiter->deadline);
     wanted->asked = false;
     ask_for_sync(create, wanted);
 }
@@ -328,6 +334,11 @@ const char *create_ask(struct create *create, const char *line, size_t length,
     return answer != NULL ? count(create, answer) : NULL;
 }
 
+const char *create_refuse_long(struct create *create)
+{
+    return count(create, TOO_LONG);
+}
+
 void create_withdraw(struct create_waiter *waiter)
 {
     if (waiter->wanted != NULL)
@@ -350,12 +361,29 @@ struct create *create_new(struct core *core)
         return NULL;
     create->core = core;
     LIST_INIT(&create->wanted);
-    deadline_queue_add(&core->loop, &core->looking, &look_again, on_look);
-    deadline_queue_add(&core->loop, &core->late, &core->settings.create_timeout, on_late);
+    deadline_queue_add(&core->loop, &create->probe_deadlines, &look_again, on_look);
+    deadline_queue_add(&core->loop, &create->wait_deadlines, &core->settings.create_timeout,
+                       on_late);
     return create;
+}
+
+void create_on_missing_socket(struct create *create, void (*missing)(void *argument),
+                              void *argument)
+{
+    create->missing = missing;
+    create->missing_argument = argument;
+}
+
+struct create_counts create_counts(const struct create *create)
+{
+    return create->counts;
 }
 
 void create_free(struct create *create)
 {
+    if (create == NULL)
+        return;
+    deadline_queue_remove(&create->probe_deadlines);
+    deadline_queue_remove(&create->wait_deadlines);
     free(create);
 }

@@ -21,9 +21,6 @@
 /* Two names, and some words between. */
 #define CREATE_TEXT_SIZE (2 * (HOST_NAME_MAX_LENGTH + 1) + 128)
 
-/* The answer to a line over CREATE_LINE_MAX. */
-#define CREATE_TOO_LONG "error: expected a line of up to 4096 bytes\n"
-
 /* Somebody who waits; embedded in the client. */
 struct create_waiter {
     void (*done)(struct create_waiter *waiter, const char *answer);
@@ -32,11 +29,25 @@ struct create_waiter {
     TAILQ_ENTRY(create_waiter) link;
 };
 
+/* Lines so far, by their answer. */
+struct create_counts {
+    uint64_t done, failed;
+};
+
 struct create;
 
 /* NULL without memory. */
 struct create *create_new(struct core *core);
 void create_free(struct create *create); /* nobody may wait any more; NULL is allowed */
+
+/*
+ * `missing` is called when somebody waits for a socket at which nobody listens: lonc-hosts is to be
+ * asked for a sync. It is called once a second at most, and must not call create_* back.
+ */
+void create_on_missing_socket(struct create *create, void (*missing)(void *argument),
+                              void *argument);
+
+struct create_counts create_counts(const struct create *create);
 
 /* Whether a client that came by this path asks for sockets. */
 bool create_is_meant(const struct config *config, const char *path);
@@ -54,6 +65,10 @@ bool create_judge(const struct config *config, const char *line, size_t length,
  */
 const char *create_ask(struct create *create, const char *line, size_t length,
                        struct create_waiter *waiter);
+
+/* Counts a line over CREATE_LINE_MAX and returns the answer to it. */
+const char *create_refuse_long(struct create *create);
+
 void create_withdraw(struct create_waiter *waiter); /* nothing where it does not wait */
 
 /* The keeper stops: nobody waits any longer. */

@@ -47,6 +47,7 @@ struct intake {
     bool deaf; /* there is no room for a message either; only while the core is descriptors_short */
     TAILQ_HEAD(, source) sources; /* by `since` */
     size_t count;
+    uint64_t messages_cut;   /* those whose descriptors the kernel dropped */
     struct limit limit;      /* channel_connections */
     struct deadline crowded; /* runs while nobody of them may be asked to leave yet */
     struct deadline_queue crowds;
@@ -89,7 +90,7 @@ static enum taken take_message(struct source *source)
     if (n == -EBADMSG)
         say_refused("a malformed message on the private channel", "malformed");
     if (n == -EMFILE) {
-        intake->core->handovers_cut++;
+        intake->messages_cut++;
         say_refused("this process may have no more descriptors", "no-descriptor");
     }
     if (n <= 0)
@@ -353,6 +354,11 @@ struct intake *intake_new(struct core *core, struct clients *clients, int listen
     return intake;
 }
 
+uint64_t intake_messages_cut(const struct intake *intake)
+{
+    return intake != NULL ? intake->messages_cut : 0;
+}
+
 void intake_stop(struct intake *intake)
 {
     struct source *source, *next;
@@ -371,6 +377,6 @@ void intake_free(struct intake *intake)
     intake->core->intake = NULL;
     listener_close(&intake->listener);
     deadline_stop(&intake->crowded);
-    LIST_REMOVE(&intake->crowds, link); /* the loop's list outlives it */
+    deadline_queue_remove(&intake->crowds);
     free(intake);
 }

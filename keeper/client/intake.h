@@ -18,6 +18,12 @@ struct intake *intake_new(struct core *core, struct clients *clients, int listen
 void intake_listen(struct intake *intake, int listener);
 
 /*
+ * How many messages arrived without their descriptors, because this process may open no more. Their
+ * clients stay with the shims. 0 if `intake` is NULL.
+ */
+uint64_t intake_messages_cut(const struct intake *intake);
+
+/*
  * The keeper stops: nobody is accepted any more, and what has not been acknowledged is left to the
  * shims, which find the channel closed and hand it to the next keeper.
  */

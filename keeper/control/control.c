@@ -505,6 +505,6 @@ void control_free(struct control *control)
         TAILQ_FOREACH_SAFE (client, &control->at[place], link, next)
             finish(client);
     listener_close(&control->listener);
-    LIST_REMOVE(&control->deadlines, link);
+    deadline_queue_remove(&control->deadlines);
     free(control);
 }

@@ -223,6 +223,7 @@ void status_write(const struct status *status, struct json_writer *writer)
 {
     struct core *core = status->core;
     struct tally tally;
+    struct create_counts created = clients_create_counts(status->clients);
     tally_hosts(status, &tally);
     json_writer_open(writer, NULL, '{');
     json_writer_text(writer, "version", LONC_VERSION);
@@ -243,10 +244,10 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_count(writer, "descriptors_max", core->descriptors_max);
     json_writer_count(writer, "buffers", buffers_used());
     json_writer_count(writer, "buffers_limit", core->settings.buffers_limit);
-    json_writer_count(writer, "handovers_cut", core->handovers_cut);
+    json_writer_count(writer, "handovers_cut", intake_messages_cut(status->intake));
     json_writer_count(writer, "control_refused", core->control_refused);
-    json_writer_count(writer, "create_done", core->create_done);
-    json_writer_count(writer, "create_failed", core->create_failed);
+    json_writer_count(writer, "create_done", created.done);
+    json_writer_count(writer, "create_failed", created.failed);
     tell_times(&core->stats, core->loop.now, writer);
     if (deferred_folder(status->deferred) != NULL)
         json_writer_text(writer, "deferred_folder", deferred_folder(status->deferred));

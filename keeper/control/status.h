@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "keeper/client/client.h"
+#include "keeper/client/intake.h"
 #include "keeper/core/json_writer.h"
 #include "keeper/deferred/deferred.h"
 #include "keeper/host/hosts.h"
@@ -18,6 +19,7 @@ struct status {
     struct core *core;
     const struct deferred *deferred;
     const struct clients *clients;
+    const struct intake *intake; /* NULL until there is one */
     const char *config_path;
     uint64_t started; /* loop_clock() */
 };

@@ -38,8 +38,6 @@ struct core {
     /* One queue for each time-out of the settings that many objects share. */
     struct deadline_queue connecting, handshaking, replying, pruning; /* lond.c */
     struct deadline_queue waiting, whole;                             /* host.c */
-    struct deadline_queue line, writing, silent, draining;            /* client.c */
-    struct deadline_queue looking, late;                              /* create.c */
 
     struct buffer reply; /* the reply being delivered, between a lond and its client */
 
@@ -51,10 +49,7 @@ struct core {
     uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
     struct stats stats;             /* timed by the loop's clock, which goes on once a turn */
 
-    uint64_t handovers_cut;   /* messages whose descriptors the kernel dropped */
     uint64_t control_refused; /* clients of the control socket that found no place */
-
-    uint64_t create_done, create_failed; /* lines for lonSockCreate, by their answer (create.c) */
 
     struct limit queue_limit, memory_limit, descriptor_limit;
 

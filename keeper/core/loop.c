@@ -300,6 +300,11 @@ void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const u
     LIST_INSERT_HEAD(&loop->queues, queue, link);
 }
 
+void deadline_queue_remove(struct deadline_queue *queue)
+{
+    LIST_REMOVE(queue, link);
+}
+
 void deadline_start(struct deadline_queue *queue, struct deadline *deadline)
 {
     deadline_stop(deadline);

@@ -69,7 +69,7 @@ void listener_open(struct listener *listener, struct loop *loop, int fd, const c
 void listener_close(struct listener *listener)
 {
     loop_unwatch(listener->loop, &listener->watch);
-    LIST_REMOVE(&listener->pausing, link); /* the loop's list outlives it */
+    deadline_queue_remove(&listener->pausing);
     close(listener->fd);
 }
 

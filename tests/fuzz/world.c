@@ -229,19 +229,6 @@ void world_begin(void)
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-/* With what they keep for the next ones. */
-static void end_clients(void)
-{
-    struct core *core = &world.core;
-    clients_free(world.clients);
-    LIST_REMOVE(&core->line, link);
-    LIST_REMOVE(&core->writing, link);
-    LIST_REMOVE(&core->silent, link);
-    LIST_REMOVE(&core->draining, link);
-    LIST_REMOVE(&core->looking, link);
-    LIST_REMOVE(&core->late, link);
-}
-
 void world_end(void)
 {
     struct core *core = &world.core;
@@ -252,7 +239,7 @@ void world_end(void)
     CHECK(core->queued == 0);
     CHECK(core->descriptors == 0);
     CHECK(clients_count(world.clients) == 0);
-    end_clients();
+    clients_free(world.clients); /* with what they keep for the next ones */
     CHECK(buffers_used() == core->reply.size);
     peers_end();
 }
