@@ -54,7 +54,7 @@ FUZZ_SHARED := $(addprefix tests/fuzz/,fuzz.c replay.c world.c peer.c certificat
 FUZZ        := $(basename $(notdir $(filter-out $(FUZZ_SHARED),$(wildcard tests/fuzz/*.c))))
 
 # What the shim takes from common/: the rest would only make its start slower.
-SHIM   := $(wildcard shim/*.c) $(addprefix common/,channel.c log.c options.c unix.c)
+SHIM   := $(wildcard shim/*.c) $(addprefix common/,channel.c log.c monotonic.c options.c unix.c)
 
 comma  := ,
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

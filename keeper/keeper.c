@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "common/unix.h"
 #include "keeper/client/client.h"
 #include "keeper/client/intake.h"
@@ -98,7 +99,7 @@ static void drain(struct keeper *keeper)
               "stopping: %zu clients, %zu requests queued", clients_count(keeper->clients),
               core->queued);
     int r = loop_alarm(&core->loop, &keeper->drain_end, CLOCK_MONOTONIC,
-                       loop_clock() + core->settings.drain_timeout, on_drain_end, keeper);
+                       monotonic_now() + core->settings.drain_timeout, on_drain_end, keeper);
     if (r < 0) {
         leave(keeper);
         return;
@@ -129,7 +130,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 {
     struct keeper *keeper = argument;
     (void)source;
-    keeper->core.loop.now = loop_clock();
+    keeper->core.loop.now = monotonic_now();
     switch ((int)info->ssi_signo) {
     case SIGHUP:
     case SIGUSR2: /* lonManage and others send it (lonc-protocol(7) section 6) */
@@ -332,7 +333,7 @@ static int start(struct keeper *keeper, struct config *config)
         .deferred = keeper->deferred,
         .clients = keeper->clients,
         .config_path = keeper->config_path != NULL ? keeper->config_path : CONFIG_PATH,
-        .started = loop_clock(),
+        .started = monotonic_now(),
     };
     keeper->notifier = notifier_new(core, &keeper->status);
     if (keeper->notifier == NULL)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/monotonic.h"
 #include "shim/con_lost.h"
 #include "shim/shim.h"
 
@@ -81,7 +82,7 @@ void con_lost_answer(const int *fds, unsigned count, uint64_t due)
     for (unsigned i = 0; i < count; i++)
         waiting[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 
-    for (bool last = false;; last = shim_now() >= end) {
+    for (bool last = false;; last = monotonic_now() >= end) {
         unsigned left = 0;
         for (unsigned i = 0; i < count; i++) {
             if (waiting[i].fd < 0)

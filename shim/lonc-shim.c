@@ -26,11 +26,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/channel.h"
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "shim/con_lost.h"
 #include "shim/listeners.h"
 #include "shim/parking.h"
@@ -106,16 +106,9 @@ struct shim {
     enum shim_exit outcome;
 };
 
-uint64_t shim_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 int shim_milliseconds_until(uint64_t when)
 {
-    uint64_t t = shim_now();
+    uint64_t t = monotonic_now();
     return when <= t ? 0 : (int)((when - t + 999) / 1000);
 }
 
@@ -209,7 +202,7 @@ static void connect_channel(struct shim *shim)
 {
     int channel = channel_connect(shim->options.path);
     shim->error = channel < 0 ? channel : watch(shim, EPOLL_CTL_ADD, channel, EPOLLIN);
-    shim->retry_at = shim_now() + RETRY_INTERVAL;
+    shim->retry_at = monotonic_now() + RETRY_INTERVAL;
     if (shim->error == 0)
         shim->channel = channel;
     else if (channel >= 0)
@@ -234,13 +227,13 @@ static void flush(struct shim *shim)
 {
     if (!has_due_batch(shim))
         return;
-    if (shim->channel < 0 && shim_now() >= shim->retry_at)
+    if (shim->channel < 0 && monotonic_now() >= shim->retry_at)
         connect_channel(shim);
     while (shim->channel >= 0 && !shim->broken && has_due_batch(shim)) {
         struct batch *batch = batch_at(shim, shim->sent);
         int r = channel_send(shim->channel, batch->fds, batch->count);
         if (r == -EAGAIN || r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM) {
-            shim->retry_at = shim_now() + RETRY_INTERVAL;
+            shim->retry_at = monotonic_now() + RETRY_INTERVAL;
             return;
         }
         if (r < 0) {
@@ -258,7 +251,7 @@ static void close_oldest(struct shim *shim)
     for (unsigned i = 0; i < batch->count; i++)
         close(batch->fds[i]);
     shim->head++;
-    shim->progress = shim_now();
+    shim->progress = monotonic_now();
     shim->accept_at = 0;
     shim->said = false;
 }
@@ -283,7 +276,7 @@ static bool read_acknowledgements(struct shim *shim, bool wait)
 static void channel_ended(struct shim *shim, bool idle)
 {
     drop_channel(shim);
-    shim->retry_at = shim_now() + (idle ? 0 : RETRY_INTERVAL);
+    shim->retry_at = monotonic_now() + (idle ? 0 : RETRY_INTERVAL);
 }
 
 static void channel_readable(struct shim *shim)
@@ -318,7 +311,7 @@ static void time_out(struct shim *shim, uint64_t patience)
         drop_channel(shim);
         shim->retry_at = 0;
     }
-    uint64_t t = shim_now();
+    uint64_t t = monotonic_now();
     while (shim->head != shim->tail && batch_at(shim, shim->head)->since + patience <= t)
         give_up_oldest(shim, patience);
     shim->sent = shim->head;
@@ -346,7 +339,7 @@ static struct batch *open_batch(struct shim *shim)
 {
     struct batch *last = batch_at(shim, shim->tail - 1);
     if (shim->tail != shim->sent && last->count < CHANNEL_BATCH &&
-        last->since + GATHER_TIME > shim_now())
+        last->since + GATHER_TIME > monotonic_now())
         return last;
     if (!has_room(shim))
         return NULL;
@@ -358,7 +351,7 @@ static struct batch *open_batch(struct shim *shim)
 /* Somebody has joined the open batch, which had so many before. */
 static void joined(struct shim *shim, struct batch *batch, unsigned before)
 {
-    shim->last_client = shim_now();
+    shim->last_client = monotonic_now();
     if (before == 0) {
         batch->since = shim->last_client;
         if (shim->head == shim->tail)
@@ -376,7 +369,7 @@ static void accept_batch(struct shim *shim)
     int n =
         listeners_accept(&shim->listeners, batch->fds + batch->count, CHANNEL_BATCH - batch->count);
     if (n < 0)
-        shim->accept_at = shim_now() + RETRY_INTERVAL;
+        shim->accept_at = monotonic_now() + RETRY_INTERVAL;
     if (n <= 0)
         return;
     batch->count += (unsigned)n;
@@ -388,7 +381,7 @@ static void offer(struct shim *shim, int fd)
 {
     struct batch *batch = open_batch(shim);
     if (batch == NULL) {
-        con_lost_answer(&fd, 1, shim_now());
+        con_lost_answer(&fd, 1, monotonic_now());
         return;
     }
     batch->fds[batch->count++] = fd;
@@ -445,7 +438,7 @@ static void begin_sweep(struct shim *shim)
     shim->told_to_leave = true;
     shim->phase = PHASE_SWEEPING;
     shim->listeners.sweeping = true;
-    shim->sweep_end = shim_now() + SWEEP_TIME;
+    shim->sweep_end = monotonic_now() + SWEEP_TIME;
     for (int fd; (fd = parking_take_any(&shim->parking, shim->epoll)) >= 0;)
         offer(shim, fd);
 }
@@ -480,13 +473,13 @@ static void accept_clients(struct shim *shim, int milliseconds)
 /* One turn: wait for something, do it. */
 static void turn(struct shim *shim)
 {
-    bool accepting = accept_time(shim) <= shim_now();
+    bool accepting = accept_time(shim) <= monotonic_now();
     int wait = shim_milliseconds_until(next_time(shim, accepting));
     if (accepting)
         accept_clients(shim, wait);
     else
         wait_for_others(shim, wait);
-    if (shim->phase == PHASE_SWEEPING && shim_now() >= shim->sweep_end)
+    if (shim->phase == PHASE_SWEEPING && monotonic_now() >= shim->sweep_end)
         shim->phase = PHASE_CLOSED;
 
     if (shim->phase == PHASE_SWEEPING)
@@ -494,7 +487,7 @@ static void turn(struct shim *shim)
     else
         hand_over(shim);
     uint64_t limit = patience(shim);
-    if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= shim_now())
+    if (shim->head != shim->tail && batch_at(shim, shim->head)->since + limit <= monotonic_now())
         time_out(shim, limit);
 }
 
@@ -506,10 +499,10 @@ static bool has_clients(const struct shim *shim)
 static enum shim_exit serve_connection(struct shim *shim, int fd)
 {
     if (shim->epoll < 0) { /* one of all the descriptors that this machine has not */
-        con_lost_answer(&fd, 1, shim_now());
+        con_lost_answer(&fd, 1, monotonic_now());
         return SHIM_SYSTEM;
     }
-    shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = shim_now()};
+    shim->ring[0] = (struct batch){.fds = {fd}, .count = 1, .since = monotonic_now()};
     shim->tail = 1;
     hand_over(shim);
     while (has_clients(shim))
@@ -539,7 +532,7 @@ static bool may_leave(const struct shim *shim)
     if (has_clients(shim))
         return false;
     return shim->told_to_leave ? shim->phase == PHASE_CLOSED
-                               : shim_now() >= shim->last_client + shim->options.linger;
+                               : monotonic_now() >= shim->last_client + shim->options.linger;
 }
 
 static enum shim_exit serve_listeners(struct shim *shim, int first, unsigned count)
@@ -549,7 +542,7 @@ static enum shim_exit serve_listeners(struct shim *shim, int first, unsigned cou
     hear_term(shim); /* before the listeners: to open thousands takes some milliseconds */
     listeners_open(&shim->listeners, first, count, shim->epoll);
     shim->phase = PHASE_SERVING;
-    shim->last_client = shim_now();
+    shim->last_client = monotonic_now();
     while (!may_leave(shim))
         turn(shim);
     /* Who connects from here on waits in the backlog, which systemd or inetd watches again. */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/monotonic.h"
 #include "shim/parking.h"
 #include "shim/shim.h"
 
@@ -28,7 +29,7 @@ bool parking_add(struct parking *parking, int epoll, int fd)
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         return false;
     parking->at[place].fd = fd;
-    parking->at[place].until = shim_now() + PATIENCE;
+    parking->at[place].until = monotonic_now() + PATIENCE;
     parking->tail++;
     return true;
 }
@@ -63,7 +64,7 @@ uint64_t parking_expire(struct parking *parking, int epoll)
 {
     while (parking->head != parking->tail) {
         unsigned place = parking->head % PARKING_SIZE;
-        if (parking->at[place].until > shim_now())
+        if (parking->at[place].until > monotonic_now())
             return parking->at[place].until;
         close(take(parking, epoll, place));
     }

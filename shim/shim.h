@@ -22,9 +22,6 @@ struct shim_options {
     uint64_t ack_timeout;
 };
 
-/* CLOCK_MONOTONIC now. */
-uint64_t shim_now(void);
-
 /* For poll(2): how long it is until then, rounded up; 0 when it is over. */
 int shim_milliseconds_until(uint64_t when);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/control/lonclog.h"
 
 static struct {
@@ -52,7 +53,7 @@ static void note(int r)
     lonclog.telling = true;
     if (!trouble_is_present(core, TROUBLE_LOG_FILE))
         (void)loop_alarm(&core->loop, &lonclog.retry, CLOCK_MONOTONIC,
-                         loop_clock() + core->settings.trouble_retry, on_retry, NULL);
+                         monotonic_now() + core->settings.trouble_retry, on_retry, NULL);
     trouble_begin(core, TROUBLE_LOG_FILE, "%s: cannot be written: %s", lonclog.path, strerror(-r));
     lonclog.telling = false;
 }
@@ -72,11 +73,11 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
     (void)source;
     (void)when;
     (void)argument;
-    core->loop.now = loop_clock();
+    core->loop.now = monotonic_now();
     if (!trouble_is_present(core, TROUBLE_LOG_FILE))
         return 0;
     (void)loop_alarm(&core->loop, &lonclog.retry, CLOCK_MONOTONIC,
-                     loop_clock() + core->settings.trouble_retry, on_retry, NULL);
+                     monotonic_now() + core->settings.trouble_retry, on_retry, NULL);
     probe();
     return 0;
 }

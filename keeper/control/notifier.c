@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/control/notifier.h"
 #include "keeper/core/pathwatch.h"
 
@@ -85,7 +86,7 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
     struct notifier *notifier = argument;
     (void)source;
     (void)when;
-    notifier->core->loop.now = loop_clock();
+    notifier->core->loop.now = monotonic_now();
     keep_pid(notifier);
     return 0;
 }
@@ -103,7 +104,7 @@ static void keep_pid(struct notifier *notifier)
     trouble_begin(core, TROUBLE_PID_FILE, "%s: cannot be written: %s", notifier->pid_path,
                   strerror(-r));
     (void)loop_alarm(&core->loop, &notifier->retry, CLOCK_MONOTONIC,
-                     loop_clock() + core->settings.trouble_retry, on_retry, notifier);
+                     monotonic_now() + core->settings.trouble_retry, on_retry, notifier);
 }
 
 /* Its folder is watched, which may be rotated; not what is in it, where others write all day. */
@@ -205,7 +206,7 @@ void notifier_ready(struct notifier *notifier)
 void notifier_reloading(struct notifier *notifier)
 {
     (void)notifier;
-    sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, loop_clock());
+    sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_now());
 }
 
 void notifier_stopping(struct notifier *notifier)
@@ -220,7 +221,7 @@ void notifier_touch_reloaded(struct notifier *notifier)
     snprintf(path, sizeof(path), "%s/reloaded", notifier->core->settings.runtime_dir);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
     /* A path unit looks for a file that was written and closed. */
-    if (fd < 0 || dprintf(fd, "%" PRIu64 "\n", loop_clock()) < 0)
+    if (fd < 0 || dprintf(fd, "%" PRIu64 "\n", monotonic_now()) < 0)
         say_failed("write", path, errno);
     if (fd >= 0)
         close(fd);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/control/lonclog.h"
 #include "keeper/control/reload.h"
 #include "keeper/control/socketwatch.h"
@@ -212,7 +213,7 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
     struct reload *reload = argument;
     (void)source;
     (void)when;
-    reload->core->loop.now = loop_clock();
+    reload->core->loop.now = monotonic_now();
     if (!reload->task.running) /* else its end plans the next attempt */
         begin(reload);
     return 0;
@@ -232,8 +233,8 @@ static void plan_retry(struct reload *reload)
     reload->pause = reload->pause == 0 ? settings->config_retry_min : 2 * reload->pause;
     if (reload->pause > settings->config_retry_max)
         reload->pause = settings->config_retry_max;
-    int r = loop_alarm(&core->loop, &reload->retry, CLOCK_MONOTONIC, loop_clock() + reload->pause,
-                       on_retry, reload);
+    int r = loop_alarm(&core->loop, &reload->retry, CLOCK_MONOTONIC,
+                       monotonic_now() + reload->pause, on_retry, reload);
     if (r < 0)
         log_write(LOG_ERR, NULL, "cannot set a timer to read the configuration again: %s",
                   strerror(-r));

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "common/unix.h"
 #include "keeper/control/socketwatch.h"
 #include "keeper/core/pathwatch.h"
@@ -122,7 +123,7 @@ static uint64_t poke_time(const struct socket_watch *watch)
 static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
 {
     struct socket_watch *watch = argument;
-    uint64_t now = loop_clock(), next = poke_time(watch);
+    uint64_t now = monotonic_now(), next = poke_time(watch);
     (void)source;
     (void)when;
     watch->armed = false;
@@ -148,7 +149,7 @@ static void suspect(struct socket_watch *watch, const char *name)
         snprintf(watch->suspects[watch->suspect_count], sizeof(*watch->suspects), "%s", name);
     if (watch->suspect_count <= SUSPECTS)
         watch->suspect_count++;
-    arm(watch, loop_clock() + SETTLE);
+    arm(watch, monotonic_now() + SETTLE);
 }
 
 void socket_watch_ask(struct socket_watch *watch)
@@ -156,7 +157,7 @@ void socket_watch_ask(struct socket_watch *watch)
     if (watch == NULL)
         return;
     watch->poke = true;
-    arm(watch, loop_clock());
+    arm(watch, monotonic_now());
 }
 
 /* --- The trouble ------------------------------------------------------------------------------ */
@@ -264,7 +265,7 @@ static void check_own(struct own *own)
     mend(own);
     if (own->wrong != NULL && own->replace == NULL) {
         watch->poke = true;
-        arm(watch, loop_clock());
+        arm(watch, monotonic_now());
     }
 }
 
@@ -307,7 +308,7 @@ static int on_file(sd_event_source *source, const struct inotify_event *event, v
     (void)source;
     if (event->mask & IN_Q_OVERFLOW) {
         watch->suspect_count = SUSPECTS + 1;
-        arm(watch, loop_clock() + SETTLE);
+        arm(watch, monotonic_now() + SETTLE);
     }
     struct host *host = event->len > 0 ? hosts_hold(watch->core->hosts, event->name) : NULL;
     if (host == NULL)
@@ -345,7 +346,7 @@ static void on_folder(void *argument)
     if (was.st_dev == watch->folder_was.st_dev && was.st_ino == watch->folder_was.st_ino)
         return;
     watch->poke = true;
-    arm(watch, loop_clock() + SETTLE);
+    arm(watch, monotonic_now() + SETTLE);
 }
 
 /* --- The socket for lonnet's requests for sockets ----------------------------------------------
@@ -361,7 +362,7 @@ static void on_create(void *argument)
     bool there = !is_wrong_path(watch->create_path);
     if (watch->create_was_there && !there) {
         watch->create_suspected = true;
-        arm(watch, loop_clock() + SETTLE);
+        arm(watch, monotonic_now() + SETTLE);
     }
     watch->create_was_there = there;
 }

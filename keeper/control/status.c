@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/monotonic.h"
 #include "keeper/control/status.h"
 
 static const char *const health_words[] = {
@@ -228,7 +229,7 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_open(writer, NULL, '{');
     json_writer_text(writer, "version", LONC_VERSION);
     json_writer_count(writer, "pid", (uint64_t)getpid());
-    json_writer_seconds(writer, "up_for", loop_clock() - status->started);
+    json_writer_seconds(writer, "up_for", monotonic_now() - status->started);
     json_writer_bool(writer, "configured", core->config->valid);
     json_writer_bool(writer, "stopping", core->stopping);
     troubles_write(core, writer);

@@ -21,7 +21,7 @@ struct status {
     const struct clients *clients;
     const struct intake *intake; /* NULL until there is one */
     const char *config_path;
-    uint64_t started; /* loop_clock() */
+    uint64_t started; /* monotonic_now() */
 };
 
 /* "3 hosts up, 1 dead, 0 queued, 12 deferred; troubles: tls", into `line`. */

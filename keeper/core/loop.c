@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/monotonic.h"
 #include "keeper/core/loop.h"
 
 /*
@@ -25,13 +26,6 @@
  */
 #define KEEPING_TURNS 16
 #define KEEPING_WAIT  1000
-
-uint64_t loop_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* --- Descriptors ------------------------------------------------------------------------------ */
 
@@ -54,7 +48,7 @@ static void deliver(struct loop *loop, bool urgent)
 static int wait_and_deliver(struct loop *loop, int milliseconds)
 {
     int n = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, milliseconds);
-    loop->now = loop_clock();
+    loop->now = monotonic_now();
     loop->batch_count = n > 0 ? n : 0;
     deliver(loop, true);
     deliver(loop, false);
@@ -274,7 +268,7 @@ static int on_timer(sd_event_source *source, uint64_t when, void *argument)
     struct deadline_queue *queue;
     (void)source;
     (void)when;
-    loop->now = loop_clock();
+    loop->now = monotonic_now();
     loop->armed = UINT64_MAX;
     LIST_FOREACH (queue, &loop->queues, link)
         expire(queue);
@@ -329,7 +323,7 @@ int loop_open(struct loop *loop)
     *loop = (struct loop){
         .epoll = -1,
         .armed = UINT64_MAX,
-        .now = loop_clock(),
+        .now = monotonic_now(),
         .asking = true,
         .turn_bytes = &standard_turn_bytes,
         .event_watch = {.fd = -1, .ready = on_event},

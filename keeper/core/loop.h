@@ -77,7 +77,7 @@ struct loop {
     bool prepared;            /* see sd_event_prepare(3) */
     sd_event_source *timer;
     int epoll;
-    uint64_t now;   /* CLOCK_MONOTONIC in microseconds, taken once a turn */
+    uint64_t now;   /* monotonic_now(), taken once a turn */
     uint64_t armed; /* when the timer fires; UINT64_MAX: not at all */
     LIST_HEAD(, deadline_queue) queues;
     TAILQ_HEAD(, bulk) bulk;
@@ -113,9 +113,6 @@ int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uin
 
 /* Turns a source SD_EVENT_ON, _OFF or _ONESHOT; NULL is allowed. */
 void loop_enable(struct loop *loop, sd_event_source *source, int enabled);
-
-/* CLOCK_MONOTONIC now, in microseconds. */
-uint64_t loop_clock(void);
 
 /* Watches `fd`, which stays the caller's, for epoll events. 0 or a negative errno. */
 int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events);

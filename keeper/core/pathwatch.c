@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/monotonic.h"
 #include "keeper/core/pathwatch.h"
 
 struct path_watch {
@@ -38,7 +39,7 @@ struct walk {
 
 static void notify(struct path_watch *watch)
 {
-    watch->loop->now = loop_clock();
+    watch->loop->now = monotonic_now();
     watch->changed(watch->argument);
 }
 

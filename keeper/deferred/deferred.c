@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/core/pathwatch.h"
 #include "keeper/core/sliced_task.h"
 #include "keeper/deferred/backlog.h"
@@ -154,7 +155,7 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
     struct deferred *deferred = argument;
     struct file *file;
     (void)source;
-    deferred->all.core->loop.now = loop_clock();
+    deferred->all.core->loop.now = monotonic_now();
     if (event->mask & IN_Q_OVERFLOW)
         lose_track(deferred);
     else if (event->len == 0)

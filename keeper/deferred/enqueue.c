@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/deferred/enqueue.h"
 
 /* A request being stored for a client. */
@@ -55,7 +56,7 @@ static void end_store(struct store *store, int result)
 /* The disk may have taken its time: what is started from here on starts now. */
 static void refresh_clock(const struct store *store)
 {
-    store->all->core->loop.now = loop_clock();
+    store->all->core->loop.now = monotonic_now();
 }
 
 static void on_name_durable(void *argument, int result)

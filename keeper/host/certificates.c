@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/core/pathwatch.h"
 #include "keeper/host/certificates.h"
 #include "keeper/host/hosts.h"
@@ -40,7 +41,7 @@ static int on_look(sd_event_source *source, uint64_t when, void *argument)
     struct certificates *certificates = argument;
     (void)source;
     (void)when;
-    certificates->core->loop.now = loop_clock();
+    certificates->core->loop.now = monotonic_now();
     certificates->look_at = 0;
     read_again(certificates);
     return 0;
@@ -49,7 +50,7 @@ static int on_look(sd_event_source *source, uint64_t when, void *argument)
 /* Reads the files in so many microseconds, if not sooner. */
 static void plan_look(struct certificates *certificates, uint64_t pause)
 {
-    uint64_t when = loop_clock() + pause;
+    uint64_t when = monotonic_now() + pause;
     if (certificates->look_at != 0 && certificates->look_at <= when)
         return;
     int r = loop_alarm(&certificates->core->loop, &certificates->look, CLOCK_MONOTONIC, when,
@@ -223,7 +224,7 @@ static int on_calendar(sd_event_source *source, uint64_t when, void *argument)
     struct validity_verdict verdict;
     (void)source;
     (void)when;
-    certificates->core->loop.now = loop_clock();
+    certificates->core->loop.now = monotonic_now();
     judge(certificates, &verdict);
     if (verdict.usable)
         settle(certificates);

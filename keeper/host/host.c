@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/host/host.h"
 #include "keeper/lond/credentials.h"
 #include "keeper/lond/request.h"
@@ -308,7 +309,7 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     struct host *host = argument;
     (void)source;
     (void)when;
-    host->core->loop.now = loop_clock();
+    host->core->loop.now = monotonic_now();
     pump(host);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "common/monotonic.h"
 #include "keeper/net/dns_record.h"
 #include "keeper/net/resolver.h"
 
@@ -193,8 +194,8 @@ static void set_timer(struct resolver *resolver)
         return;
     }
     uint64_t span = (uint64_t)left.tv_sec * 1000000 + (uint64_t)left.tv_usec;
-    (void)loop_alarm(&resolver->core->loop, &resolver->timer, CLOCK_MONOTONIC, loop_clock() + span,
-                     on_timer, resolver);
+    (void)loop_alarm(&resolver->core->loop, &resolver->timer, CLOCK_MONOTONIC,
+                     monotonic_now() + span, on_timer, resolver);
 }
 
 static int on_timer(sd_event_source *source, uint64_t when, void *argument)
@@ -202,7 +203,7 @@ static int on_timer(sd_event_source *source, uint64_t when, void *argument)
     struct resolver *resolver = argument;
     (void)source;
     (void)when;
-    resolver->core->loop.now = loop_clock();
+    resolver->core->loop.now = monotonic_now();
     ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     set_timer(resolver);
     return 0;
@@ -461,7 +462,7 @@ static int on_telling(sd_event_source *source, void *argument)
     struct resolver *resolver = argument;
     struct name *name;
     (void)source;
-    resolver->core->loop.now = loop_clock();
+    resolver->core->loop.now = monotonic_now();
     while ((name = TAILQ_FIRST(&resolver->answered)) != NULL) {
         TAILQ_REMOVE(&resolver->answered, name, answered);
         name->is_answered = false;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/monotonic.h"
 #include "keeper/core/loop.h"
 
 #define MS UINT64_C(1000)
@@ -45,8 +46,8 @@ static bool turn(uint64_t wait)
 static unsigned run_for(uint64_t time)
 {
     unsigned turns = 0;
-    uint64_t end_time = loop_clock() + time;
-    for (uint64_t now; (now = loop_clock()) < end_time;)
+    uint64_t end_time = monotonic_now() + time;
+    for (uint64_t now; (now = monotonic_now()) < end_time;)
         turns += turn(end_time - now);
     return turns;
 }
@@ -201,10 +202,10 @@ Test(loop, the_time_in_a_callback_is_that_of_its_turn)
     tube_watch(&tube, EPOLLIN);
     sleep_for(20 * MS);
     tube_write(&tube);
-    uint64_t before = loop_clock();
+    uint64_t before = monotonic_now();
     cr_assert(turn(LONG));
     cr_assert_geq(loop.now, before);
-    cr_assert_leq(loop.now, loop_clock());
+    cr_assert_leq(loop.now, monotonic_now());
 }
 
 /* --- No longer watched ------------------------------------------------------------------------ */
@@ -420,7 +421,7 @@ static void on_expired(struct deadline *deadline)
     struct alarm *alarm = CONTAINER_OF(deadline, struct alarm, deadline);
     cr_assert_null(deadline->queue, "it is still running");
     alarm->told++;
-    alarm->told_at = loop_clock();
+    alarm->told_at = monotonic_now();
     alarm->order = ++ended_in_all;
     if (alarm->act != NULL)
         alarm->act(alarm);
@@ -434,7 +435,7 @@ static void add_queue(void)
 /* As in a callback, where the loop has just looked at the clock. */
 static void start_in(struct deadline_queue *in, struct alarm *alarm)
 {
-    loop.now = loop_clock();
+    loop.now = monotonic_now();
     deadline_start(in, &alarm->deadline);
 }
 
@@ -446,10 +447,10 @@ static void start(struct alarm *alarm)
 /* Turns until the alarm has ended so often. */
 static void wait_for(const struct alarm *alarm, unsigned times)
 {
-    uint64_t give_up = loop_clock() + LONG;
+    uint64_t give_up = monotonic_now() + LONG;
     while (alarm->told < times) {
         turn(LONG);
-        cr_assert_lt(loop_clock(), give_up, "it never ends");
+        cr_assert_lt(monotonic_now(), give_up, "it never ends");
     }
     cr_assert_eq(alarm->told, times);
 }
@@ -563,7 +564,7 @@ Test(loop, deadlines_that_end_together_take_one_turn)
 {
     struct alarm alarms[50] = {0};
     add_queue();
-    loop.now = loop_clock();
+    loop.now = monotonic_now();
     for (int i = 0; i < 50; i++)
         deadline_start(&queue, &alarms[i].deadline);
     wait_for(&alarms[0], 1);
@@ -822,9 +823,9 @@ Test(loop, a_closed_loop_leaves_no_descriptor)
 
 Test(loop, the_clock_is_in_microseconds_and_never_goes_back)
 {
-    uint64_t before = loop_clock();
+    uint64_t before = monotonic_now();
     sleep_for(10 * MS);
-    uint64_t after = loop_clock();
+    uint64_t after = monotonic_now();
     cr_assert_geq(after, before + 10 * MS);
     cr_assert_lt(after, before + LONG);
 }

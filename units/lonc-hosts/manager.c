@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/monotonic.h"
 #include "units/lonc-hosts/manager.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
@@ -39,17 +39,10 @@ struct manager {
     unsigned between; /* names of those that were between a service and its sockets */
 };
 
-static uint64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* What is left, but never 0, which means a default of 25 s to sd-bus. */
 static uint64_t time_left(const struct manager *manager)
 {
-    uint64_t t = now();
+    uint64_t t = monotonic_now();
     return t < manager->deadline ? manager->deadline - t : 1;
 }
 
@@ -139,7 +132,7 @@ static void forget_jobs(struct manager *manager)
 int manager_wait(struct manager *manager)
 {
     /* What has brought sockets about takes longer than they do, and they are to be given to www. */
-    while (manager->awaited > 0 && now() < manager->deadline) {
+    while (manager->awaited > 0 && monotonic_now() < manager->deadline) {
         int r = sd_bus_process(manager->bus, NULL);
         if (r == 0)
             r = sd_bus_wait(manager->bus, time_left(manager));
@@ -377,7 +370,7 @@ int manager_open(struct manager **result, unsigned patience)
     struct manager *manager = calloc(1, sizeof(*manager));
     if (manager == NULL)
         return say("systemd", NULL, -ENOMEM);
-    manager->deadline = now() + (uint64_t)patience * 1000000;
+    manager->deadline = monotonic_now() + (uint64_t)patience * 1000000;
     int r = sd_bus_open_system(&manager->bus);
     if (r < 0) {
         say("cannot reach systemd by the system bus", NULL, r);

@@ -6,8 +6,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/monotonic.h"
 #include "units/lonc-hosts/sync.h"
 #include "units/lonc-hosts/unit_files.h"
 #include "units/lonc-hosts/www.h"
@@ -145,19 +145,12 @@ static void start_single(struct sync *sync, const struct hosts *hosts)
     }
 }
 
-static uint64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* How long it took, in microseconds. */
 static uint64_t start_batch(struct sync *sync, const struct host *const *batch, size_t count)
 {
     static char names[WORK_BATCH_MAX][UNIT_SIZE];
     static char *sockets[WORK_BATCH_MAX + 1];
-    uint64_t start = now();
+    uint64_t start = monotonic_now();
     for (size_t i = 0; i < count; i++) {
         sockets_unit_name(names[i], batch[i], ACTIVATION_SHARED, ".socket");
         sockets[i] = names[i];
@@ -170,7 +163,7 @@ static uint64_t start_batch(struct sync *sync, const struct host *const *batch, 
     await(sync);
     for (size_t i = 0; i < count; i++)
         give(sync, batch[i]);
-    return now() - start;
+    return monotonic_now() - start;
 }
 
 size_t sync_next_batch(size_t count, uint64_t took)

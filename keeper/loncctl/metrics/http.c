@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "common/monotonic.h"
 #include "keeper/loncctl/metrics/http.h"
 
 #define CONNECTION 0 /* the descriptor */
@@ -18,18 +19,11 @@
 /* What a peer may still be sending when it has its answer; past it, it is cut off. */
 #define IGNORED_MAX (1U << 20)
 
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 /* Until the connection is ready for `events`, or the time is over: then false. */
 static bool await(const struct http_request *request, short events)
 {
     struct pollfd connection = {.fd = CONNECTION, .events = events};
-    uint64_t time = now();
+    uint64_t time = monotonic_now();
     int left = time < request->deadline ? (int)((request->deadline - time) / 1000) : 0;
     return left > 0 && poll(&connection, 1, left) == 1;
 }
@@ -131,7 +125,7 @@ static bool read_head(struct http_request *request)
         if (request->length == HTTP_HEAD_MAX)
             return bad_request(request, "the request is too large\n");
         if (!await(request, POLLIN)) {
-            request->deadline = now() + PATIENCE / 10; /* to say so */
+            request->deadline = monotonic_now() + PATIENCE / 10; /* to say so */
             return bad_request(request, "the request took too long\n");
         }
         ssize_t n = recv(CONNECTION, request->head + request->length,
@@ -170,7 +164,7 @@ bool http_take(struct http_request *request, const char *path)
     char method[32], target[1024], version[16], rest;
     request->length = 0;
     request->head_only = false;
-    request->deadline = now() + PATIENCE;
+    request->deadline = monotonic_now() + PATIENCE;
     if (!read_head(request))
         return false;
     if (sscanf(request->head, "%31[!-~] %1023[!-~] %15[!-~]%c", method, target, version, &rest) !=

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/monotonic.h"
 #include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
 #include "keeper/loncctl/core/interrupt.h"
@@ -48,9 +49,7 @@ struct top {
 
 static double clock_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)monotonic_now() / 1e6;
 }
 
 /* Until the next key. */
