@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sent_length = 0;
     ends = 0;
     heard = false;
-    bool taken = http_take(request, "/metrics");
+    bool taken = http_read_request(request, "/metrics");
     if (taken) {
         CHECK(sent_length == 0);
         check_taken(request);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One HTTP request on descriptor 0, a connected socket as an inetd gives it, or httpd.h, and one
- * answer on it. It serves a single resource and closes: no server, no keep-alive, no
- * body.
+ * Reads one HTTP request from descriptor 0, a connected socket that an inetd or httpd.h provides,
+ * and answers it. There is one resource, which can only be read: no keep-alive, no request body.
  */
 #ifndef LONC_KEEPER_LONCCTL_METRICS_HTTP_H
 #define LONC_KEEPER_LONCCTL_METRICS_HTTP_H
@@ -11,28 +10,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All lines of a request together; Prometheus sends 400 bytes, a browser with cookies some 4,000.
- */
+/* Upper bound for request line and headers. Prometheus sends 400 bytes, a browser with cookies some
+ * 4,000. */
 #define HTTP_HEAD_MAX 16384
 
 struct http_request {
-    char head[HTTP_HEAD_MAX]; /* its lines, each ended by a NUL instead; behind the last, another */
-    size_t length;            /* while it is read: bytes so far */
-    uint64_t deadline;        /* microseconds, CLOCK_MONOTONIC: nobody is served longer */
-    bool head_only;           /* HEAD: the answer goes without its body */
+    char head[HTTP_HEAD_MAX]; /* request line and headers, each ended by NUL; then an empty one */
+    size_t length;            /* bytes received so far */
+    uint64_t deadline;        /* when to give up, in microseconds of CLOCK_MONOTONIC */
+    bool head_only;           /* the method is HEAD: answer without the body */
 };
 
 /*
- * Reads a request. True when it is a GET or HEAD of `path`, which the caller answers with
- * http_answer. Else it has been answered (400 malformed, too large or too slow; 404; 405), or the
- * peer left without a word. Bounded by HTTP_HEAD_MAX and by 10 s with the answer.
+ * Reads the request. Returns true if it is a GET or HEAD of `path`; then the caller must answer it
+ * with http_answer(). Returns false if nothing is left to do: the request has been answered with an
+ * error (400 malformed, too large or too slow; 404; 405), or the client left without sending one.
+ * Request and answer together take at most 10 s.
  */
-bool http_take(struct http_request *request, const char *path);
+bool http_read_request(struct http_request *request, const char *path);
 
-/* The value of a header, which lives in the request; NULL where it was not sent. */
+/* Returns the value of the first header of that name, which points into the request, or NULL. */
 const char *http_header(const struct http_request *request, const char *name);
 
-/* Answers 200 with the body, and waits until the peer has it. */
+/* Answers 200 with the body, and waits until the client has received it. A client that left, or
+ * that does not read, is given up in silence: there is nobody to tell. */
 void http_answer(const struct http_request *request, const char *type, const char *body,
                  size_t length);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * See httpd.h.
+ * Processes, not threads or one event loop: asking the keeper and writing metrics may block, and a
+ * process that has to give up its place can be killed at any point without harm.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,16 +18,18 @@
 #include "keeper/loncctl/core/interrupt.h"
 #include "keeper/loncctl/metrics/httpd.h"
 
-/* Requests under way. Prometheus asks one at a time; the others are people, and idlers. */
+/* Processes at once. Prometheus sends one request at a time; the rest is for people and for clients
+ * that stay silent. */
 #define PLACES 32
 
-/* It gives a client 10 s twice and the keeper 30 s for each of three answers. */
+/* Seconds until a process ends itself: more than it may wait, 10 s for the client twice and 30 s
+ * for each of three answers of the keeper. */
 #define PATIENCE 120
 
-/* Milliseconds. */
+/* Milliseconds of pause after a failed accept. */
 #define RETRY_INTERVAL 100
 
-/* The processes that answer, the oldest first. */
+/* The processes that answer clients, the oldest first. */
 struct answerers {
     pid_t at[PLACES];
     unsigned count;
@@ -46,8 +49,8 @@ static void remove_at(struct answerers *answerers, unsigned i)
             (answerers->count - i) * sizeof(*answerers->at));
 }
 
-/* Those that have ended. */
-static void reap(struct answerers *answerers)
+/* Removes the processes that have ended. */
+static void reap_ended(struct answerers *answerers)
 {
     for (unsigned i = 0; i < answerers->count;)
         if (waitpid(answerers->at[i], NULL, WNOHANG) != 0)
@@ -56,26 +59,26 @@ static void reap(struct answerers *answerers)
             i++;
 }
 
-static void end_oldest(struct answerers *answerers)
+static void kill_oldest(struct answerers *answerers)
 {
     kill(answerers->at[0], SIGKILL);
     waitpid(answerers->at[0], NULL, 0);
     remove_at(answerers, 0);
 }
 
-/* True in the child. */
-static bool take(struct answerers *answerers, const sigset_t *signals)
+/* Returns true in the child. If there can be no child, the client's connection is closed. */
+static bool accept_client(struct answerers *answerers, const sigset_t *signals)
 {
     int fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) {
-        /* Where the kernel has no descriptor or memory, asking at once would give the same. */
+        /* Lack of descriptors or memory would make the next accept fail at once as well: pause. */
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
             poll(NULL, 0, RETRY_INTERVAL);
         return false;
     }
-    reap(answerers);
+    reap_ended(answerers);
     if (answerers->count == PLACES)
-        end_oldest(answerers);
+        kill_oldest(answerers);
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGTERM, SIG_DFL);
@@ -98,20 +101,20 @@ bool httpd_serve(unsigned linger)
     const struct timespec limit = {.tv_sec = linger};
     sigset_t signals = interrupt_catch();
     int on = 1;
-    /* Who has connected may have left by the time he is accepted. */
+    /* A client may have left before it is accepted; then accept must not block. */
     if (ioctl(STDIN_FILENO, FIONBIO, &on) < 0)
         fail(LONCCTL_NO, "--http", strerror(errno));
     for (;;) {
         int n = ppoll(&listener, 1, &limit, &signals);
         if (interrupt_came())
             break;
-        if (n > 0 && take(&answerers, &signals))
+        if (n > 0 && accept_client(&answerers, &signals))
             return true;
-        reap(&answerers);
+        reap_ended(&answerers);
         if (n == 0 && answerers.count == 0)
             break;
     }
     while (answerers.count > 0)
-        end_oldest(&answerers);
+        kill_oldest(&answerers);
     return false;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Many HTTP requests, each answered by a process of its own (http.h). Whoever may connect may also
- * connect and say nothing, or read nothing, as often as they like: so the newest always finds a
- * place, and the one that has had its place the longest loses it. A request takes some
- * milliseconds, so that it is never that.
+ * Accepts HTTP clients on a listening socket and gives each a process of its own, which answers one
+ * request (http.h).
+ *
+ * Anybody who may connect may also connect many times and stay silent. So the number of processes
+ * is bounded, and a new client takes the place of the one that has had it the longest. An honest
+ * request takes milliseconds and is never that one.
  */
 #ifndef LONC_KEEPER_LONCCTL_METRICS_HTTPD_H
 #define LONC_KEEPER_LONCCTL_METRICS_HTTPD_H
@@ -14,8 +16,9 @@
 bool httpd_is_listener(void);
 
 /*
- * Accepts from descriptor 0. Returns true in a child, whose descriptor 0 is a connection then, and
- * which ends when it has answered; false when nobody has come for `linger` seconds, or on SIGTERM.
+ * Accepts clients from descriptor 0. Returns true in a child process, where descriptor 0 is now the
+ * client's connection: the caller answers it and exits. Returns false in the parent, after `linger`
+ * seconds without a client or a process, or on SIGTERM; all children have ended then.
  */
 bool httpd_serve(unsigned linger);
 

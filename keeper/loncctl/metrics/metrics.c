@@ -399,7 +399,7 @@ static int serve(const char *socket)
         fail(LONCCTL_USAGE, "--http", "descriptor 0 is no socket; systemd or an inetd starts this");
     if (httpd_is_listener() && !httpd_serve(LINGER))
         return LONCCTL_DONE;
-    if (!http_take(&request, "/metrics"))
+    if (!http_read_request(&request, "/metrics"))
         return LONCCTL_DONE;
     const char *accept = http_header(&request, "Accept");
     bool openmetrics = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Aligned columns, fitted into the terminal.
+ * Cells are collected first, since a column's width depends on all of them. Widths are counted in
+ * columns of the terminal: a character may take none, one or two.
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,26 +13,26 @@
 #include "keeper/loncctl/core/display.h"
 #include "keeper/loncctl/views/table.h"
 
-/* Between columns. */
+/* Blanks between columns. */
 #define GAP 2
 
 struct cell {
-    char *text; /* clean */
+    char *text; /* from display_clean() */
     unsigned width;
     enum style style;
 };
 
 struct shape {
     struct column column;
-    unsigned natural; /* columns of the terminal that its widest cell takes */
-    unsigned width;   /* that it gets */
+    unsigned natural; /* width of the widest cell, the title included */
+    unsigned width;   /* width it is given */
     bool shown;
 };
 
 struct table {
     struct shape *shapes;
     size_t columns;
-    struct cell *cells; /* row after row */
+    struct cell *cells; /* row by row */
     size_t count, size;
 };
 
@@ -85,7 +86,7 @@ static unsigned narrowest(const struct shape *shape)
     return least > 0 && least < shape->natural ? least : shape->natural;
 }
 
-/* What the columns that are shown take, each as wide as `width` says. */
+/* The width of the whole table if each shown column is as wide as `width` says. */
 static unsigned total_width(const struct table *table, unsigned (*width)(const struct shape *shape))
 {
     unsigned total = 0;
@@ -100,8 +101,8 @@ static unsigned given_width(const struct shape *shape)
     return shape->width;
 }
 
-/* Leaves out the column that is missed least. False when there is none. */
-static bool leave_one_out(struct table *table)
+/* Returns false if no more columns may be left out. */
+static bool leave_out_one_column(struct table *table)
 {
     struct shape *found = NULL;
     for (size_t i = 0; i < table->columns; i++) {
@@ -115,8 +116,8 @@ static bool leave_one_out(struct table *table)
     return found != NULL;
 }
 
-/* Takes a character from the widest column that can spare one. False when none can. */
-static bool narrow_one(struct table *table)
+/* Takes one character from the widest column that may be cut. Returns false if none may. */
+static bool narrow_widest_column(struct table *table)
 {
     struct shape *found = NULL;
     for (size_t i = 0; i < table->columns; i++) {
@@ -135,15 +136,15 @@ bool table_fits(const struct table *table)
     return terminal.width == 0 || total_width(table, narrowest) <= terminal.width;
 }
 
-static void fit(struct table *table)
+static void fit_into_terminal(struct table *table)
 {
     for (size_t i = 0; i < table->columns; i++)
         table->shapes[i].width = table->shapes[i].natural;
     if (terminal.width == 0)
         return;
-    while (!table_fits(table) && leave_one_out(table))
+    while (!table_fits(table) && leave_out_one_column(table))
         ;
-    while (total_width(table, given_width) > terminal.width && narrow_one(table))
+    while (total_width(table, given_width) > terminal.width && narrow_widest_column(table))
         ;
 }
 
@@ -154,7 +155,7 @@ static void print_blanks(unsigned count)
     printf("%*s", (int)count, "");
 }
 
-/* The text in `room` columns at most, cut if need be. Returns how many it took. */
+/* Prints the text, cut if it is wider than `room`. Returns the width printed. */
 static unsigned print_cut(const char *text, unsigned width, unsigned room)
 {
     unsigned mark = display_width(display_ellipsis());
@@ -171,8 +172,8 @@ static unsigned print_cut(const char *text, unsigned width, unsigned room)
     return width - display_width(text + fits) + mark;
 }
 
-/* A line may still be too long for a terminal that is too narrow for the narrowest table: then it
- * ends at the edge. */
+/* If even the narrowest table is wider than the terminal, the line ends at the edge. Blanks are
+ * printed only in front of a cell, so no line ends with them. */
 static void print_row(const struct table *table, const struct cell *cells)
 {
     unsigned at = 0, pending = 0;
@@ -209,9 +210,9 @@ static void print_heading(const struct table *table)
     free(cells);
 }
 
-static void name_left_out(const struct table *table)
+static void print_left_out_columns(const struct table *table)
 {
-    char names[256] = "left out for want of room:";
+    char names[256] = "left out for lack of room:";
     bool any = false;
     for (size_t i = 0; i < table->columns; i++) {
         const struct shape *shape = &table->shapes[i];
@@ -230,11 +231,11 @@ static void name_left_out(const struct table *table)
 
 void table_print(struct table *table)
 {
-    fit(table);
+    fit_into_terminal(table);
     print_heading(table);
     for (size_t i = 0; i + table->columns <= table->count; i += table->columns)
         print_row(table, &table->cells[i]);
-    name_left_out(table);
+    print_left_out_columns(table);
 }
 
 void table_free(struct table *table)
