@@ -134,7 +134,7 @@ static bool has_place(const struct intake *intake)
 
 static void update_listener(struct intake *intake)
 {
-    bool wanted = !intake->stopped && !intake->core->descriptors_short;
+    bool wanted = !intake->stopped && !core_descriptors_are_short(intake->core);
     listener_want(&intake->listener, wanted && has_place(intake));
     if (wanted && !has_place(intake) && intake->crowded.queue == NULL)
         deadline_start(&intake->crowds, &intake->crowded);
@@ -189,8 +189,7 @@ static void close_source(struct source *source)
 static void run_short(struct intake *intake)
 {
     struct core *core = intake->core;
-    core->descriptors_short = true;
-    limit_reached(core, &core->descriptor_limit, NULL);
+    core_descriptors_run_short(core);
     update_listener(intake);
     clients_scarce(intake->clients, true);
     hosts_close_idle(core->hosts);
@@ -214,10 +213,9 @@ static void feed(struct intake *intake)
 {
     struct core *core = intake->core;
     struct source *source;
-    if (!core->descriptors_short || !has_descriptors_for_source(intake))
+    if (!core_descriptors_are_short(core) || !has_descriptors_for_source(intake))
         return;
-    core->descriptors_short = false;
-    limit_left(core, &core->descriptor_limit, NULL);
+    core_descriptors_suffice(core);
     clients_scarce(intake->clients, false);
     if (!intake->deaf)
         return;
@@ -229,9 +227,9 @@ static void feed(struct intake *intake)
 }
 
 /* Where it is the kernel that has none, one more of ours says nothing: the next accept does. */
-static void on_descriptor_freed(struct core *core)
+static void on_descriptor_freed(void *argument)
 {
-    struct intake *intake = core->intake;
+    struct intake *intake = argument;
     if (!listener_is_pausing(&intake->listener))
         feed(intake);
     update_listener(intake);
@@ -346,8 +344,7 @@ struct intake *intake_new(struct core *core, struct clients *clients, int listen
     intake->limit =
         (struct limit){.name = "connections of shims", .trouble = TROUBLE_CHANNEL_LIMIT};
     deadline_queue_add(&core->loop, &intake->crowds, &grace, on_crowd_older);
-    core->intake = intake;
-    core->descriptor_freed = on_descriptor_freed;
+    core_on_descriptor_freed(core, on_descriptor_freed, intake);
     listener_open(&intake->listener, &core->loop, listener, "the private channel",
                   on_listener_ready);
     update_listener(intake);
@@ -373,8 +370,7 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     intake_stop(intake);
-    intake->core->descriptor_freed = NULL;
-    intake->core->intake = NULL;
+    core_on_descriptor_freed(intake->core, NULL, NULL);
     listener_close(&intake->listener);
     deadline_stop(&intake->crowded);
     deadline_queue_remove(&intake->crowds);

@@ -16,7 +16,7 @@ void core_closed(struct core *core)
 {
     core->descriptors--;
     if (core->descriptor_freed != NULL)
-        core->descriptor_freed(core);
+        core->descriptor_freed(core->descriptor_freed_argument);
 }
 
 size_t core_descriptors_free(const struct core *core)
@@ -27,6 +27,29 @@ size_t core_descriptors_free(const struct core *core)
         reserve = core->descriptors_max / 4;
     size_t kept = core->descriptors + reserve;
     return kept < core->descriptors_max ? core->descriptors_max - kept : 0;
+}
+
+void core_descriptors_run_short(struct core *core)
+{
+    core->descriptors_short = true;
+    limit_reached(core, &core->descriptor_limit, NULL);
+}
+
+void core_descriptors_suffice(struct core *core)
+{
+    core->descriptors_short = false;
+    limit_left(core, &core->descriptor_limit, NULL);
+}
+
+bool core_descriptors_are_short(const struct core *core)
+{
+    return core->descriptors_short;
+}
+
+void core_on_descriptor_freed(struct core *core, void (*freed)(void *argument), void *argument)
+{
+    core->descriptor_freed = freed;
+    core->descriptor_freed_argument = argument;
 }
 
 void core_changed(struct core *core)

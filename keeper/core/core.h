@@ -57,9 +57,9 @@ struct core {
 
     size_t descriptors; /* open now, those of libraries included */
     size_t descriptors_max;
-    bool descriptors_short; /* there are too few: nobody is accepted, and nothing kept idle */
-    void (*descriptor_freed)(struct core *core); /* intake.c waits for this, or NULL */
-    struct intake *intake;
+    bool descriptors_short;                   /* see core_descriptors_run_short */
+    void (*descriptor_freed)(void *argument); /* or NULL, see core_on_descriptor_freed */
+    void *descriptor_freed_argument;
     struct resolver *resolver;
     struct socket_watch *socket_watch; /* NULL: nobody looks after the paths of sockets */
 
@@ -74,6 +74,19 @@ void core_closed(struct core *core);
 
 /* How many more may be opened beside the reserve. */
 size_t core_descriptors_free(const struct core *core);
+
+/*
+ * Between these two calls the keeper is short of descriptors: no shim is accepted, and connections
+ * that nobody needs are closed. Only intake.c calls them, since it learns from its listener whether
+ * the kernel has any left. A call counts as one more hit of the limit, respectively ends that.
+ */
+void core_descriptors_run_short(struct core *core);
+void core_descriptors_suffice(struct core *core);
+bool core_descriptors_are_short(const struct core *core);
+
+/* `freed` is called whenever a descriptor was closed; NULL ends that. There is one such callback.
+ */
+void core_on_descriptor_freed(struct core *core, void (*freed)(void *argument), void *argument);
 
 /* Something has changed that STATUS= tells: hosts' health, or what waits. */
 void core_changed(struct core *core);

@@ -433,7 +433,7 @@ static bool open_one(struct host *host)
             lond->changed = on_lond_changed;
             pool_insert(lond, POOL_OPENING);
             /* Where clients wait for descriptors too, intake.c says when that is over. */
-            if (!core->descriptors_short)
+            if (!core_descriptors_are_short(core))
                 limit_left(core, &core->descriptor_limit, NULL);
             return true;
         }
@@ -546,7 +546,7 @@ static void on_name_told(struct resolver_user *user, bool waited)
 static void retire_or_idle(struct lond *lond)
 {
     struct host *host = lond->host;
-    bool unwanted = host->core->descriptors_short && host->queued == 0;
+    bool unwanted = core_descriptors_are_short(host->core) && host->queued == 0;
     if (lond->closing || unwanted || !host->listed)
         pool_close(lond);
     else
