@@ -31,9 +31,7 @@
 #include "keeper/host/certificates.h"
 #include "keeper/host/hosts.h"
 #include "keeper/keeper.h"
-#include "keeper/lond/credentials.h"
 #include "keeper/net/resolver.h"
-#include "keeper/net/tls_worker.h"
 
 struct keeper {
     struct core core;
@@ -97,7 +95,7 @@ static void drain(struct keeper *keeper)
     }
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
               "stopping: %zu clients, %zu requests queued", clients_count(keeper->clients),
-              core->queued);
+              keeper->hosts.queued);
     int r = loop_alarm(&core->loop, &keeper->drain_end, CLOCK_MONOTONIC,
                        monotonic_now() + core->settings.drain_timeout, on_drain_end, keeper);
     if (r < 0) {
@@ -298,8 +296,6 @@ static int start(struct keeper *keeper, struct config *config)
 {
     struct core *core = &keeper->core;
     core->hosts = &keeper->hosts;
-    core->queue_limit =
-        (struct limit){.name = "requests queued for all hosts", .trouble = TROUBLE_QUEUE_LIMIT};
     core->memory_limit = (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
     core->descriptor_limit =
         (struct limit){.name = "open descriptors", .trouble = TROUBLE_DESCRIPTORS};
@@ -311,9 +307,9 @@ static int start(struct keeper *keeper, struct config *config)
         return r;
     core->loop.turn_bytes = &core->settings.turn_bytes;
     stats_init(&core->stats, core->loop.now);
-    lond_setup(core);
-    host_setup(core);
-    hosts_setup(&keeper->hosts, core);
+    r = hosts_open(&keeper->hosts, core);
+    if (r < 0)
+        return r;
     core->resolver = resolver_new(core);
     if (core->resolver == NULL)
         return -ENOMEM;
@@ -338,7 +334,7 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->notifier = notifier_new(core, &keeper->status);
     if (keeper->notifier == NULL)
         return -ENOMEM;
-    keeper->certificates = certificates_new(core);
+    keeper->certificates = certificates_new(&keeper->hosts);
     if (keeper->certificates == NULL)
         return -ENOMEM;
     core->socket_watch = socket_watch_new(core, keeper->notifier);
@@ -351,9 +347,6 @@ static int start(struct keeper *keeper, struct config *config)
         return -ENOMEM;
     keeper->loncstatus = loncstatus_new(core);
     if (keeper->loncstatus == NULL)
-        return -ENOMEM;
-    core->tls_worker = tls_worker_new(core);
-    if (core->tls_worker == NULL)
         return -ENOMEM;
     count_descriptors(core);
     return open_sockets(keeper);
@@ -380,11 +373,8 @@ static void finish(struct keeper *keeper)
     reload_free(keeper->reload);
     certificates_free(keeper->certificates);
     loncstatus_free(keeper->loncstatus);
-    hosts_free(&keeper->hosts);
-    tls_worker_free(keeper->core.tls_worker);
-    credentials_free(keeper->core.credentials);
+    hosts_close(&keeper->hosts);
     resolver_free(keeper->core.resolver);
-    buffer_free(&keeper->core.reply);
     lonclog_close();
     loop_close(&keeper->core.loop);
     config_free(keeper->core.config);

@@ -60,7 +60,7 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     fputs("Active connection statuses: \n", file);
     for (unsigned list = 0; list < POOL_LISTS; list++) {
         const struct lond *lond;
-        LIST_FOREACH (lond, &host->pool[list], link)
+        LIST_FOREACH (lond, &host->pool[list], place.link)
             fprintf(file, "Connection %u State: %s\n", ++number, lond_state_name(lond->state));
     }
 }

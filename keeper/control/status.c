@@ -73,7 +73,7 @@ void status_line(const struct status *status, char *line, size_t size)
     troubles_line(status->core, troubles, sizeof(troubles));
     snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
-             status->core->queued, deferred_count(status->deferred), troubles);
+             status->core->hosts->queued, deferred_count(status->deferred), troubles);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
@@ -238,7 +238,7 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_count(writer, "requests", core->requests);
     json_writer_count(writer, "replies", core->answers[REASON_NONE]);
     tell_con_lost(writer, core->answers);
-    json_writer_count(writer, "queued", core->queued);
+    json_writer_count(writer, "queued", core->hosts->queued);
     json_writer_count(writer, "deferred", deferred_count(status->deferred));
     json_writer_count(writer, "clients", clients_count(status->clients));
     json_writer_count(writer, "descriptors", core->descriptors);
@@ -341,7 +341,7 @@ json_t *status_connections_json(const struct host *host)
     json_t *connections = json_array();
     for (unsigned list = 0; list < POOL_LISTS; list++) {
         const struct lond *lond;
-        LIST_FOREACH (lond, &host->pool[list], link) {
+        LIST_FOREACH (lond, &host->pool[list], place.link) {
             char address[ADDRESS_TEXT_SIZE];
             json_t *connection = json_pack("{s:s, s:b, s:s}", "state", lond_state_name(lond->state),
                                            "busy", lond->transaction != NULL, "address",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What all objects of one keeper share: the loop, the configuration in force, the queues of
- * deadlines, counts, and the account of descriptors. The lowest layer of keeper/: it knows nobody.
+ * What all objects of one keeper share: the loop, the configuration in force, counts, and
+ * the account of descriptors. The lowest layer of keeper/: it knows nobody.
  */
 #ifndef LONC_KEEPER_CORE_CORE_H
 #define LONC_KEEPER_CORE_CORE_H
@@ -31,19 +31,9 @@ struct core {
     struct config *config;    /* in force; never NULL */
     struct settings settings; /* of it; here, so that deadlines can point at them for good */
     struct hosts *hosts;
-    struct tls_worker *tls_worker;
-    struct credentials *credentials; /* in force; NULL until there is a valid configuration */
-    bool stopping;                   /* no new work: what is under way is finished */
-
-    /* One queue for each time-out of the settings that many objects share. */
-    struct deadline_queue connecting, handshaking, replying, pruning; /* lond.c */
-    struct deadline_queue waiting, whole;                             /* host.c */
-
-    struct buffer reply; /* the reply being delivered, between a lond and its client */
+    bool stopping; /* no new work: what is under way is finished */
 
     struct scarcity scarcity;
-
-    size_t queued; /* requests in the queues of all hosts */
 
     uint64_t requests;
     uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
@@ -51,7 +41,7 @@ struct core {
 
     uint64_t control_refused; /* clients of the control socket that found no place */
 
-    struct limit queue_limit, memory_limit, descriptor_limit;
+    struct limit memory_limit, descriptor_limit;
 
     struct troubles troubles;
 

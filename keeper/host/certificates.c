@@ -22,6 +22,7 @@
 
 struct certificates {
     struct core *core;
+    struct hosts *hosts;
     struct path_watch *watches[TLS_FILE_COUNT];
     sd_event_source *look; /* the files are read again */
     uint64_t look_at;      /* when, by the monotonic clock; 0: there is no reason to */
@@ -91,15 +92,16 @@ static void judge(const struct certificates *certificates, struct validity_verdi
 {
     const struct core *core = certificates->core;
     *verdict = (struct validity_verdict){.usable = false};
-    if (core->credentials != NULL && core->credentials->tls != NULL)
-        tls_context_judge(core->credentials->tls, time(NULL),
+    if (certificates->hosts->londs.credentials != NULL &&
+        certificates->hosts->londs.credentials->tls != NULL)
+        tls_context_judge(certificates->hosts->londs.credentials->tls, time(NULL),
                           (time_t)(core->settings.certificate_warning / 1000000), verdict);
 }
 
 /* Where the new ones are of no use, those in force stay, unless they are of no use either. */
 static void keep_usable(const struct certificates *certificates, struct credentials *new)
 {
-    struct credentials *old = certificates->core->credentials;
+    struct credentials *old = certificates->hosts->londs.credentials;
     struct validity_verdict verdict;
     if (!new->wanted || new->tls != NULL)
         return;
@@ -121,7 +123,7 @@ static void list_troubles(const struct certificates *certificates,
                           const struct validity_verdict *verdict)
 {
     struct core *core = certificates->core;
-    const struct credentials *credentials = core->credentials;
+    const struct credentials *credentials = certificates->hosts->londs.credentials;
     char date[VALIDITY_DATE_SIZE];
     if (credentials->wanted && credentials->tls == NULL)
         trouble_begin(core, TROUBLE_TLS, "%s; %s", credentials->problem, fate(credentials));
@@ -144,24 +146,22 @@ static void settle(struct certificates *certificates)
     judge(certificates, &verdict);
     list_troubles(certificates, &verdict);
     keep_calendar(certificates, &verdict);
-    if (core->credentials->problem[0] != '\0')
+    if (certificates->hosts->londs.credentials->problem[0] != '\0')
         plan_look(certificates, core->settings.trouble_retry);
-    else if (!credentials_are_current(core->credentials))
+    else if (!credentials_are_current(certificates->hosts->londs.credentials))
         plan_look(certificates, core->settings.certificate_settle);
 }
 
 static void put_in_force(struct certificates *certificates, struct credentials *new)
 {
-    struct core *core = certificates->core;
-    struct credentials *old = core->credentials;
+    const struct credentials *old = certificates->hosts->londs.credentials;
     keep_usable(certificates, new);
     bool gained = old != NULL && old->tls == NULL && new->tls != NULL;
-    core->credentials = new;
-    credentials_free(old);
+    londs_use_credentials(&certificates->hosts->londs, new);
     watch_files(certificates, &new->files);
     settle(certificates);
     if (gained)
-        hosts_renew(core->hosts);
+        hosts_renew(certificates->hosts);
 }
 
 /* --- Read again ------------------------------------------------------------------------------- */
@@ -190,7 +190,7 @@ static void note_absence(struct credentials *new)
 static void read_again(struct certificates *certificates)
 {
     struct core *core = certificates->core;
-    struct credentials *old = core->credentials;
+    struct credentials *old = certificates->hosts->londs.credentials;
     struct diagnostics diagnostics = {.say = say_nothing};
     struct validity_verdict verdict;
     judge(certificates, &verdict);
@@ -239,7 +239,7 @@ static void say_expiry(struct certificates *certificates, const struct validity_
     char date[VALIDITY_DATE_SIZE];
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_CERTIFICATE},
               "%s: the certificate expires at %s; from then on %s", verdict->soon_path,
-              validity_date(verdict->soon, date), fate(certificates->core->credentials));
+              validity_date(verdict->soon, date), fate(certificates->hosts->londs.credentials));
     certificates->warned = now;
     certificates->warned_of = verdict->soon;
 }
@@ -271,7 +271,7 @@ static void keep_calendar(struct certificates *certificates, const struct validi
 /* What follows from the files as they are, for whoever asked for a reload. */
 static const char *consequence(struct certificates *certificates, bool had_ssl)
 {
-    const struct credentials *credentials = certificates->core->credentials;
+    const struct credentials *credentials = certificates->hosts->londs.credentials;
     struct validity_verdict verdict;
     char date[VALIDITY_DATE_SIZE];
     if (had_ssl && !credentials->wanted)
@@ -307,7 +307,7 @@ static void say_what_is_off(const struct credentials *credentials)
 const char *certificates_apply(struct certificates *certificates, struct credentials *credentials)
 {
     struct core *core = certificates->core;
-    const struct credentials *old = core->credentials;
+    const struct credentials *old = certificates->hosts->londs.credentials;
     bool had_ssl = old != NULL && old->wanted;
     /* Later, handshakes may be under way that have a key file. */
     if (old == NULL || strcmp(old->directory, credentials->directory) != 0)
@@ -325,11 +325,13 @@ const char *certificates_apply(struct certificates *certificates, struct credent
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct certificates *certificates_new(struct core *core)
+struct certificates *certificates_new(struct hosts *hosts)
 {
     struct certificates *certificates = calloc(1, sizeof(*certificates));
-    if (certificates != NULL)
-        certificates->core = core;
+    if (certificates == NULL)
+        return NULL;
+    certificates->core = hosts->core;
+    certificates->hosts = hosts;
     return certificates;
 }
 

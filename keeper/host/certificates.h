@@ -9,13 +9,13 @@
 #ifndef LONC_KEEPER_HOST_CERTIFICATES_H
 #define LONC_KEEPER_HOST_CERTIFICATES_H
 
-#include "keeper/core/core.h"
+#include "keeper/host/hosts.h"
 #include "keeper/lond/credentials.h"
 
 struct certificates;
 
 /* NULL without memory. */
-struct certificates *certificates_new(struct core *core);
+struct certificates *certificates_new(struct hosts *hosts);
 void certificates_free(struct certificates *certificates); /* NULL is allowed */
 
 /*

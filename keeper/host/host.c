@@ -66,13 +66,12 @@ static void count_answer(const struct transaction *transaction, enum reason reas
 
 /*
  * The one place where a transaction ends. With REASON_NONE, the reply is the first `length` bytes
- * of core->reply; with any other, that buffer is not touched, for it may hold the reply of a
- * request that is answered after this one.
+ * of `reply`; with any other, that is NULL.
  */
-static void finish(struct transaction *transaction, enum reason reason, size_t length)
+static void end_transaction(struct transaction *transaction, enum reason reason,
+                            struct buffer *reply, size_t length)
 {
     struct core *core = transaction->host->core;
-    struct buffer *reply = &core->reply;
     if (!transaction->background)
         count_answer(transaction, reason);
     deadline_stop(&transaction->waiting);
@@ -82,13 +81,12 @@ static void finish(struct transaction *transaction, enum reason reason, size_t l
         transaction->host->background_active = false;
     if (reason != REASON_NONE || core->settings.log_transactions)
         say_answered(transaction, reason, length);
-    if (reason != REASON_NONE) {
-        transaction->done(transaction, reason, NULL, 0);
-        return;
-    }
     transaction->done(transaction, reason, reply, length);
-    buffer_consume(reply, buffer_length(reply));
-    core_check_memory(core);
+}
+
+static void lose_transaction(struct transaction *transaction, enum reason reason)
+{
+    end_transaction(transaction, reason, NULL, 0);
 }
 
 /* --- The queue -------------------------------------------------------------------------------- */
@@ -99,10 +97,10 @@ static void enqueue(struct transaction *transaction)
     transaction->state = TRANSACTION_QUEUED;
     TAILQ_INSERT_TAIL(&host->queue, transaction, link);
     host->queued++;
-    host->core->queued++;
+    host->hosts->queued++;
     core_changed(host->core);
-    stats_queued(&host->core->stats, host->core->loop.now, host->core->queued);
-    deadline_start(&host->core->waiting, &transaction->waiting);
+    stats_queued(&host->core->stats, host->core->loop.now, host->hosts->queued);
+    deadline_start(&host->hosts->waiting, &transaction->waiting);
 }
 
 /* A request of which its lost connection took no byte is the next one still. */
@@ -121,13 +119,13 @@ static void dequeue(struct transaction *transaction)
     deadline_stop(&transaction->waiting);
     TAILQ_REMOVE(&host->queue, transaction, link);
     host->queued--;
-    core->queued--;
+    host->hosts->queued--;
     core_changed(core);
     /* Not before it is half empty, so that a queue at its edge does not fill the log. */
     if (host->queued <= core->settings.queue_per_host / 2)
         limit_left(core, &host->queue_limit, host->id);
-    if (core->queued <= core->settings.queue_total / 2)
-        limit_left(core, &core->queue_limit, NULL);
+    if (host->hosts->queued <= core->settings.queue_total / 2)
+        limit_left(core, &host->hosts->queue_limit, NULL);
 }
 
 static bool may_enqueue(struct host *host)
@@ -137,8 +135,8 @@ static bool may_enqueue(struct host *host)
         limit_reached(core, &host->queue_limit, host->id);
         return false;
     }
-    if (core->queued >= core->settings.queue_total) {
-        limit_reached(core, &core->queue_limit, NULL);
+    if (host->hosts->queued >= core->settings.queue_total) {
+        limit_reached(core, &host->hosts->queue_limit, NULL);
         return false;
     }
     return true;
@@ -150,7 +148,7 @@ void host_fail_queue(struct host *host, enum reason reason)
     for (size_t left = host->queued; left > 0 && host->queued > 0; left--) {
         struct transaction *first = TAILQ_FIRST(&host->queue);
         dequeue(first);
-        finish(first, reason, 0);
+        lose_transaction(first, reason);
     }
 }
 
@@ -158,7 +156,7 @@ static void on_waited_too_long(struct deadline *deadline)
 {
     struct transaction *transaction = CONTAINER_OF(deadline, struct transaction, waiting);
     dequeue(transaction);
-    finish(transaction, REASON_QUEUE_TIMEOUT, 0);
+    lose_transaction(transaction, REASON_QUEUE_TIMEOUT);
 }
 
 /* --- The pool --------------------------------------------------------------------------------- */
@@ -173,15 +171,15 @@ static unsigned pool_total(const struct host *host)
 
 static void pool_insert(struct lond *lond, enum pool_list list)
 {
-    lond->pool = list;
-    LIST_INSERT_HEAD(&lond->host->pool[list], lond, link);
-    lond->host->pool_count[list]++;
+    lond->place.list = list;
+    LIST_INSERT_HEAD(&lond->place.host->pool[list], lond, place.link);
+    lond->place.host->pool_count[list]++;
 }
 
 static void pool_remove(struct lond *lond)
 {
-    LIST_REMOVE(lond, link);
-    lond->host->pool_count[lond->pool]--;
+    LIST_REMOVE(lond, place.link);
+    lond->place.host->pool_count[lond->place.list]--;
 }
 
 /* Changes a connection's state in the pool; the one place that does. */
@@ -200,7 +198,7 @@ static void pool_close(struct lond *lond)
 static void pool_close_list(struct host *host, enum pool_list list)
 {
     struct lond *lond, *next;
-    LIST_FOREACH_SAFE (lond, &host->pool[list], link, next)
+    LIST_FOREACH_SAFE (lond, &host->pool[list], place.link, next)
         pool_close(lond);
 }
 
@@ -213,8 +211,8 @@ void host_close_connections(struct host *host)
 {
     struct lond *lond;
     pool_close_list(host, POOL_IDLE);
-    LIST_FOREACH (lond, &host->pool[POOL_BUSY], link)
-        lond->closing = true;
+    LIST_FOREACH (lond, &host->pool[POOL_BUSY], place.link)
+        lond_close_after_reply(lond);
 }
 
 /* The connection used last, of those that have kept silent since; the others are closed. */
@@ -243,7 +241,7 @@ static bool send_on_idle(struct host *host, struct transaction *transaction)
         }
         if (r == -ENOBUFS || r == -ENOMEM) {
             limit_reached(host->core, &host->core->memory_limit, NULL);
-            finish(transaction, REASON_NO_MEMORY, 0);
+            lose_transaction(transaction, REASON_NO_MEMORY);
             return true;
         }
         pool_close(lond);
@@ -279,9 +277,9 @@ static void serve_background(struct host *host)
     }
     transaction->host = host;
     host->background_active = true;
-    deadline_start(&host->core->whole, &transaction->whole);
+    deadline_start(&host->hosts->whole, &transaction->whole);
     if (!send_on_idle(host, transaction))
-        finish(transaction, REASON_LOST, 0);
+        lose_transaction(transaction, REASON_LOST);
 }
 
 static void serve(struct host *host)
@@ -409,8 +407,6 @@ static bool is_local(enum reason reason)
     return reason == REASON_NO_DESCRIPTOR || reason == REASON_NO_MEMORY;
 }
 
-static void on_lond_changed(struct lond *lond, enum lond_event event, enum reason reason);
-
 /* Starts one attempt. False when none is under way, for it failed at once or waits for the name. */
 static bool open_one(struct host *host)
 {
@@ -426,11 +422,10 @@ static bool open_one(struct host *host)
             return false;
     }
     if (addresses->count > 0) {
-        struct lond *lond = lond_open(core, addresses, host->port, &host->identity);
+        struct lond *lond = lond_open(&host->hosts->londs, addresses, host->port, &host->identity);
         if (lond != NULL) {
-            lond->host = host;
-            lond->round = host->health.round;
-            lond->changed = on_lond_changed;
+            lond->place.host = host;
+            lond->place.round = host->health.round;
             pool_insert(lond, POOL_OPENING);
             /* Where clients wait for descriptors too, intake.c says when that is over. */
             if (!core_descriptors_are_short(core))
@@ -508,7 +503,7 @@ void host_retry(struct host *host)
 /* Whether the connection is to an address that the host's name does not have any more. */
 static bool has_moved(const struct lond *lond)
 {
-    const struct resolver_user *naming = &lond->host->naming;
+    const struct resolver_user *naming = &lond->place.host->naming;
     return naming->name != NULL && resolver_addresses(naming)->count > 0 &&
            !addresses_contain(resolver_addresses(naming), &lond->address);
 }
@@ -520,12 +515,12 @@ static bool has_moved(const struct lond *lond)
 static void leave_old_addresses(struct host *host)
 {
     struct lond *lond, *next;
-    LIST_FOREACH_SAFE (lond, &host->pool[POOL_IDLE], link, next)
+    LIST_FOREACH_SAFE (lond, &host->pool[POOL_IDLE], place.link, next)
         if (has_moved(lond))
             pool_close(lond);
-    LIST_FOREACH (lond, &host->pool[POOL_BUSY], link)
+    LIST_FOREACH (lond, &host->pool[POOL_BUSY], place.link)
         if (has_moved(lond))
-            lond->closing = true;
+            lond_close_after_reply(lond);
 }
 
 static void on_name_told(struct resolver_user *user, bool waited)
@@ -545,7 +540,7 @@ static void on_name_told(struct resolver_user *user, bool waited)
  */
 static void retire_or_idle(struct lond *lond)
 {
-    struct host *host = lond->host;
+    struct host *host = lond->place.host;
     bool unwanted = core_descriptors_are_short(host->core) && host->queued == 0;
     if (lond->closing || unwanted || !host->listed)
         pool_close(lond);
@@ -570,12 +565,12 @@ static void note_peer(struct host *host, const struct lond *lond)
               lond->tls_version != NULL ? lond->tls_version : "");
 }
 
-static void opened(struct lond *lond)
+static void on_opened(struct lond *lond)
 {
-    struct host *host = lond->host;
+    struct host *host = lond->place.host;
     host->probing = false;
     if (has_moved(lond)) /* while it was being opened */
-        lond->closing = true;
+        lond_close_after_reply(lond);
     else
         note_peer(host, lond);
     attempt_succeeded(host, true);
@@ -583,36 +578,30 @@ static void opened(struct lond *lond)
     serve(host);
 }
 
-static void answered(struct lond *lond, enum reason reason)
+static void on_answered(struct lond *lond, struct transaction *transaction, enum reason reason,
+                        struct buffer *reply, size_t length)
 {
-    struct host *host = lond->host;
-    struct transaction *transaction = lond->transaction;
-    size_t length = lond->reply_length;
-    if (reason != REASON_NONE) /* there is nothing in it that anybody should see */
-        buffer_consume(&host->core->reply, buffer_length(&host->core->reply));
-    lond->transaction = NULL;
+    struct host *host = lond->place.host;
     if (transaction != NULL)
         transaction->lond = NULL;
     attempt_succeeded(host, false);
     retire_or_idle(lond);
     serve(host);
     if (transaction != NULL)
-        finish(transaction, reason, length);
+        end_transaction(transaction, reason, reply, length);
 }
 
 /* The connection stays among the busy ones until the reply has ended. */
-static void overflowed(struct lond *lond, enum reason reason)
+static void on_overflowed(struct transaction *transaction, enum reason reason)
 {
-    struct transaction *transaction = lond->transaction;
-    lond->transaction = NULL;
     transaction->lond = NULL;
-    finish(transaction, reason, 0);
+    lose_transaction(transaction, reason);
 }
 
-static void lost(struct lond *lond, enum reason reason)
+static void on_lost(struct lond *lond, struct transaction *transaction, enum reason reason,
+                    const char *why)
 {
-    struct host *host = lond->host;
-    struct transaction *transaction = lond->transaction;
+    struct host *host = lond->place.host;
     pool_remove(lond);
     if (transaction != NULL) {
         transaction->lond = NULL;
@@ -630,30 +619,19 @@ static void lost(struct lond *lond, enum reason reason)
         host->not_before = host->core->loop.now + host->core->settings.retry_delay;
     } else if (!lond->opened) {
         host->probing = false;
-        attempt_failed(host, lond->round, reason, lond->detail);
+        attempt_failed(host, lond->place.round, reason, why);
     }
     pump(host);
     if (transaction != NULL)
-        finish(transaction, reason, 0);
+        lose_transaction(transaction, reason);
 }
 
-static void on_lond_changed(struct lond *lond, enum lond_event event, enum reason reason)
-{
-    switch (event) {
-    case LOND_OPENED:
-        opened(lond);
-        break;
-    case LOND_ANSWERED:
-        answered(lond, reason);
-        break;
-    case LOND_OVERFLOWED:
-        overflowed(lond, reason);
-        break;
-    case LOND_LOST:
-        lost(lond, reason);
-        break;
-    }
-}
+static const struct lond_events events = {
+    .opened = on_opened,
+    .answered = on_answered,
+    .overflowed = on_overflowed,
+    .lost = on_lost,
+};
 
 static void on_took_too_long(struct deadline *deadline)
 {
@@ -667,7 +645,7 @@ static void on_took_too_long(struct deadline *deadline)
         host->probing = true;
         pump(host);
     }
-    finish(transaction, REASON_REQUEST_TIMEOUT, 0);
+    lose_transaction(transaction, REASON_REQUEST_TIMEOUT);
 }
 
 /* --- Requests --------------------------------------------------------------------------------- */
@@ -677,17 +655,17 @@ void host_submit(struct host *host, struct transaction *transaction)
     struct core *core = host->core;
     transaction->host = host;
     host->requests++;
-    deadline_start(&core->whole, &transaction->whole);
+    deadline_start(&host->hosts->whole, &transaction->whole);
     if (!host->listed)
-        finish(transaction, REASON_REMOVED, 0);
+        lose_transaction(transaction, REASON_REMOVED);
     else if (host->health.state == HEALTH_DEAD)
-        finish(transaction, REASON_DEAD, 0);
+        lose_transaction(transaction, REASON_DEAD);
     else if (!host->paused && TAILQ_EMPTY(&host->queue) && send_on_idle(host, transaction))
         stats_sent(&core->stats, core->loop.now, 0);
     else if (core->stopping)
-        finish(transaction, REASON_STOPPING, 0);
+        lose_transaction(transaction, REASON_STOPPING);
     else if (!may_enqueue(host))
-        finish(transaction, REASON_QUEUE_FULL, 0);
+        lose_transaction(transaction, REASON_QUEUE_FULL);
     else {
         enqueue(transaction);
         pump(host);
@@ -751,28 +729,30 @@ void host_abandon(struct host *host, enum reason reason)
         struct transaction *transaction = lond->transaction;
         pool_close(lond);
         if (transaction != NULL)
-            finish(transaction, reason, 0);
+            lose_transaction(transaction, reason);
     }
 }
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-void host_setup(struct core *core)
+int host_setup(struct hosts *hosts)
 {
-    struct loop *loop = &core->loop;
-    const struct settings *settings = &core->settings;
-    deadline_queue_add(loop, &core->waiting, &settings->queue_timeout, on_waited_too_long);
-    deadline_queue_add(loop, &core->whole, &settings->request_timeout, on_took_too_long);
+    struct loop *loop = &hosts->core->loop;
+    const struct settings *settings = &hosts->core->settings;
+    deadline_queue_add(loop, &hosts->waiting, &settings->queue_timeout, on_waited_too_long);
+    deadline_queue_add(loop, &hosts->whole, &settings->request_timeout, on_took_too_long);
+    return londs_open(&hosts->londs, hosts->core, &events);
 }
 
-struct host *host_new(struct core *core, const char *id)
+struct host *host_new(struct hosts *hosts, const char *id)
 {
     struct host *host = calloc(1, sizeof(*host));
     if (host == NULL)
         return NULL;
     host->id = strdup(id);
     host->name = "";
-    host->core = core;
+    host->hosts = hosts;
+    host->core = hosts->core;
     host->naming.told = on_name_told;
     host->queue_limit.name = "requests queued for one host";
     TAILQ_INIT(&host->queue);
@@ -823,7 +803,8 @@ static bool is_here(const struct host *host, const struct hosttab_entry *entry)
     const struct core *core = host->core;
     const struct hosttab_entry *own =
         hosttab_find_id(&core->config->table, core->config->loncapa.host_id);
-    return core->credentials->local && own != NULL && strcasecmp(entry->name, own->name) == 0;
+    return host->hosts->londs.credentials->local && own != NULL &&
+           strcasecmp(entry->name, own->name) == 0;
 }
 
 bool host_may_resolve(const struct hosttab_entry *entry, uint64_t resolve)

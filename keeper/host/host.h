@@ -45,6 +45,7 @@ struct host {
     bool listed;      /* in the table; else it is freed when nobody holds it any more */
     unsigned table;   /* the number of the last that it was in, see hosts.h */
     unsigned users;   /* that hold it, see hosts_release */
+    struct hosts *hosts;
     struct core *core;
 
     struct resolver_user naming; /* of its DNS name; of none where `address` is known */
@@ -79,11 +80,28 @@ struct host {
     unsigned pool_count[POOL_LISTS];
 };
 
-/* Sets up the deadlines that requests wait in; once, before the first host_submit. */
-void host_setup(struct core *core);
+RB_HEAD(hosts_by_id, host);
+
+RB_PROTOTYPE(hosts_by_id, host, by_id, )
+
+/* All hosts, and what they share. */
+struct hosts {
+    struct core *core;
+    struct hosts_by_id by_id;
+    size_t count;   /* listed */
+    unsigned table; /* the number of the table in force */
+    struct londs londs;
+    struct deadline_queue waiting; /* transactions in a queue */
+    struct deadline_queue whole;   /* transactions from submission to answer */
+    size_t queued;                 /* in the queues of all hosts */
+    struct limit queue_limit;
+};
+
+/* Sets up the deadlines that requests wait in; once, before the first host_submit. 0 or -ENOMEM. */
+MUST_CHECK int host_setup(struct hosts *hosts);
 
 /* A host that is in no table yet, without connections. NULL without memory. */
-struct host *host_new(struct core *core, const char *id);
+struct host *host_new(struct hosts *hosts, const char *id);
 
 /* Frees it, with whatever connections it has; nobody may hold it. */
 void host_free(struct host *host);

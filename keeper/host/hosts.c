@@ -25,12 +25,14 @@ RB_GENERATE(hosts_by_id, host, by_id, compare_ids)
 #define APPLIED_PER_TURN  64
 #define SWEPT_PER_TURN    1024
 
-void hosts_setup(struct hosts *hosts, struct core *core)
+int hosts_open(struct hosts *hosts, struct core *core)
 {
+    *hosts = (struct hosts){
+        .core = core,
+        .queue_limit = {.name = "requests queued for all hosts", .trouble = TROUBLE_QUEUE_LIMIT},
+    };
     RB_INIT(&hosts->by_id);
-    hosts->core = core;
-    hosts->count = 0;
-    hosts->table = 0;
+    return host_setup(hosts);
 }
 
 static struct host *find_id(struct hosts *hosts, const char *id)
@@ -91,7 +93,7 @@ static void remove_if_unused(struct hosts *hosts, struct host *host)
 void hosts_release(struct host *host)
 {
     host->users--;
-    remove_if_unused(host->core->hosts, host);
+    remove_if_unused(host->hosts, host);
 }
 
 /* --- A new table ------------------------------------------------------------------------------ */
@@ -100,7 +102,7 @@ void hosts_release(struct host *host)
 static struct host *need_host(struct hosts *hosts, const char *id)
 {
     struct host *host = find_id(hosts, id);
-    if (host == NULL && (host = host_new(hosts->core, id)) != NULL)
+    if (host == NULL && (host = host_new(hosts, id)) != NULL)
         RB_INSERT(hosts_by_id, &hosts->by_id, host);
     if (host != NULL)
         host->users++;
@@ -236,11 +238,12 @@ void hosts_abandon(struct hosts *hosts)
     }
 }
 
-void hosts_free(struct hosts *hosts)
+void hosts_close(struct hosts *hosts)
 {
     struct host *host, *next;
     RB_FOREACH_SAFE (host, hosts_by_id, &hosts->by_id, next) {
         RB_REMOVE(hosts_by_id, &hosts->by_id, host);
         host_free(host);
     }
+    londs_close(&hosts->londs);
 }

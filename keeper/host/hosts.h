@@ -7,17 +7,6 @@
 
 #include "keeper/host/host.h"
 
-RB_HEAD(hosts_by_id, host);
-
-RB_PROTOTYPE(hosts_by_id, host, by_id, )
-
-struct hosts {
-    struct hosts_by_id by_id;
-    struct core *core;
-    size_t count;   /* listed */
-    unsigned table; /* the number of the table in force */
-};
-
 /*
  * A table that is being put into force, a slice at a time, since the loop must not stand still for
  * ten thousand hosts. What can fail is done first and can be undone; then nothing fails any more.
@@ -30,10 +19,11 @@ struct hosts_change {
     struct host *cursor; /* held: the next one to look at for whether it has left the table */
 };
 
-void hosts_setup(struct hosts *hosts, struct core *core);
+/* Begins without a host. 0 or -ENOMEM; hosts_close is right in either case. */
+MUST_CHECK int hosts_open(struct hosts *hosts, struct core *core);
 
-/* Frees all hosts; none may be held. */
-void hosts_free(struct hosts *hosts);
+/* Frees all hosts and what they share; none may be held. */
+void hosts_close(struct hosts *hosts);
 
 /*
  * Finds or makes the hosts of a table and whatever else they will need; nobody sees the new ones

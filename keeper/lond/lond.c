@@ -68,9 +68,10 @@ void lond_close(struct lond *lond)
 
 static void lose_saying(struct lond *lond, enum reason reason, const char *detail)
 {
-    lond->detail = detail;
+    struct transaction *transaction = lond->transaction;
+    lond->transaction = NULL;
     lond->state = LOND_DISCONNECTED;
-    lond->changed(lond, LOND_LOST, reason);
+    lond->londs->events->lost(lond, transaction, reason, detail);
     lond_close(lond);
 }
 
@@ -251,7 +252,7 @@ int lond_send(struct lond *lond, struct transaction *transaction)
     }
     lond->transaction = transaction;
     lond->discard = REASON_NONE;
-    deadline_start(&lond->core->replying, &lond->deadline);
+    deadline_start(&lond->londs->replying, &lond->deadline);
     /* A loss after the first byte shows when the connection is read: not inside this call. */
     return 0;
 }
@@ -261,7 +262,7 @@ int lond_send(struct lond *lond, struct transaction *transaction)
 static void go_idle(struct lond *lond)
 {
     lond->state = LOND_IDLE;
-    deadline_start(&lond->core->pruning, &lond->deadline);
+    deadline_start(&lond->londs->pruning, &lond->deadline);
 }
 
 static int send_handshake_line(struct lond *lond)
@@ -285,7 +286,7 @@ static void finish_handshake(struct lond *lond)
     buffer_free(&lond->out);
     lond->opened = true;
     go_idle(lond);
-    lond->changed(lond, LOND_OPENED, REASON_NONE);
+    lond->londs->events->opened(lond);
 }
 
 static void lose_handshake(struct lond *lond, enum handshake_error error)
@@ -312,7 +313,7 @@ static void go_on(struct lond *lond)
     if (lond->state == LOND_IDLE)
         finish_handshake(lond);
     else
-        deadline_start(&lond->core->handshaking, &lond->deadline);
+        deadline_start(&lond->londs->handshaking, &lond->deadline);
 }
 
 /* The key is here, and TLS is over. */
@@ -353,7 +354,7 @@ static void advance_tls(struct lond *lond)
 
 static void start_tls(struct lond *lond)
 {
-    const struct credentials *credentials = lond->core->credentials;
+    const struct credentials *credentials = lond->londs->credentials;
     struct tls_context *context = credentials->tls;
     if (context == NULL) {
         lose_saying(lond, REASON_TLS,
@@ -361,14 +362,14 @@ static void start_tls(struct lond *lond)
         return;
     }
     lond->tls =
-        tls_task_new(lond->core->tls_worker, context, lond->watch.fd, lond->identity->remote_name);
+        tls_task_new(lond->londs->tls_worker, context, lond->watch.fd, lond->identity->remote_name);
     if (lond->tls == NULL) {
         lose(lond, REASON_NO_MEMORY);
         return;
     }
     lond->tls->advanced = on_tls_advanced;
     lond->tls->owner = lond;
-    deadline_start(&lond->core->handshaking, &lond->deadline);
+    deadline_start(&lond->londs->handshaking, &lond->deadline);
     advance_tls(lond);
 }
 
@@ -413,7 +414,7 @@ static bool flush_on(struct lond *lond)
         return false;
     }
     if (lond->transaction != NULL)
-        deadline_start(&lond->core->replying, &lond->deadline);
+        deadline_start(&lond->londs->replying, &lond->deadline);
     return true;
 }
 
@@ -433,21 +434,47 @@ static void end_exchange(struct lond *lond)
     scarcity_leave(lond->core, &lond->grower);
 }
 
-/* The reply is complete, or its last byte has been dropped. */
-static void answer(struct lond *lond, enum reason reason)
+/* The reply is complete, or its last byte has been dropped. `reply` is NULL with a reason. */
+static void answer(struct lond *lond, enum reason reason, struct buffer *reply, size_t length)
 {
+    struct transaction *transaction = lond->transaction;
+    lond->transaction = NULL;
     end_exchange(lond);
     loop_unqueue(&lond->core->loop, &lond->bulk);
     deadline_stop(&lond->deadline);
     go_idle(lond);
-    lond->changed(lond, LOND_ANSWERED, reason);
+    lond->londs->events->answered(lond, transaction, reason, reply, length);
 }
 
-/* The buffer leaves with the reply; the connection goes on with the empty one. */
-static void hand_over_reply(struct lond *lond, enum reason reason)
+static void answer_nothing(struct lond *lond, enum reason reason)
 {
-    buffer_swap(&lond->in, &lond->core->reply);
-    answer(lond, reason);
+    buffer_consume(&lond->in, buffer_length(&lond->in));
+    answer(lond, reason, NULL, 0);
+}
+
+/* What is left of a reply when it has been answered with is wiped, and becomes the spare. */
+static void recycle(struct londs *londs, struct buffer *reply)
+{
+    buffer_consume(reply, buffer_length(reply));
+    if (londs->spare.data == NULL)
+        londs->spare = *reply;
+    else
+        buffer_free(reply);
+    core_check_memory(londs->core);
+}
+
+/*
+ * The buffer leaves with the reply, because the connection may have been given the next request, or
+ * be freed, by the time the reply is passed on.
+ */
+static void hand_over_reply(struct lond *lond, size_t length)
+{
+    struct londs *londs = lond->londs;
+    struct buffer reply = lond->in;
+    lond->in = londs->spare;
+    londs->spare = (struct buffer){.data = NULL};
+    answer(lond, REASON_NONE, &reply, length);
+    recycle(londs, &reply);
 }
 
 /* Deciphers some more. Whether there is more left. */
@@ -471,27 +498,28 @@ static void decipher(struct lond *lond)
     enum reason reason = REASON_NONE;
     struct deciphering *work = &lond->from_wire;
     if (decipher_some(lond, &reason)) {
-        deadline_start(&lond->core->replying, &lond->deadline);
+        deadline_start(&lond->londs->replying, &lond->deadline);
         loop_queue(&lond->core->loop, &lond->bulk);
         return;
     }
     lond->deciphers = false;
-    if (reason == REASON_NONE)
-        work->line[work->n] = '\n';
-    lond->reply_length = work->n + 1;
-    hand_over_reply(lond, reason);
+    if (reason != REASON_NONE) {
+        answer_nothing(lond, reason);
+        return;
+    }
+    work->line[work->n] = '\n';
+    hand_over_reply(lond, work->n + 1);
 }
 
 static void take_reply(struct lond *lond, size_t length)
 {
     char *line = lond->in.data + lond->in.start;
-    lond->reply_length = length;
     if (length <= 4 || memcmp(line, "enc:", 4) != 0) {
-        hand_over_reply(lond, REASON_NONE);
+        hand_over_reply(lond, length);
     } else if (need_cipher(lond) < 0) {
-        hand_over_reply(lond, REASON_NO_MEMORY);
+        answer_nothing(lond, REASON_NO_MEMORY);
     } else if (cipher_decrypt_begin(&lond->from_wire, line, length - 1) < 0) {
-        hand_over_reply(lond, REASON_BAD_REPLY);
+        answer_nothing(lond, REASON_BAD_REPLY);
     } else {
         end_exchange(lond);
         lond->deciphers = true;
@@ -513,10 +541,13 @@ static void discard_reply(struct lond *lond, enum reason reason)
 static void overflow(struct lond *lond, enum reason reason)
 {
     discard_reply(lond, reason);
-    deadline_start(&lond->core->replying, &lond->deadline);
+    deadline_start(&lond->londs->replying, &lond->deadline);
     /* While half of the request is unsent, its bytes are needed. */
-    if (lond->state == LOND_RECEIVING_REPLY)
-        lond->changed(lond, LOND_OVERFLOWED, reason);
+    if (lond->state != LOND_RECEIVING_REPLY)
+        return;
+    struct transaction *transaction = lond->transaction;
+    lond->transaction = NULL;
+    lond->londs->events->overflowed(transaction, reason);
 }
 
 /*
@@ -544,13 +575,13 @@ static bool read_dropping(struct lond *lond)
     }
     loop_moved(&lond->core->loop, (size_t)n / DROPPING_SHARE);
     if (lond->transaction != NULL)
-        deadline_start(&lond->core->replying, &lond->deadline);
+        deadline_start(&lond->londs->replying, &lond->deadline);
     const char *lf = memchr(dustbin, '\n', (size_t)n);
     explicit_bzero(dustbin, (size_t)n); /* nor does a reply stay there */
     if (lf == NULL)
         return true;
     check_surplus(lond, lf != dustbin + n - 1, (size_t)n == sizeof(dustbin));
-    answer(lond, lond->discard);
+    answer(lond, lond->discard, NULL, 0);
     return false;
 }
 
@@ -588,13 +619,13 @@ static bool read_reply(struct lond *lond, size_t most)
     }
     if (length > 0) {
         discard_reply(lond, REASON_TOO_LARGE);
-        answer(lond, REASON_TOO_LARGE);
+        answer(lond, REASON_TOO_LARGE, NULL, 0);
         return false;
     }
     if (buffer_length(&lond->in) >= core->settings.line_limit)
         overflow(lond, REASON_TOO_LARGE);
     else
-        deadline_start(&core->replying, &lond->deadline);
+        deadline_start(&lond->londs->replying, &lond->deadline);
     lond->readable = more;
     return more;
 }
@@ -614,7 +645,7 @@ static void on_may_grow(struct grower *grower)
     struct lond *lond = CONTAINER_OF(grower, struct lond, grower);
     struct core *core = lond->core;
     watch_as_needed(lond);
-    deadline_start(&core->replying, &lond->deadline);
+    deadline_start(&lond->londs->replying, &lond->deadline);
     loop_queue(&core->loop, &lond->bulk);
 }
 
@@ -680,7 +711,7 @@ static void connected(struct lond *lond)
     lond->candidates = NULL;
     lond->connecting = false;
     loop_change(&lond->core->loop, &lond->watch, READABLE);
-    deadline_start(&lond->core->handshaking, &lond->deadline);
+    deadline_start(&lond->londs->handshaking, &lond->deadline);
     if (send_handshake_line(lond) < 0)
         lose(lond, REASON_HANDSHAKE);
 }
@@ -766,7 +797,7 @@ static int start_connecting(struct lond *lond, uint16_t port)
  * allowed, -EKEYREJECTED where a key file cannot be written. */
 static int begin_handshake(struct lond *lond, const struct handshake_identity *identity)
 {
-    const struct credentials *credentials = lond->core->credentials;
+    const struct credentials *credentials = lond->londs->credentials;
     enum handshake_mode mode = credentials_mode(credentials, identity);
     uint8_t key[CIPHER_KEY_SIZE] = {0};
     if (mode == HANDSHAKE_INSECURE && !identity->allow_insecure)
@@ -796,7 +827,7 @@ static int connect_next(struct lond *lond)
         r = start_connecting(lond, candidates->port);
     }
     if (r == 0)
-        deadline_start(&lond->core->connecting, &lond->deadline);
+        deadline_start(&lond->londs->connecting, &lond->deadline);
     return r;
 }
 
@@ -822,7 +853,7 @@ static void on_connect_timeout(struct deadline *deadline)
     try_next(CONTAINER_OF(deadline, struct lond, deadline), REASON_TIMED_OUT);
 }
 
-struct lond *lond_open(struct core *core, const struct addresses *addresses, uint16_t port,
+struct lond *lond_open(struct londs *londs, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity)
 {
     struct lond *lond = calloc(1, sizeof(*lond));
@@ -835,7 +866,8 @@ struct lond *lond_open(struct core *core, const struct addresses *addresses, uin
         errno = ENOMEM;
         return NULL;
     }
-    lond->core = core;
+    lond->londs = londs;
+    lond->core = londs->core;
     lond->watch = (struct watch){.fd = -1, .urgent = true, .ready = on_ready};
     lond->bulk.go_on = next_portion;
     lond->grower.may_grow = on_may_grow;
@@ -854,14 +886,38 @@ struct lond *lond_open(struct core *core, const struct addresses *addresses, uin
     return lond;
 }
 
-void lond_setup(struct core *core)
+void lond_close_after_reply(struct lond *lond)
 {
-    scarcity_setup(core);
+    lond->closing = true;
+}
+
+/* --- What connections share ------------------------------------------------------------------- */
+
+int londs_open(struct londs *londs, struct core *core, const struct lond_events *events)
+{
     const struct settings *settings = &core->settings;
     struct loop *loop = &core->loop;
-    deadline_queue_add(loop, &core->connecting, &settings->connect_timeout, on_connect_timeout);
-    deadline_queue_add(loop, &core->handshaking, &settings->handshake_timeout,
+    *londs = (struct londs){.core = core, .events = events};
+    scarcity_setup(core);
+    deadline_queue_add(loop, &londs->connecting, &settings->connect_timeout, on_connect_timeout);
+    deadline_queue_add(loop, &londs->handshaking, &settings->handshake_timeout,
                        on_handshake_timeout);
-    deadline_queue_add(loop, &core->replying, &settings->reply_timeout, on_reply_timeout);
-    deadline_queue_add(loop, &core->pruning, &settings->connection_idle_timeout, on_idle_too_long);
+    deadline_queue_add(loop, &londs->replying, &settings->reply_timeout, on_reply_timeout);
+    deadline_queue_add(loop, &londs->pruning, &settings->connection_idle_timeout, on_idle_too_long);
+    londs->tls_worker = tls_worker_new(core);
+    return londs->tls_worker != NULL ? 0 : -ENOMEM;
+}
+
+void londs_close(struct londs *londs)
+{
+    tls_worker_free(londs->tls_worker);
+    credentials_free(londs->credentials);
+    buffer_free(&londs->spare);
+}
+
+void londs_use_credentials(struct londs *londs, struct credentials *credentials)
+{
+    struct credentials *old = londs->credentials;
+    londs->credentials = credentials;
+    credentials_free(old);
 }

@@ -11,35 +11,71 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
 #include "keeper/core/core.h"
 #include "keeper/lond/cipher.h"
 #include "keeper/lond/handshake.h"
 #include "keeper/lond/transaction.h"
 #include "keeper/net/address.h"
 
-enum lond_event {
-    LOND_OPENED,     /* the handshake is done: the connection is idle */
-    LOND_ANSWERED,   /* the request has its answer: the connection is idle again, or ends */
-    LOND_OVERFLOWED, /* the reply does not fit: its request is over, and the connection busy until
-                        the rest has come */
-    LOND_LOST,       /* it is gone, and freed when the callback returns */
+struct lond;
+
+/*
+ * What becomes of a connection, told to whoever opened it. A transaction that is passed is the
+ * callee's to finish; the connection has let go of it.
+ */
+struct lond_events {
+    /* The handshake is done: the connection is idle. */
+    void (*opened)(struct lond *lond);
+
+    /*
+     * The reply has ended: the connection is idle again. With REASON_NONE the reply's line is the
+     * first `length` bytes of `reply`, and the callee may take the whole buffer by swapping it;
+     * with any other reason `reply` is NULL. `transaction` is NULL if it has been passed before, to
+     * `overflowed`.
+     */
+    void (*answered)(struct lond *lond, struct transaction *transaction, enum reason reason,
+                     struct buffer *reply, size_t length);
+
+    /*
+     * The reply does not fit. Its transaction ends with `reason`, while the connection is busy
+     * until the rest of the reply has been read and dropped.
+     */
+    void (*overflowed)(struct transaction *transaction, enum reason reason);
+
+    /*
+     * The connection is lost, and is freed when the callback returns. `transaction`, if any, goes
+     * down with it. `detail` is what there is to say beside the reason, or NULL.
+     */
+    void (*lost)(struct lond *lond, struct transaction *transaction, enum reason reason,
+                 const char *detail);
+};
+
+/* What all connections share. */
+struct londs {
+    struct core *core;
+    const struct lond_events *events;
+    struct deadline_queue connecting, handshaking, replying, pruning;
+    struct tls_worker *tls_worker;
+    struct credentials *credentials; /* in force; NULL until there is a valid configuration */
+    struct buffer spare;             /* empty; the next to be read into, so that a reply that is
+                                        handed over costs no allocation */
+};
+
+/* The opener's own note of where a connection stands, which nothing here touches. */
+struct lond_place {
+    struct host *host;
+    unsigned list;  /* of the host's pool */
+    unsigned round; /* of the host's health, when this attempt began */
+    LIST_ENTRY(lond) link;
 };
 
 struct lond {
     struct watch watch;
+    struct londs *londs;
     struct core *core;
-    /*
-     * Set by who opened it, and told what happened. LOND_OVERFLOWED: `transaction` is the callee's
-     * to take away and finish. LOND_ANSWERED: `transaction`, if it is there still, is too; with
-     * REASON_NONE the reply's line is the first `reply_length` bytes of core->reply. LOND_LOST:
-     * `reason` says why, and `transaction`, if any, goes down with the connection.
-     */
-    void (*changed)(struct lond *lond, enum lond_event event, enum reason reason);
-    struct host *host; /* nothing here looks inside */
-    unsigned pool;     /* which of the host's lists this is in */
-    unsigned round;    /* of the host's health: when this attempt began */
-    bool opened;       /* the handshake is over */
-    LIST_ENTRY(lond) link;
+    struct lond_place place;
+    bool opened; /* the handshake is over */
 
     const struct handshake_identity *identity;
     union address address;         /* connecting or connected to it */
@@ -61,13 +97,11 @@ struct lond {
     struct deciphering from_wire;
     struct buffer in, out; /* out: a handshake line, or a piece of an enciphered request */
     struct transaction *transaction; /* while sending or receiving */
-    size_t reply_length;
     enum reason
         discard; /* why the rest of this reply is read and dropped; REASON_NONE: it is not */
     struct handshake *handshake; /* until it is over */
     struct tls_task *tls;        /* while TLS is spoken, and has the descriptor */
     char *key_file;              /* local mode, until the handshake is over */
-    const char *detail;          /* LOND_LOST: what there is to say beside the reason, or NULL */
     char version[32];            /* what lond said of itself, once opened */
     enum handshake_mode mode;    /* once opened */
     const char *tls_version;     /* ssl, once opened */
@@ -76,8 +110,18 @@ struct lond {
     struct deadline deadline;
 };
 
-/* Sets up the deadlines that connections wait in; once, before the first lond_open. */
-void lond_setup(struct core *core);
+/*
+ * Sets up what connections share; once, before the first lond_open. `events` must stay. Returns 0
+ * or -ENOMEM; londs_close is right in either case.
+ */
+MUST_CHECK int londs_open(struct londs *londs, struct core *core, const struct lond_events *events);
+
+/* Frees what connections share, credentials included; there may be no connection any more. */
+void londs_close(struct londs *londs);
+
+/* Puts other credentials, which become those of `londs`, in the place of the old, which are freed.
+ */
+void londs_use_credentials(struct londs *londs, struct credentials *credentials);
 
 /*
  * Starts to connect to the first of `addresses`, of which there is one at least, at `port`. Where
@@ -85,9 +129,9 @@ void lond_setup(struct core *core);
  * Once TCP is established the others are not tried any more. The addresses are copied; the identity
  * must outlive the connection. Returns NULL with errno set when all fail at once, ENOKEY where
  * no mode to authenticate in is allowed, EKEYREJECTED where a key file cannot be written (which the
- * log says); then `changed` is not called.
+ * log says); then no event is told.
  */
-struct lond *lond_open(struct core *core, const struct addresses *addresses, uint16_t port,
+struct lond *lond_open(struct londs *londs, const struct addresses *addresses, uint16_t port,
                        const struct handshake_identity *identity);
 
 /*
@@ -104,6 +148,9 @@ bool lond_has_stirred(const struct lond *lond);
  * free it with lond_close.
  */
 int lond_send(struct lond *lond, struct transaction *transaction);
+
+/* The connection ends once the request in flight is answered; of an idle one, lond_close is due. */
+void lond_close_after_reply(struct lond *lond);
 
 /* Closes and frees at once, without calling back; a transaction it carries is the caller's. */
 void lond_close(struct lond *lond);

@@ -186,15 +186,13 @@ static void start(void)
     core->config = &world.config;
     core->settings = world.config.settings;
     core->hosts = &world.hosts;
-    core->credentials = &credentials;
     core->descriptors_max = 1000;
-    core->queue_limit.name = core->memory_limit.name = core->descriptor_limit.name = "it";
+    core->memory_limit.name = core->descriptor_limit.name = "it";
     buffers_set_limit(WORLD_BUFFERS);
     log_open("fuzz", LOG_TARGET_STDERR, LOG_DEBUG, LOG_JOURNAL_SOCKET);
     CHECK(loop_open(&core->loop) == 0);
-    lond_setup(core);
-    host_setup(core);
-    hosts_setup(&world.hosts, core);
+    CHECK(hosts_open(&world.hosts, core) == 0);
+    world.hosts.londs.credentials = &credentials;
     core->resolver = resolver_new(core);
     world.deferred = deferred_new(core);
     CHECK(core->resolver != NULL && world.deferred != NULL);
@@ -236,11 +234,11 @@ void world_end(void)
     world_table(0);
     world_turn();
     CHECK(RB_EMPTY(&world.hosts.by_id));
-    CHECK(core->queued == 0);
+    CHECK(world.hosts.queued == 0);
     CHECK(core->descriptors == 0);
     CHECK(clients_count(world.clients) == 0);
     clients_free(world.clients); /* with what they keep for the next ones */
-    CHECK(buffers_used() == core->reply.size);
+    CHECK(buffers_used() == world.hosts.londs.spare.size);
     peers_end();
 }
 

@@ -59,9 +59,9 @@ static void begin(void)
         .state_dir = (char *)(uintptr_t) "state",
         .runtime_dir = (char *)(uintptr_t) "run",
     };
-    hosts_setup(&hosts, &core);
+    cr_assert_eq(hosts_open(&hosts, &core), 0);
     core.hosts = &hosts;
-    host = host_new(&core, ID);
+    host = host_new(&hosts, ID);
     cr_assert_not_null(host);
     host->listed = true;
     host->paused = true;
