@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/draft.h"
 #include "units/lonc-hosts/places.h"
 #include "units/lonc-hosts/unit_files.h"
 #include "units/lonc-hosts/unit_text.h"
@@ -50,28 +51,11 @@ static int make_directory(const char *path)
     return mkdir(path, 0755) < 0 && errno != EEXIST ? fail(path, errno) : 0;
 }
 
-/*
- * By a rename, so that nobody reads half of it. A draft that is there is a leftover, or a link that
- * somebody has laid: some of the folders are www's.
- */
-static int replace_file(const char *path, const char *bytes, size_t length)
+/* `durable`: it has to be whole even after a loss of power. */
+static int replace_file(const char *path, const char *bytes, size_t length, bool durable)
 {
-    char draft[600];
-    snprintf(draft, sizeof(draft), "%s.new", path);
-    unlink(draft);
-    int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return fail(draft, errno);
-    ssize_t n = write(fd, bytes, length);
-    int error = n < 0 ? errno : (size_t)n < length ? ENOSPC : 0;
-    if (close(fd) < 0 && error == 0)
-        error = errno;
-    if (error == 0 && rename(draft, path) < 0)
-        error = errno;
-    if (error == 0)
-        return 0;
-    unlink(draft);
-    return fail(path, error);
+    int r = draft_replace(path, bytes, length, 0644, durable);
+    return r < 0 ? fail(path, -r) : 0;
 }
 
 /* --- Drop-ins --------------------------------------------------------------------------------- */
@@ -87,7 +71,7 @@ static int put_dropin(const char *directory, const char *path, const struct unit
     int r = make_directory(DROPINS);
     if (r >= 0)
         r = make_directory(directory);
-    return r < 0 ? r : replace_file(path, text->bytes, text->length);
+    return r < 0 ? r : replace_file(path, text->bytes, text->length, true);
 }
 
 #define KEEPER DROPINS "/lonc-keeper.service.d/" NAME
@@ -191,7 +175,7 @@ static int write_unit(struct unit_files *unit_files, const struct host *host,
     if (unit_files->dry_run)
         return 0;
     int r = make_directory(UNITS);
-    return r < 0 ? r : replace_file(path, wanted.bytes, wanted.length);
+    return r < 0 ? r : replace_file(path, wanted.bytes, wanted.length, false);
 }
 
 int unit_files_host(struct unit_files *unit_files, const struct host *host)
@@ -237,7 +221,7 @@ int unit_files_unserved(const char *runtime_dir, const char *lines)
     if (*lines == '\0')
         return unlink(path) < 0 && errno != ENOENT ? fail(path, errno) : 0;
     /* Without the folder there is no keeper, either. */
-    return access(runtime_dir, F_OK) < 0 ? 0 : replace_file(path, lines, strlen(lines));
+    return access(runtime_dir, F_OK) < 0 ? 0 : replace_file(path, lines, strlen(lines), false);
 }
 
 /* Whether it is a unit that this program makes, but of no host that is wanted, or not in this way.
