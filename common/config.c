@@ -35,13 +35,14 @@ struct config_loading *config_begin(const char *path, struct diagnostics *diagno
         free(loading);
         return NULL;
     }
+    config->references = 1;
     loading->config = config;
     const char *settings_path = path != NULL ? path : CONFIG_PATH;
     /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
      */
     bool loaded = settings_load(&config->settings, settings_path, path == NULL, diagnostics) == 0;
     if (!settings_are_whole(&config->settings)) {
-        config_free(config);
+        config_unref(config);
         free(loading);
         return NULL;
     }
@@ -73,9 +74,16 @@ struct config *config_load(const char *path, struct diagnostics *diagnostics)
     return config_end(loading);
 }
 
-void config_free(struct config *config)
+struct config *config_ref(struct config *config)
 {
-    if (config == NULL)
+    if (config != NULL)
+        config->references++;
+    return config;
+}
+
+void config_unref(struct config *config)
+{
+    if (config == NULL || --config->references > 0)
         return;
     settings_free(&config->settings);
     loncapa_free(&config->loncapa);

@@ -16,6 +16,7 @@ struct config {
     struct settings settings;
     struct loncapa loncapa;
     struct hosttab table;
+    unsigned references; /* who holds it; see config_ref */
     bool valid; /* else only the settings are to be used: as written, or the default if that is
                    wrong */
 };
@@ -25,10 +26,17 @@ struct config {
 
 /*
  * Reads it all; `path` NULL means CONFIG_PATH. What is wrong is said to `diagnostics`. Returns a
- * config that the caller frees with config_free, or NULL without memory.
+ * config with one reference, the caller's, or NULL without memory.
  */
 struct config *config_load(const char *path, struct diagnostics *diagnostics);
-void config_free(struct config *config); /* NULL is allowed */
+
+/*
+ * Whoever keeps a pointer into a configuration holds a reference, since a reload puts another in
+ * its place. config_ref adds one and returns `config`; config_unref gives one back, and with the
+ * last one the configuration is freed. NULL is allowed in both.
+ */
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config);
 
 /*
  * The path at which lonnet asks for a host's socket (lonSockCreate), or NULL: there is no socket

@@ -377,7 +377,7 @@ static void finish(struct keeper *keeper)
     resolver_free(keeper->core.resolver);
     lonclog_close();
     loop_close(&keeper->core.loop);
-    config_free(keeper->core.config);
+    config_unref(keeper->core.config);
 }
 
 int keeper_run(struct config *config, const char *config_path, const char *diagnostic)

@@ -125,7 +125,7 @@ static int check(const struct options *options)
     else
         fprintf(stderr, "complaints: %u\n", diagnostics.count);
     credentials_free(credentials);
-    config_free(config);
+    config_unref(config);
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -31,7 +31,7 @@ struct reload {
     json_t *said;     /* those diagnostics; NULL without memory */
     json_t *warnings; /* what is wrong with the files of ssl, which holds up nothing; or NULL */
     struct config_loading *loading;
-    struct config *config; /* to be put into force; or the one before, while hosts point to both */
+    struct config *config; /* to be put into force; then the one before, until others are told */
     struct credentials *credentials;
     struct hosts_change change;
 
@@ -119,7 +119,7 @@ static void apply_credentials(struct reload *reload)
         json_array_append_new(reload->warnings, json_string(warning));
 }
 
-/* From here on nothing fails. The old configuration stays until no host points into it. */
+/* From here on nothing fails. Hosts hold the configuration that they point into. */
 static enum progress switch_over(struct reload *reload)
 {
     struct core *core = reload->core;
@@ -158,10 +158,10 @@ static enum progress sweep_locks(struct reload *reload)
     return notifier_sweep_locks(reload->notifier) ? GOES_ON : IS_DONE;
 }
 
-static enum progress free_old(struct reload *reload)
+static enum progress release_old(struct reload *reload)
 {
     const struct core *core = reload->core;
-    config_free(reload->config);
+    config_unref(reload->config);
     reload->config = NULL;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
               "%zu hosts in force, as %s", core->hosts->count, core->config->loncapa.host_id);
@@ -177,20 +177,16 @@ enum step {
     STEP_APPLY,
     STEP_OTHERS,
     STEP_LOCKS,
-    STEP_FREE,
+    STEP_RELEASE,
     STEPS
 };
 
 static enum progress (*const steps[STEPS])(struct reload *reload) = {
-    [STEP_SETTINGS] = read_settings,
-    [STEP_TABLE] = read_table,
-    [STEP_CREDENTIALS] = load_credentials,
-    [STEP_PREPARE] = prepare_hosts,
-    [STEP_SWITCH] = switch_over,
-    [STEP_APPLY] = apply_hosts,
-    [STEP_OTHERS] = tell_others,
-    [STEP_LOCKS] = sweep_locks,
-    [STEP_FREE] = free_old,
+    [STEP_SETTINGS] = read_settings,       [STEP_TABLE] = read_table,
+    [STEP_CREDENTIALS] = load_credentials, [STEP_PREPARE] = prepare_hosts,
+    [STEP_SWITCH] = switch_over,           [STEP_APPLY] = apply_hosts,
+    [STEP_OTHERS] = tell_others,           [STEP_LOCKS] = sweep_locks,
+    [STEP_RELEASE] = release_old,
 };
 
 /* --- One after the other ---------------------------------------------------------------------- */
@@ -249,7 +245,7 @@ static void clear(struct reload *reload)
     reload->loading = NULL;
     credentials_free(reload->credentials);
     reload->credentials = NULL;
-    config_free(reload->config);
+    config_unref(reload->config);
     reload->config = NULL;
 }
 

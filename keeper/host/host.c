@@ -772,6 +772,7 @@ void host_free(struct host *host)
         pool_close_list(host, list);
     sd_event_source_disable_unref(host->alarm);
     resolver_use(host->core->resolver, &host->naming, NULL);
+    config_unref(host->config);
     free(host->id);
     free(host->detail);
     free(host->latency);
@@ -839,6 +840,8 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
     bool changed;
     if (!configure_address(host, entry, &changed))
         return false;
+    struct config *before = host->config; /* has the strings that are compared here */
+    host->config = config_ref(host->core->config);
     changed |= host->port != loncapa->lond_port ||
                !same_text(host->identity.own_id, loncapa->host_id) ||
                !same_text(host->identity.lonc_version, loncapa->version) ||
@@ -857,6 +860,7 @@ bool host_configure(struct host *host, const struct hosttab_entry *entry)
         .here = is_here(host, entry),
     };
     host->listed = true;
+    config_unref(before);
     pump(host);
     return true;
 }
@@ -866,9 +870,10 @@ void host_retire(struct host *host)
     host->listed = false;
     recycle(host);
     resolver_use(host->core->resolver, &host->naming, NULL);
-    /* They are the configuration's, which goes. */
     host->identity.own_id = host->identity.lonc_version = host->identity.remote_name = NULL;
     host->name = "";
+    config_unref(host->config);
+    host->config = NULL;
     host_fail_queue(host, REASON_REMOVED);
 }
 

@@ -40,11 +40,12 @@ enum pool_list {
 
 struct host {
     RB_ENTRY(host) by_id;
-    char *id;         /* lonHostID */
-    const char *name; /* DNS name, in the configuration's table; empty when it is not listed */
-    bool listed;      /* in the table; else it is freed when nobody holds it any more */
-    unsigned table;   /* the number of the last that it was in, see hosts.h */
-    unsigned users;   /* that hold it, see hosts_release */
+    char *id;              /* lonHostID */
+    struct config *config; /* a reference: name and identity point into it; NULL: not listed */
+    const char *name;      /* DNS name; empty when it is not listed */
+    bool listed;           /* in the table; else it is freed when nobody holds it any more */
+    unsigned table;        /* the number of the last that it was in, see hosts.h */
+    unsigned users;        /* that hold it, see hosts_release */
     struct hosts *hosts;
     struct core *core;
 
@@ -107,10 +108,10 @@ struct host *host_new(struct hosts *hosts, const char *id);
 void host_free(struct host *host);
 
 /*
- * Takes over what the table and loncapa.conf, the core's configuration, say of it; the entry is
- * pointed to until the next one. Where that changes whom connections would speak to, or as whom,
- * they are recycled: idle ones now, those in flight after their reply. Connections and queue stay
- * else. False without memory for a new name (see resolver_expect), with nothing changed.
+ * Takes over what the table and loncapa.conf, the core's configuration, say of it; the
+ * entry is one of that configuration. Where that changes whom connections would speak to, or as
+ * whom, they are recycled: idle ones now, those in flight after their reply. Connections and queue
+ * stay else. False without memory for a new name (see resolver_expect), with nothing changed.
  */
 bool host_configure(struct host *host, const struct hosttab_entry *entry);
 

@@ -183,6 +183,7 @@ static void start(void)
     CHECK(cipher_initialize() == 0);
     configure();
     credentials.directory = (char *)(uintptr_t)fuzz_folder();
+    world.config.references = 1; /* it stays */
     core->config = &world.config;
     core->settings = world.config.settings;
     core->hosts = &world.hosts;

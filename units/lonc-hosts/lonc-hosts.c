@@ -327,7 +327,7 @@ static enum hosts_exit run_once(const struct options *options)
         fputs("lonc-hosts: out of memory\n", stderr);
     else
         result = run(options, config);
-    config_free(config);
+    config_unref(config);
     return result;
 }
 

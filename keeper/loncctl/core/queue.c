@@ -78,7 +78,7 @@ static char *configured_folder(const char *path)
     if (config != NULL && config->valid &&
         asprintf(&folder, "%s/delayed", config->loncapa.sock_dir) < 0)
         must(NULL);
-    config_free(config);
+    config_unref(config);
     return folder;
 }
 
