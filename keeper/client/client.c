@@ -134,9 +134,8 @@ static void end(struct client *client)
     loop_unqueue(&core->loop, &client->bulk);
     scarcity_leave(core, &client->grower);
     loop_unwatch(&core->loop, &client->watch);
-    close(client->fd);
+    core_close(core, client->fd);
     client->fd = -1;
-    core_closed(core);
     /* A transaction is worth storing though its client has left: that is what it was sent for. */
     if (withdrawn && client->deferrable)
         store(client);
@@ -732,7 +731,7 @@ void client_start(struct clients *clients, int fd)
 {
     struct core *core = clients->core;
     struct client *client = take_spare(clients);
-    core_opened(core, 1);
+    core_descriptor_opened(core);
     client->clients = clients;
     client->began = core->loop.now;
     client->fd = fd;

@@ -151,9 +151,8 @@ static void free_source(struct source *source)
     loop_unwatch(&intake->core->loop, &source->watch);
     TAILQ_REMOVE(&intake->sources, source, link);
     intake->count--;
-    close(source->fd);
+    core_close(intake->core, source->fd);
     free(source);
-    core_closed(intake->core);
     /* Not before half of the places are free, so that a limit at its edge does not fill the log. */
     if (intake->count <= intake->core->settings.channel_connections / 2)
         limit_left(intake->core, &intake->limit, NULL);
@@ -285,7 +284,7 @@ static void add_source(struct intake *intake, int fd)
     }
     TAILQ_INSERT_TAIL(&intake->sources, source, link);
     intake->count++;
-    core_opened(intake->core, 1);
+    core_descriptor_opened(intake->core);
 }
 
 /* A shim finds its channel closed, and loses nobody by it. */

@@ -169,9 +169,8 @@ static void end(struct control_client *client)
     struct control *control = client->control;
     deadline_stop(&client->deadline);
     loop_unwatch(&control->core->loop, &client->watch);
-    close(client->fd);
+    core_close(control->core, client->fd);
     client->fd = -1;
-    core_closed(control->core);
     if (client->question.later && !question_withdraw(&client->question)) {
         leave(client);
         enter(client, PLACE_GONE);
@@ -437,7 +436,7 @@ static void add_client(struct control *control, int fd)
         return;
     }
     enum user user = client->user = user_of(client->question.peer.uid);
-    core_opened(control->core, 1);
+    core_descriptor_opened(control->core);
     enter(client, PLACE_SILENT);
     deadline_start(&control->deadlines, &client->deadline);
     read_line(client);

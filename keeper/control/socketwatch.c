@@ -212,13 +212,11 @@ static void on_unserved(void *argument)
 
 static void hold_node(struct own *own)
 {
-    if (own->node >= 0) {
-        close(own->node);
-        core_closed(own->all->core);
-    }
+    if (own->node >= 0)
+        core_close(own->all->core, own->node);
     own->node = open(own->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (own->node >= 0)
-        core_opened(own->all->core, 1);
+        core_descriptor_opened(own->all->core);
 }
 
 /* What is wrong with the path; NULL for nothing. */
@@ -426,7 +424,7 @@ void socket_watch_free(struct socket_watch *watch)
     for (unsigned i = 0; i < watch->count; i++) {
         path_watch_free(watch->own[i].way);
         if (watch->own[i].node >= 0)
-            close(watch->own[i].node);
+            core_close(watch->core, watch->own[i].node);
     }
     path_watch_free(watch->unserved);
     path_watch_free(watch->folder);

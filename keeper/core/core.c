@@ -3,20 +3,27 @@
  * The shared accounts: descriptors and limits.
  */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "keeper/core/core.h"
 
-void core_opened(struct core *core, size_t count)
+void core_descriptor_opened(struct core *core)
 {
-    core->descriptors += count;
+    core->descriptors++;
 }
 
-void core_closed(struct core *core)
+void core_descriptor_closed(struct core *core)
 {
     core->descriptors--;
     if (core->descriptor_freed != NULL)
         core->descriptor_freed(core->descriptor_freed_argument);
+}
+
+void core_close(struct core *core, int fd)
+{
+    close(fd);
+    core_descriptor_closed(core);
 }
 
 size_t core_descriptors_free(const struct core *core)

@@ -58,9 +58,20 @@ struct core {
     struct notifier *notifier; /* NULL: nobody shows it */
 };
 
-/* Opens and closes are told here, for the kernel gives no cheap way to ask how many are open. */
-void core_opened(struct core *core, size_t count);
-void core_closed(struct core *core);
+/*
+ * The account of open descriptors. Each one that lives longer than the function that opened it is
+ * entered here, because the kernel offers no cheap way to ask how many are open.
+ */
+void core_descriptor_opened(struct core *core);
+
+/*
+ * Closes a descriptor that was entered, and takes it off the account. This may call back whoever
+ * waits for a free descriptor, so the caller's object must be consistent before.
+ */
+void core_close(struct core *core, int fd);
+
+/* Only takes one off the account, for a descriptor that a library opens and closes itself. */
+void core_descriptor_closed(struct core *core);
 
 /* How many more may be opened beside the reserve. */
 size_t core_descriptors_free(const struct core *core);

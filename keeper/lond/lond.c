@@ -46,8 +46,7 @@ static void close_socket(struct lond *lond)
         tls_task_close(lond->tls);
         lond->tls = NULL;
     } else if (fd >= 0) {
-        close(fd);
-        core_closed(lond->core);
+        core_close(lond->core, fd);
     }
 }
 
@@ -788,7 +787,7 @@ static int start_connecting(struct lond *lond, uint16_t port)
         close(fd);
         return r;
     }
-    core_opened(lond->core, 1);
+    core_descriptor_opened(lond->core);
     lond->connecting = true;
     return 0;
 }

@@ -240,7 +240,7 @@ static void watch_socket(struct resolver *resolver, int fd, uint32_t events)
         free(dns_socket);
         return;
     }
-    core_opened(resolver->core, 1);
+    core_descriptor_opened(resolver->core);
     LIST_INSERT_HEAD(&resolver->sockets, dns_socket, link);
 }
 
@@ -258,7 +258,7 @@ static void on_socket_state(void *argument, ares_socket_t fd, int readable, int 
         loop_unwatch(&resolver->core->loop, &dns_socket->watch);
         LIST_REMOVE(dns_socket, link);
         free(dns_socket);
-        core_closed(resolver->core);
+        core_descriptor_closed(resolver->core);
     }
 }
 

@@ -78,9 +78,7 @@ void tls_task_free(struct tls_task *work)
 
 static void close_and_free(struct tls_task *work)
 {
-    struct core *core = work->works->core;
-    close(work->fd);
-    core_closed(core);
+    core_close(work->works->core, work->fd);
     tls_task_free(work);
 }
 
