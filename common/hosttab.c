@@ -243,7 +243,7 @@ static void add_entry(struct hosttab_reading *reading, struct hosttab_entry *ent
     if (*id != 0) {
         diagnostics_add(reading->diagnostics, reading->path, entry->line,
                         "id: " DIAGNOSTIC_QUOTED
-                        ": expected an id of its own, but line %u has it too",
+                        ": expected a unique id, but line %u has it too",
                         entry->id, table->entries[*id - 1].line);
         return;
     }

@@ -84,7 +84,7 @@ static bool line_is_sound(const struct lines *reader)
                         "the line is longer than %d bytes", LINES_MAX_LENGTH);
     else if (reader->holds_nul)
         diagnostics_add(reader->diagnostics, reader->path, reader->number,
-                        "the line holds a NUL byte");
+                        "the line contains a NUL byte");
     else
         return true;
     return false;
@@ -113,7 +113,7 @@ static int check_end(const struct lines *reader)
                         LINES_MAX_FILE >> 20);
     else if (has_changed(reader))
         diagnostics_add(reader->diagnostics, reader->path, 0,
-                        "was written while it was read; reload once it is complete");
+                        "changed while it was being read; reload once it is complete");
     else
         return 0;
     return -1;

@@ -216,7 +216,7 @@ static const char *find_place(struct diagnostics *diagnostics)
         if (access(loncapa_places[i], F_OK) == 0)
             return loncapa_places[i];
     diagnostics_add(diagnostics, loncapa_places[0], 0,
-                    "does not exist, nor does %s; the setting loncapa_conf can name another place",
+                    "does not exist, and neither does %s; loncapa_conf can name another path",
                     loncapa_places[1]);
     return NULL;
 }

@@ -92,7 +92,7 @@ is $world->ask('msul2', 'echo:one'), 'con_lost', 'msul2 is not in the table yet'
     write_table($world, last => ['msul2'], lines => ["bad line\n", "more7:msu:access:again.example.edu\n"]);
     my $said = answer(ask_reload($world));
     ok !$said->{ok}, 'a table with two mistakes at its end is refused';
-    like "@{$said->{errors}}", qr/hosts\.tab:5002: .*hosts\.tab:5003: id: "more7": expected an id of its own, but line 7 has it too/, '... both are named';
+    like "@{$said->{errors}}", qr/hosts\.tab:5002: .*hosts\.tab:5003: id: "more7": expected a unique id, but line 7 has it too/, '... both are named';
     is $world->ask($_, 'echo:still'), 'still', "... and $_ is served as before" for qw(msul1 msul2);
     write_table($world, last => ['msul2']);
     ok answer(ask_reload($world))->{ok}, 'mended, it is in force';

@@ -96,7 +96,7 @@ my @settings = (
     ['probe_min = 90s', 'probe_min: "90s": expected at most probe_max, which is 60s'],
     ['queue_total = 10', 'queue_total: "10": expected at least queue_per_host, which is 1000'],
     ['buffers_limit = 1M', 'buffers_limit: "1M": expected at least line_limit, which is 64M'],
-    ["log_level = err\0or", 'the line holds a NUL byte'],
+    ["log_level = err\0or", 'the line contains a NUL byte'],
     ['# ' . 'x' x 100_000, 'the line is longer than \d+ bytes'],
 );
 my $first = '# the first line, so that a mistake is in the second';
@@ -107,7 +107,7 @@ for my $setting (@settings) {
         [2, $complaint]);
 }
 refuses('a setting given twice', 'keeper.conf', "$first\nqueue_per_host = 5\nqueue_per_host = 6\n$right{'keeper.conf'}",
-    [3, 'queue_per_host: "6": expected once, but line 2 sets it too']);
+    [3, 'queue_per_host: "6": expected only once, but line 2 sets it too']);
 my $next = 1 + ($right{'keeper.conf'} =~ tr/\n//);
 refuses('three mistakes', 'keeper.conf', "$right{'keeper.conf'}queue_per_host = 0\nnothing\nlog_levl = 1\n",
     [$next, 'queue_per_host: "0"'], [$next + 1, 'line: "nothing"'], [$next + 2, 'name: "log_levl"']);
@@ -183,7 +183,7 @@ my @hosts = (
     ['msul1:msu:library:10.0.1', 'DNS name: "10\.0\.1": expected .* or an IPv4 address'],
     ['msul1:msu:library:a.example.edu:127.0.0.256', 'fifth field: "127\.0\.0\.256": expected an IPv4 address, http, https or nothing'],
     ['msul1:msu:library:a.example.edu:ftp', 'fifth field: "ftp": expected an IPv4 address, http, https or nothing'],
-    ["msul1:msu:library:a\0.example.edu", 'the line holds a NUL byte'],
+    ["msul1:msu:library:a\0.example.edu", 'the line contains a NUL byte'],
     ["msul1:msu:library:" . 'a' x 100_000, 'the line is longer than \d+ bytes'],
 );
 for my $host (@hosts) {
@@ -192,7 +192,7 @@ for my $host (@hosts) {
     refuses("hosts.tab with \"$name\"", 'tabs/hosts.tab', "$first\n$line\n", [2, $complaint]);
 }
 refuses('a host given twice', 'tabs/hosts.tab', "one:d:library:a.edu\ntwo:d:library:b.edu\none:d:library:c.edu\n",
-    [3, 'id: "one": expected an id of its own, but line 1 has it too']);
+    [3, 'id: "one": expected a unique id, but line 1 has it too']);
 refuses('a line with three mistakes', 'tabs/hosts.tab', "b/d:msu:library:a/b:c/d\n",
     [1, 'id: "b/d"'], [1, 'DNS name: "a/b"'], [1, 'fifth field: "c/d"']);
 refuses('an empty table', 'tabs/hosts.tab', "# nobody\n\n", [0, 'the table has no hosts']);

@@ -276,8 +276,8 @@ Test(hosttab, an_id_may_stand_only_once)
 {
     expect_complaints(
         "b:d:library:b.edu\na:d:library:a.edu\nb:d:access:b2.edu\nb:d:access:b3.edu\n",
-        "hosts.tab:3: id: \"b\": expected an id of its own, but line 1 has it too\n"
-        "hosts.tab:4: id: \"b\": expected an id of its own, but line 1 has it too\n");
+        "hosts.tab:3: id: \"b\": expected a unique id, but line 1 has it too\n"
+        "hosts.tab:4: id: \"b\": expected a unique id, but line 1 has it too\n");
 }
 
 Test(hosttab, ids_that_differ_in_case_differ)
@@ -328,7 +328,7 @@ Test(hosttab, a_line_with_a_NUL_byte_is_refused_and_the_next_is_read)
     static const char bytes[] = "a:d:library:a.edu\0:10.0.0.1\nb:d:library:b.edu\n";
     write_bytes("hosts.tab", bytes, sizeof(bytes) - 1);
     cr_expect_eq(hosttab_load(&table, "hosts.tab", &heard), -1);
-    expect_heard("hosts.tab:1: the line holds a NUL byte\n");
+    expect_heard("hosts.tab:1: the line contains a NUL byte\n");
     cr_assert_eq(table.count, 1);
     expect_entry(0, "b", "b.edu", NULL);
 }
@@ -437,7 +437,7 @@ Test(hosttab, a_duplicate_among_100000_hosts_is_found_in_seconds, .timeout = 60)
     cr_expect_eq(hosttab_load(&table, "hosts.tab", &heard), -1);
     cr_expect_lt(clock() - start, 20 * CLOCKS_PER_SEC);
     expect_heard(
-        "hosts.tab:100000: id: \"host7\": expected an id of its own, but line 8 has it too\n");
+        "hosts.tab:100000: id: \"host7\": expected a unique id, but line 8 has it too\n");
     cr_expect_eq(table.count, HOSTTAB_MAX_HOSTS - 1);
 }
 

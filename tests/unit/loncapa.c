@@ -342,8 +342,8 @@ Test(loncapa, without_a_path_the_usual_places_are_looked_at)
     cr_expect_eq(loncapa_load(&conf, NULL, &heard), -1);
     cr_expect_eq(loncapa_load(&conf, "", &heard), -1);
     cr_expect_eq(heard.count, 2);
-    expect_heard("/etc/httpd/conf/loncapa.conf: does not exist, nor does "
-                 "/etc/apache2/loncapa.conf; the setting loncapa_conf can name another place\n"
-                 "/etc/httpd/conf/loncapa.conf: does not exist, nor does "
-                 "/etc/apache2/loncapa.conf; the setting loncapa_conf can name another place\n");
+    expect_heard("/etc/httpd/conf/loncapa.conf: does not exist, and neither does "
+                 "/etc/apache2/loncapa.conf; loncapa_conf can name another path\n"
+                 "/etc/httpd/conf/loncapa.conf: does not exist, and neither does "
+                 "/etc/apache2/loncapa.conf; loncapa_conf can name another path\n");
 }

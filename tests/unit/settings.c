@@ -372,8 +372,8 @@ Test(settings, DNS_servers_are_addresses_with_or_without_a_port)
         heard_begin();
         snprintf(line, sizeof(line), "resolve_servers = %s\n", bad[i]);
         snprintf(diagnostic, sizeof(diagnostic),
-                 "keeper.conf:1: resolve_servers: \"%s\": expected ADDRESS[:PORT] with commas "
-                 "between, or nothing\n",
+                 "keeper.conf:1: resolve_servers: \"%s\": expected ADDRESS[:PORT] separated "
+                 "by commas, or nothing\n",
                  bad[i]);
         expect_complaints(line, diagnostic);
     }
@@ -411,8 +411,8 @@ Test(settings, a_name_may_be_set_only_once)
 {
     expect_complaints(
         "connect_timeout = 4s\n\nconnect_timeout = 4s\nconnect_timeout = x\n",
-        "keeper.conf:3: connect_timeout: \"4s\": expected once, but line 1 sets it too\n"
-        "keeper.conf:4: connect_timeout: \"x\": expected once, but line 1 sets it too\n");
+        "keeper.conf:3: connect_timeout: \"4s\": expected only once, but line 1 sets it too\n"
+        "keeper.conf:4: connect_timeout: \"x\": expected only once, but line 1 sets it too\n");
     cr_expect_eq(settings.connect_timeout, 4000000, "the first stands");
 }
 
@@ -442,7 +442,7 @@ Test(settings, unprintable_bytes_and_NUL_do_not_get_through)
     write_bytes("keeper.conf", bytes, sizeof(bytes) - 1);
     cr_expect_eq(settings_load(&settings, "keeper.conf", false, &heard), -1);
     expect_heard("keeper.conf:1: connect_timeout: \"3?s\": " CONNECT
-                 "keeper.conf:2: the line holds a NUL byte\n");
+                 "keeper.conf:2: the line contains a NUL byte\n");
     cr_expect_eq(settings.queue_total, 4000);
 }
 
@@ -537,8 +537,8 @@ Test(settings, names_of_hosts_stand_with_blanks_between)
 Test(settings, what_is_no_name_of_a_host_is_no_exception)
 {
     expect_complaints("activation_exceptions = msul1, msul2\n",
-                      "keeper.conf:1: activation_exceptions: \"msul1, msul2\": expected names of "
-                      "hosts with blanks between, or nothing\n");
+                      "keeper.conf:1: activation_exceptions: \"msul1, msul2\": expected host "
+                      "names separated by blanks, or nothing\n");
     cr_expect_eq(load("activation_exceptions = ../x\n"), -1);
 }
 
