@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The keeper's life: sockets, signals, reload, stop. What happens to a request is decided below, in
- * client.c and host.c.
+ * dispatch.c and host.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include "common/log.h"
 #include "common/monotonic.h"
 #include "common/unix.h"
-#include "keeper/client/client.h"
+#include "keeper/client/clients.h"
 #include "keeper/client/intake.h"
 #include "keeper/control/control.h"
 #include "keeper/control/lonclog.h"

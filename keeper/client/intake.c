@@ -101,7 +101,7 @@ static enum taken take_message(struct source *source)
         clients_reserve(intake->clients, (size_t)n) == 0 && channel_acknowledge(source->fd) == 0;
     for (int i = 0; i < n; i++) {
         if (ours)
-            client_start(intake->clients, fds[i]);
+            clients_start(intake->clients, fds[i]);
         else
             close(fds[i]);
     }
@@ -190,7 +190,7 @@ static void run_short(struct intake *intake)
     struct core *core = intake->core;
     core_descriptors_run_short(core);
     update_listener(intake);
-    clients_scarce(intake->clients, true);
+    clients_set_scarce(intake->clients, true);
     hosts_close_idle(core->hosts);
 }
 
@@ -215,7 +215,7 @@ static void feed(struct intake *intake)
     if (!core_descriptors_are_short(core) || !has_descriptors_for_source(intake))
         return;
     core_descriptors_suffice(core);
-    clients_scarce(intake->clients, false);
+    clients_set_scarce(intake->clients, false);
     if (!intake->deaf)
         return;
     intake->deaf = false;

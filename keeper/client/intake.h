@@ -8,7 +8,7 @@
 #ifndef LONC_KEEPER_CLIENT_INTAKE_H
 #define LONC_KEEPER_CLIENT_INTAKE_H
 
-#include "keeper/client/client.h"
+#include "keeper/client/clients.h"
 #include "keeper/core/core.h"
 
 /* Serves the listener, which becomes the intake's. Returns NULL with errno set when it cannot. */

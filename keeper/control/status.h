@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "keeper/client/client.h"
+#include "keeper/client/clients.h"
 #include "keeper/client/intake.h"
 #include "keeper/core/json_writer.h"
 #include "keeper/deferred/deferred.h"

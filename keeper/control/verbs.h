@@ -9,7 +9,7 @@
 
 #include <sys/socket.h>
 
-#include "keeper/client/client.h"
+#include "keeper/client/clients.h"
 #include "keeper/control/reload.h"
 #include "keeper/control/status.h"
 #include "keeper/deferred/deferred.h"

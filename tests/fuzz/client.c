@@ -221,7 +221,7 @@ static void come(struct talker *talker, unsigned which)
     int far = world_connect(names[which % 4], &talker->fd);
     world.core.loop.now = world.clock;
     CHECK(clients_reserve(world.clients, 1) == 0);
-    client_start(world.clients, far);
+    clients_start(world.clients, far);
 }
 
 /* --- What happens ----------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #ifndef LONC_TESTS_FUZZ_WORLD_H
 #define LONC_TESTS_FUZZ_WORLD_H
 
-#include "keeper/client/client.h"
+#include "keeper/client/clients.h"
 #include "keeper/deferred/deferred.h"
 #include "keeper/host/hosts.h"
 
