@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "common/attributes.h"
+
 /* The first allocation, and what an empty buffer keeps: most requests and replies fit. */
 #define BUFFER_KEPT 1024
 
@@ -53,10 +55,10 @@ static inline size_t buffer_length(const struct buffer *buffer)
 }
 
 /* Makes room for `room` more bytes behind the end. 0, -ENOBUFS past the budget, or -ENOMEM. */
-int buffer_reserve(struct buffer *buffer, size_t room);
+MUST_CHECK int buffer_reserve(struct buffer *buffer, size_t room);
 
 /* Appends bytes; errors as buffer_reserve, and then the buffer is as it was. */
-int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
+MUST_CHECK int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 
 /*
  * One recv(MSG_DONTWAIT) of at most `most` bytes from `fd` into the buffer, which grows when it is
@@ -64,14 +66,14 @@ int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
  * nothing there; -ENOBUFS and -ENOMEM: no room, nothing was read). Sets *more when as many came as
  * could, so that more may wait.
  */
-ssize_t buffer_receive(struct buffer *buffer, int fd, size_t most, bool *more);
+MUST_CHECK ssize_t buffer_receive(struct buffer *buffer, int fd, size_t most, bool *more);
 
 /*
  * One send(MSG_DONTWAIT) of at most `most` bytes of what the buffer holds; takes away what the
  * kernel took. Returns the number of bytes taken or a negative errno: -EPIPE too where it took none
  * and gave no reason.
  */
-ssize_t buffer_send(struct buffer *buffer, int fd, size_t most);
+MUST_CHECK ssize_t buffer_send(struct buffer *buffer, int fd, size_t most);
 
 /*
  * The first whole line, LF included: its length, or 0 while there is none. It starts at

@@ -8,6 +8,8 @@
 #ifndef LONC_COMMON_CHANNEL_H
 #define LONC_COMMON_CHANNEL_H
 
+#include "common/attributes.h"
+
 /* Descriptors in one message. A batch saves system calls; past this the savings are gone. */
 #define CHANNEL_BATCH 16
 
@@ -16,14 +18,14 @@
  * negative errno: -EAGAIN while the backlog is full (nothing tells when it no longer is: try
  * again).
  */
-int channel_connect(const char *path);
+MUST_CHECK int channel_connect(const char *path);
 
 /*
  * Hands over `count` descriptors, 1 to CHANNEL_BATCH, in one message; the caller's copies stay
  * open. Never waits. 0, or a negative errno: -EAGAIN when the keeper is behind in reading,
  * -ETOOMANYREFS when too many descriptors of this user are in flight.
  */
-int channel_send(int channel, const int *fds, unsigned count);
+MUST_CHECK int channel_send(int channel, const int *fds, unsigned count);
 
 /*
  * Receives one message without waiting. Returns the number of descriptors put into `fds`, which are
@@ -32,22 +34,22 @@ int channel_send(int channel, const int *fds, unsigned count);
  * descriptor that did arrive has been closed, and the message must not be acknowledged. Else a
  * negative errno.
  */
-int channel_receive(int channel, int fds[CHANNEL_BATCH]);
+MUST_CHECK int channel_receive(int channel, int fds[CHANNEL_BATCH]);
 
 /*
  * Tells the sender that its next message has been taken. 0, or a negative errno (-EPIPE: the
  * sender has given up and answers its clients itself): then the descriptors must be closed unread.
  */
-int channel_acknowledge(int channel);
+MUST_CHECK int channel_acknowledge(int channel);
 
 /* One acknowledgement, without waiting: 1, 0 at the end of the stream, or a negative errno. */
-int channel_read_acknowledgement(int channel);
+MUST_CHECK int channel_read_acknowledgement(int channel);
 
 /*
  * The same, on a channel that channel_connect has opened, waiting for CHANNEL_AWAIT microseconds at
  * most (a keeper that is not stuck takes less): -EAGAIN after that.
  */
 #define CHANNEL_AWAIT 1000
-int channel_await_acknowledgement(int channel);
+MUST_CHECK int channel_await_acknowledgement(int channel);
 
 #endif

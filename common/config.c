@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads the three files together. The parsers are beside it; this only knows where the files lie
- * and what a failure of one means for the rest.
+ * Reads the three files. This knows only where they are, and what a mistake in one of them means
+ * for the others; each has its own parser.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,67 +11,65 @@
 #include "common/config.h"
 #include "common/host_name.h"
 
-struct config_loading {
+struct config_reading {
     struct config *config;
-    struct hosttab_reading *reading; /* NULL: nothing is left to read */
-    char path[4096];                 /* of the table */
+    struct hosttab_reading *table; /* NULL: there is none to read */
+    char path[4096];               /* of the table */
 };
 
-static void open_table(struct config_loading *loading, struct diagnostics *diagnostics)
+static void open_table(struct config_reading *reading, struct diagnostics *diagnostics)
 {
-    const struct loncapa *loncapa = &loading->config->loncapa;
-    int length = snprintf(loading->path, sizeof(loading->path), "%s/hosts.tab", loncapa->tab_dir);
-    if (length < 0 || (size_t)length >= sizeof(loading->path))
+    const struct loncapa *loncapa = &reading->config->loncapa;
+    int length = snprintf(reading->path, sizeof(reading->path), "%s/hosts.tab", loncapa->tab_dir);
+    if (length < 0 || (size_t)length >= sizeof(reading->path))
         diagnostics_add(diagnostics, loncapa->tab_dir, 0, "lonTabDir is too long");
     else
-        loading->reading = hosttab_open(&loading->config->table, loading->path, diagnostics);
+        reading->table = hosttab_open(&reading->config->table, reading->path, diagnostics);
 }
 
-struct config_loading *config_begin(const char *path, struct diagnostics *diagnostics)
+struct config_reading *config_open(const char *path, struct diagnostics *diagnostics)
 {
-    struct config_loading *loading = calloc(1, sizeof(*loading));
-    struct config *config = loading != NULL ? calloc(1, sizeof(*config)) : NULL;
+    struct config_reading *reading = calloc(1, sizeof(*reading));
+    struct config *config = reading != NULL ? calloc(1, sizeof(*config)) : NULL;
     if (config == NULL) {
-        free(loading);
+        free(reading);
         return NULL;
     }
     config->references = 1;
-    loading->config = config;
+    reading->config = config;
     const char *settings_path = path != NULL ? path : CONFIG_PATH;
-    /* With a mistake, a setting has its default: a keeper that starts like this answers con_lost.
-     */
     bool loaded = settings_load(&config->settings, settings_path, path == NULL, diagnostics) == 0;
     if (!settings_are_whole(&config->settings)) {
         config_unref(config);
-        free(loading);
+        free(reading);
         return NULL;
     }
     if (loaded && loncapa_load(&config->loncapa, config->settings.loncapa_conf, diagnostics) == 0)
-        open_table(loading, diagnostics);
-    return loading;
+        open_table(reading, diagnostics);
+    return reading;
 }
 
-bool config_some(struct config_loading *loading)
+bool config_read_some(struct config_reading *reading)
 {
-    return loading->reading != NULL && hosttab_some(loading->reading);
+    return reading->table != NULL && hosttab_read_some(reading->table);
 }
 
-struct config *config_end(struct config_loading *loading)
+struct config *config_close(struct config_reading *reading)
 {
-    struct config *config = loading->config;
-    config->valid = loading->reading != NULL && hosttab_close(loading->reading) == 0;
-    free(loading);
+    struct config *config = reading->config;
+    config->valid = reading->table != NULL && hosttab_close(reading->table) == 0;
+    free(reading);
     return config;
 }
 
 struct config *config_load(const char *path, struct diagnostics *diagnostics)
 {
-    struct config_loading *loading = config_begin(path, diagnostics);
-    if (loading == NULL)
+    struct config_reading *reading = config_open(path, diagnostics);
+    if (reading == NULL)
         return NULL;
-    while (config_some(loading))
+    while (config_read_some(reading))
         continue;
-    return config_end(loading);
+    return config_close(reading);
 }
 
 struct config *config_ref(struct config *config)

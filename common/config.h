@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Everything an administrator can write, read together: keeper.conf, loncapa.conf and hosts.tab. It
- * is built whole, aside, and put into force only if all of it is right (keeper/README.md rule 9).
+ * The whole configuration: keeper.conf, loncapa.conf and hosts.tab. It is read as a whole, beside
+ * the one in force, and replaces that only if all of it is valid (keeper/README.md rule 9).
  */
 #ifndef LONC_COMMON_CONFIG_H
 #define LONC_COMMON_CONFIG_H
 
 #include <stdbool.h>
 
+#include "common/attributes.h"
 #include "common/hosttab.h"
 #include "common/loncapa.h"
 #include "common/settings.h"
@@ -16,42 +17,42 @@ struct config {
     struct settings settings;
     struct loncapa loncapa;
     struct hosttab table;
-    unsigned references; /* who holds it; see config_ref */
-    bool valid; /* else only the settings are to be used: as written, or the default if that is
-                   wrong */
+    unsigned references; /* only config_ref() and config_unref() change it */
+    bool valid; /* if not, only the settings may be used; those with a mistake have the default */
 };
 
-/* Where keeper.conf is when the command line does not say; there it need not exist. */
+/* keeper.conf, if the command line does not name another file. This one need not exist. */
 #define CONFIG_PATH "/etc/lonc/keeper.conf"
 
 /*
- * Reads it all; `path` NULL means CONFIG_PATH. What is wrong is said to `diagnostics`. Returns a
- * config with one reference, the caller's, or NULL without memory.
+ * Reads all three files; `path` NULL means CONFIG_PATH. Mistakes are reported to `diagnostics`, and
+ * the result is not valid then. Returns a config with one reference, the caller's, or NULL for lack
+ * of memory.
  */
-struct config *config_load(const char *path, struct diagnostics *diagnostics);
+MUST_CHECK struct config *config_load(const char *path, struct diagnostics *diagnostics);
 
 /*
- * Whoever keeps a pointer into a configuration holds a reference, since a reload puts another in
- * its place. config_ref adds one and returns `config`; config_unref gives one back, and with the
- * last one the configuration is freed. NULL is allowed in both.
+ * Whoever keeps a pointer into a configuration holds a reference, because a reload puts another
+ * configuration in its place. config_ref() adds a reference and returns `config`; config_unref()
+ * gives one back, and frees the configuration with the last. Both allow NULL.
  */
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 
 /*
- * The path at which lonnet asks for a host's socket (lonSockCreate), or NULL: there is no socket
- * for it. Then *why says what is wrong with the path, or is NULL where nothing is: a host of the
- * table that has its file name, as lonHostID or DNS name, goes first. Of a valid configuration.
+ * The same in slices (see common/lines.h for the reason). config_open() reads the two small files,
+ * config_read_some() a slice of the table. config_close() may be called before the end, to give up.
  */
-const char *config_create_path(const struct config *config, const char **why);
+MUST_CHECK struct config_reading *config_open(const char *path, struct diagnostics *diagnostics);
+MUST_CHECK bool config_read_some(struct config_reading *reading);
+MUST_CHECK struct config *config_close(struct config_reading *reading);
 
 /*
- * The same by and by, for who may not be held up: config_some, which reads a slice of the table,
- * until it says that there are no more; then config_end, or before that to give up. config_begin
- * returns NULL without memory.
+ * The path at which lonnet asks for a host's socket (lonSockCreate), or NULL if there is to be no
+ * such socket. *why then says what is wrong with the path, or is NULL if nothing is: a host of the
+ * table whose lonHostID or DNS name is the path's last component has precedence. Only for a valid
+ * configuration.
  */
-struct config_loading *config_begin(const char *path, struct diagnostics *diagnostics);
-bool config_some(struct config_loading *loading);
-struct config *config_end(struct config_loading *loading);
+const char *config_create_path(const struct config *config, const char **why);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads hosts.tab into an array, in the order of the file. It knows nothing of the hosts' sockets,
- * health or DNS, and keeps no table of its own: reload compares two of these.
+ * Reads hosts.tab into an array, in the order of the file. It knows nothing about the hosts'
+ * sockets, health or DNS, and keeps no state of its own: a reload compares two of these tables.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,7 +15,7 @@
 
 enum field { FIELD_ID, FIELD_DOMAIN, FIELD_ROLE, FIELD_NAME, FIELD_FIFTH, FIELD_COUNT };
 
-/* Texts one after the other, so that a table is made and freed with few steps. */
+/* Texts are stored one after the other, so that a table takes few allocations. */
 #define TEXTS_SIZE ((size_t)32 * 1024) /* several times LINES_MAX_LENGTH */
 
 struct hosttab_texts {
@@ -25,16 +26,16 @@ struct hosttab_texts {
 
 struct hosttab_reading {
     struct hosttab *table;
-    size_t room; /* in table->entries */
+    size_t room; /* entries that table->entries has memory for */
     const char *path;
     struct diagnostics *diagnostics;
-    unsigned complained; /* before */
+    unsigned count_before; /* of diagnostics */
     struct lines *lines;
 };
 
 /* --- Texts and indexes ------------------------------------------------------------------------ */
 
-/* A copy that lives as long as the table; NULL without memory. */
+/* A copy that lives as long as the table, or NULL for lack of memory. */
 static char *keep_text(struct hosttab *table, const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -52,7 +53,7 @@ static char *keep_text(struct hosttab *table, const char *text)
     return copy;
 }
 
-/* FNV-1a, without regard to case, which serves ids as well. */
+/* FNV-1a, ignoring case because names do; ids, which do not, may share a hash. */
 static uint32_t hash(const char *text)
 {
     uint32_t sum = 2166136261u;
@@ -63,35 +64,35 @@ static uint32_t hash(const char *text)
     return sum;
 }
 
-/* Whether this index is that of the names, which DNS does not tell apart by case. */
-static bool is_the(const struct hosttab *table, const struct hosttab_index *index,
-                   const struct hosttab_entry *entry, const char *text)
+/* Whether the entry has this text in this index. DNS ignores the case of names. */
+static bool entry_has(const struct hosttab *table, const struct hosttab_index *index,
+                      const struct hosttab_entry *entry, const char *text)
 {
     return index == &table->names ? strcasecmp(entry->name, text) == 0
                                   : strcmp(entry->id, text) == 0;
 }
 
-/* The slot of the entry with this text, or the empty one where it would be. */
+/* The slot of the entry with this text, or the empty slot where it belongs. */
 static uint32_t *find_slot(const struct hosttab *table, const struct hosttab_index *index,
                            const char *text)
 {
     size_t at = hash(text) & (index->size - 1);
     while (index->slots[at] != 0 &&
-           !is_the(table, index, &table->entries[index->slots[at] - 1], text))
+           !entry_has(table, index, &table->entries[index->slots[at] - 1], text))
         at = (at + 1) & (index->size - 1);
     return &index->slots[at];
 }
 
-/* Makes room for one more entry; each index has two slots for one. False without memory. */
-static bool grow_index(struct hosttab *table, struct hosttab_index *index)
+/* Makes room for one more entry, at two slots for each. 0 or -ENOMEM. */
+static int grow_index(struct hosttab *table, struct hosttab_index *index)
 {
     if (2 * (table->count + 1) < index->size)
-        return true;
+        return 0;
     struct hosttab_index old = *index;
     size_t size = old.size == 0 ? 128 : 2 * old.size;
     uint32_t *slots = calloc(size, sizeof(*slots));
     if (slots == NULL)
-        return false;
+        return -ENOMEM;
     *index = (struct hosttab_index){.slots = slots, .size = size};
     for (size_t i = 0; i < old.size; i++) {
         if (old.slots[i] == 0)
@@ -100,11 +101,11 @@ static bool grow_index(struct hosttab *table, struct hosttab_index *index)
         *find_slot(table, index, index == &table->names ? entry->name : entry->id) = old.slots[i];
     }
     free(old.slots);
-    return true;
+    return 0;
 }
 
-static const struct hosttab_entry *find(const struct hosttab *table,
-                                        const struct hosttab_index *index, const char *text)
+static const struct hosttab_entry *find_entry(const struct hosttab *table,
+                                              const struct hosttab_index *index, const char *text)
 {
     if (index->size == 0)
         return NULL;
@@ -114,18 +115,18 @@ static const struct hosttab_entry *find(const struct hosttab *table,
 
 const struct hosttab_entry *hosttab_find_id(const struct hosttab *table, const char *id)
 {
-    return find(table, &table->ids, id);
+    return find_entry(table, &table->ids, id);
 }
 
 const struct hosttab_entry *hosttab_find_name(const struct hosttab *table, const char *name)
 {
-    return find(table, &table->names, name);
+    return find_entry(table, &table->names, name);
 }
 
 /* --- Lines ------------------------------------------------------------------------------------ */
 
-/* Fields a line does not have are empty, those after the fifth are nobody's business. */
-static void split(char *text, char *fields[FIELD_COUNT])
+/* Fields that the line does not have are empty; those after the fifth are ignored. */
+static void split_fields(char *text, char *fields[FIELD_COUNT])
 {
     static char none[] = "";
     for (enum field i = 0; i < FIELD_COUNT; i++) {
@@ -149,8 +150,8 @@ static bool check_id(const struct hosttab_reading *reading, unsigned line, const
 }
 
 /*
- * An IPv4 literal is an address too. A name of digits and dots that is none ("10.0.1") is refused:
- * resolvers read it as an address in a way that nobody means.
+ * An IPv4 literal counts as the address, too. Any other name of digits and dots ("10.0.1") is
+ * refused, because resolvers take it for an address that nobody means.
  */
 static bool check_name(const struct hosttab_reading *reading, struct hosttab_entry *entry,
                        const char *name)
@@ -167,12 +168,12 @@ static bool check_name(const struct hosttab_reading *reading, struct hosttab_ent
     return false;
 }
 
-/* The IPv4 address at the beginning of the text; whatever follows it is a remark. */
+/* Reads the IPv4 address at the beginning of the text; what follows it is a remark. */
 static bool read_address(const char *text, struct in_addr *address)
 {
     char digits[INET_ADDRSTRLEN];
     size_t length = strspn(text, "0123456789.");
-    while (length > 0 && text[length - 1] == '.') /* "10.0.0.1." ends in a remark, too */
+    while (length > 0 && text[length - 1] == '.') /* in "10.0.0.1." the dot is a remark */
         length--;
     if (length >= sizeof(digits))
         return false;
@@ -181,7 +182,7 @@ static bool read_address(const char *text, struct in_addr *address)
     return inet_pton(AF_INET, digits, address) == 1;
 }
 
-/* Tells the two shapes of a line apart, and gives the address of the older one. */
+/* The fifth field tells the two forms of a line apart; the older one has an address in it. */
 static bool check_fifth(const struct hosttab_reading *reading, struct hosttab_entry *entry,
                         const char *text)
 {
@@ -200,30 +201,32 @@ static bool check_fifth(const struct hosttab_reading *reading, struct hosttab_en
     return false;
 }
 
-static bool copy_fields(struct hosttab *table, struct hosttab_entry *entry,
-                        char *const fields[FIELD_COUNT])
+static int copy_fields(struct hosttab *table, struct hosttab_entry *entry,
+                       char *const fields[FIELD_COUNT])
 {
     entry->id = keep_text(table, fields[FIELD_ID]);
     entry->domain = keep_text(table, fields[FIELD_DOMAIN]);
     entry->role = keep_text(table, fields[FIELD_ROLE]);
     entry->name = keep_text(table, fields[FIELD_NAME]);
-    return entry->id != NULL && entry->domain != NULL && entry->role != NULL && entry->name != NULL;
+    bool all =
+        entry->id != NULL && entry->domain != NULL && entry->role != NULL && entry->name != NULL;
+    return all ? 0 : -ENOMEM;
 }
 
-static bool make_room(struct hosttab_reading *reading)
+static int make_room(struct hosttab_reading *reading)
 {
     struct hosttab *table = reading->table;
-    if (!grow_index(table, &table->ids) || !grow_index(table, &table->names))
-        return false;
+    if (grow_index(table, &table->ids) < 0 || grow_index(table, &table->names) < 0)
+        return -ENOMEM;
     if (table->count < reading->room)
-        return true;
+        return 0;
     size_t room = reading->room == 0 ? 64 : 2 * reading->room;
     struct hosttab_entry *entries = reallocarray(table->entries, room, sizeof(*entries));
     if (entries == NULL)
-        return false;
+        return -ENOMEM;
     table->entries = entries;
     reading->room = room;
-    return true;
+    return 0;
 }
 
 static void add_entry(struct hosttab_reading *reading, struct hosttab_entry *entry,
@@ -235,15 +238,14 @@ static void add_entry(struct hosttab_reading *reading, struct hosttab_entry *ent
                         "the table has more than %d hosts", HOSTTAB_MAX_HOSTS);
         return;
     }
-    if (!make_room(reading) || !copy_fields(table, entry, fields)) {
+    if (make_room(reading) < 0 || copy_fields(table, entry, fields) < 0) {
         diagnostics_add(reading->diagnostics, reading->path, entry->line, "out of memory");
         return;
     }
     uint32_t *id = find_slot(table, &table->ids, entry->id);
     if (*id != 0) {
         diagnostics_add(reading->diagnostics, reading->path, entry->line,
-                        "id: " DIAGNOSTIC_QUOTED
-                        ": expected a unique id, but line %u has it too",
+                        "id: " DIAGNOSTIC_QUOTED ": expected a unique id, but line %u has it too",
                         entry->id, table->entries[*id - 1].line);
         return;
     }
@@ -254,7 +256,7 @@ static void add_entry(struct hosttab_reading *reading, struct hosttab_entry *ent
         *name = (uint32_t)table->count;
 }
 
-/* All fields are checked, so that one run names every mistake of a line. */
+/* Checks every field, so that one run reports every mistake of a line. */
 static void read_line(void *argument, unsigned number, char *text)
 {
     struct hosttab_reading *reading = argument;
@@ -263,7 +265,7 @@ static void read_line(void *argument, unsigned number, char *text)
         return;
 
     char *fields[FIELD_COUNT];
-    split(text, fields);
+    split_fields(text, fields);
     struct hosttab_entry entry = {.line = number};
     bool good = check_id(reading, number, fields[FIELD_ID]);
     good &= check_name(reading, &entry, fields[FIELD_NAME]);
@@ -291,21 +293,21 @@ struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
     *reading = (struct hosttab_reading){.table = table,
                                         .path = path,
                                         .diagnostics = diagnostics,
-                                        .complained = before,
+                                        .count_before = before,
                                         .lines = lines};
     return reading;
 }
 
-bool hosttab_some(struct hosttab_reading *reading)
+bool hosttab_read_some(struct hosttab_reading *reading)
 {
-    return lines_some(reading->lines, HOSTTAB_LINES, read_line, reading);
+    return lines_read_some(reading->lines, HOSTTAB_LINES, read_line, reading);
 }
 
 int hosttab_close(struct hosttab_reading *reading)
 {
     const struct hosttab *table = reading->table;
     struct diagnostics *diagnostics = reading->diagnostics;
-    unsigned before = reading->complained;
+    unsigned before = reading->count_before;
     lines_close(reading->lines);
     if (diagnostics->count == before && table->count == 0)
         diagnostics_add(diagnostics, reading->path, 0, "the table has no hosts");
@@ -318,7 +320,7 @@ int hosttab_load(struct hosttab *table, const char *path, struct diagnostics *di
     struct hosttab_reading *reading = hosttab_open(table, path, diagnostics);
     if (reading == NULL)
         return -1;
-    while (hosttab_some(reading))
+    while (hosttab_read_some(reading))
         continue;
     return hosttab_close(reading);
 }

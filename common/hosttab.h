@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * hosts.tab, the cluster's table of servers, in both its shapes (lonc-protocol(7) section 7):
+ * hosts.tab, the cluster's table of servers, in both its forms (lonc-protocol(7) section 7):
  *
  *     id:domain:role:DNS name:IPv4 address[:...]          2004
  *     id:domain:role:DNS name[:http|https[:internet domain]]    2007 and later
  *
- * `#` starts a comment, a line that starts with `^` names the cluster's DNS servers and is no host,
- * blank lines mean nothing, and so do blanks and a CR around a field. A shape is told by each
- * line's fifth field: an IPv4 address, behind which any remark may stand, since lond ignores it; or
- * `http`, `https` or nothing. Fields after it do not matter. This reads and checks; it resolves no
- * names.
+ * `#` starts a comment. A line that starts with `^` names the cluster's DNS servers and is no host.
+ * Blank lines are ignored, and so are blanks and a CR around a field. The fifth field tells the
+ * form of its line: an IPv4 address, which any remark may follow because lond ignores it; or
+ * `http`, `https` or nothing. Later fields are ignored. This reads and checks the table; it
+ * resolves no names.
  */
 #ifndef LONC_COMMON_HOSTTAB_H
 #define LONC_COMMON_HOSTTAB_H
@@ -19,9 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
 #include "common/diagnostics.h"
 
-/* Clusters have hundreds of servers; past this a table is a mistake, and memory is bounded. */
+/* Clusters have hundreds of servers. A larger table is a mistake, and memory has to be bounded. */
 #define HOSTTAB_MAX_HOSTS 100000
 
 struct hosttab_entry {
@@ -29,50 +30,51 @@ struct hosttab_entry {
     char *domain;         /* may be empty */
     char *role;           /* `library`, `access` or empty; the keeper does not use it */
     char *name;           /* DNS name; several ids may share one */
-    bool name_is_address; /* an IPv4 literal: DNS is not asked for it */
+    bool name_is_address; /* an IPv4 literal, which is not looked up in DNS */
     bool has_address;
-    struct in_addr address; /* from the fifth field, or from such a name; IPv6 has no place here */
+    struct in_addr address; /* from the fifth field or an IPv4 literal; there is no form for IPv6 */
     unsigned line;
 };
 
-/* Where the entries are by one of their texts: a table of slots, more than half of them empty. */
+/* A hash table of the entries by one of their texts. At least half of the slots are empty. */
 struct hosttab_index {
-    uint32_t *slots; /* 0: empty; else 1 + the entry's place */
+    uint32_t *slots; /* 0: empty; else 1 + the index of the entry */
     size_t size;     /* a power of two; 0 before the first entry */
 };
 
 struct hosttab {
     struct hosttab_entry *entries; /* in the order of the file */
     size_t count;
-    struct hosttab_index ids, names; /* of several entries of one name, the first */
-    struct hosttab_texts *texts;     /* what the entries point to */
+    struct hosttab_index ids, names; /* `names` has the first of several entries with one name */
+    struct hosttab_texts *texts;     /* memory of the entries' texts */
 };
 
 /*
- * Reads `path` into `table`, which the caller frees with hosttab_free whatever the result. Every
- * bad line is complained about (the second of two equal ids names the line of the first), and so is
- * a table without a host: a cluster has at least this server, so that is a file cut short, and
- * putting it into force would take every host out of service. Returns 0, or -1 when there was a
- * diagnostic; then the table must not be put into force.
+ * Reads `path` into `table`. Every bad line is reported; for the second of two equal ids, the line
+ * of the first is named. So is a table without hosts: a cluster has at least this server, so the
+ * file was cut short, and with an empty table every host would be out of service. Returns 0, or -1
+ * if there was a diagnostic; the table must not be used then. The caller calls hosttab_free() in
+ * either case.
  */
-int hosttab_load(struct hosttab *table, const char *path, struct diagnostics *diagnostics);
+MUST_CHECK int hosttab_load(struct hosttab *table, const char *path,
+                            struct diagnostics *diagnostics);
 void hosttab_free(struct hosttab *table);
 
 /*
- * The same by and by, for who may not be held up: hosttab_some, which looks at some
- * HOSTTAB_LINES lines, until it says that there are no more; then hosttab_close, whose result is
- * that of hosttab_load. hosttab_open returns NULL after a diagnostic; `path` must stay.
+ * The same in slices of HOSTTAB_LINES lines (see common/lines.h for the reason). hosttab_open()
+ * returns NULL after a diagnostic; `path` must stay valid until hosttab_close(), which returns what
+ * hosttab_load() would have returned.
  */
-#define HOSTTAB_LINES 500 /* some 200 us of work */
-struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
-                                     struct diagnostics *diagnostics);
-bool hosttab_some(struct hosttab_reading *reading);
+#define HOSTTAB_LINES 500 /* takes about 0.5 ms */
+MUST_CHECK struct hosttab_reading *hosttab_open(struct hosttab *table, const char *path,
+                                                struct diagnostics *diagnostics);
+MUST_CHECK bool hosttab_read_some(struct hosttab_reading *reading);
 int hosttab_close(struct hosttab_reading *reading);
 
 /* The entry of this lonHostID, or NULL. */
 const struct hosttab_entry *hosttab_find_id(const struct hosttab *table, const char *id);
 
-/* The first entry with this DNS name, whose case does not matter; or NULL. */
+/* The first entry with this DNS name, in any case of letters; or NULL. */
 const struct hosttab_entry *hosttab_find_name(const struct hosttab *table, const char *name);
 
 #endif

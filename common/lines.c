@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The loop that reads a file an administrator wrote. Everything is bounded, since the file named
- * may turn out to be anything: a core dump, /dev/zero, a FIFO. It is no parser: it knows lines and
- * blanks.
+ * Reads files that administrators write. Everything is bounded, because the file named may turn out
+ * to be anything: a core dump, /dev/zero, a FIFO. This knows lines and blanks; it is no parser.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +16,17 @@
 
 #define BLANKS " \t\r\v\f"
 
-/* What some editors write before the first line of a text in UTF-8; it is no part of it. */
+/* Some editors write it at the start of a file in UTF-8; it is not part of the first line. */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 struct lines {
     const char *path;
     struct diagnostics *diagnostics;
     FILE *file;
-    struct stat before; /* it was read */
-    size_t total;       /* bytes read of the file */
-    unsigned number;
-    size_t length; /* of the line, also of what did not fit into `text` */
+    struct stat before; /* of the file when it was opened */
+    size_t total;       /* bytes of the file read so far */
+    unsigned number;    /* of the line */
+    size_t length;      /* of the line, including what did not fit into `text` */
     bool holds_nul;
     char text[LINES_MAX_LENGTH + 1];
 };
@@ -53,7 +52,7 @@ static FILE *open_file(const char *path, bool optional, struct diagnostics *diag
     return file;
 }
 
-/* False at the end of the file, after an error, and past the bound on the file. */
+/* False at the end of the file, after an error, and when the file is too large. */
 static bool next_line(struct lines *reader)
 {
     reader->number++;
@@ -91,8 +90,8 @@ static bool line_is_sound(const struct lines *reader)
 }
 
 /*
- * Who writes a file in its place, and does not rename a whole one over it, may have written while
- * it was read: the half of a table is a table, too.
+ * A file that is written in place, rather than replaced by a rename, may have been read half
+ * written, and half of a table looks like a table.
  */
 static bool has_changed(const struct lines *reader)
 {
@@ -130,7 +129,7 @@ struct lines *lines_open(const char *path, bool optional, struct diagnostics *di
     }
     if (reader == NULL)
         return NULL;
-    /* The text is left as it is: it is written before it is read. */
+    /* The line itself needs no initialization, and clearing 4 kB would cost more than the rest. */
     reader->path = path;
     reader->diagnostics = diagnostics;
     reader->file = file;
@@ -140,8 +139,8 @@ struct lines *lines_open(const char *path, bool optional, struct diagnostics *di
     return reader;
 }
 
-bool lines_some(struct lines *reader, unsigned most,
-                void (*each)(void *argument, unsigned number, char *text), void *argument)
+bool lines_read_some(struct lines *reader, unsigned most,
+                     void (*each)(void *argument, unsigned number, char *text), void *argument)
 {
     bool more = true;
     for (unsigned n = 0; n < most && (more = next_line(reader)); n++) {
@@ -172,7 +171,7 @@ int lines_read(const char *path, bool optional, struct diagnostics *diagnostics,
     struct lines *reader = lines_open(path, optional, diagnostics);
     if (reader == NULL)
         return diagnostics->count == before ? 0 : -1;
-    while (lines_some(reader, UINT_MAX, each, argument))
+    while (lines_read_some(reader, UINT_MAX, each, argument))
         continue;
     return lines_close(reader);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
 #include "common/diagnostics.h"
 
 struct loncapa {
@@ -43,7 +44,8 @@ extern const char *const loncapa_places[];
  * what only helps lonnet to try again must not keep a table from being put into force. Returns 0,
  * or -1 when there was a diagnostic.
  */
-int loncapa_load(struct loncapa *conf, const char *path, struct diagnostics *diagnostics);
+MUST_CHECK int loncapa_load(struct loncapa *conf, const char *path,
+                            struct diagnostics *diagnostics);
 void loncapa_free(struct loncapa *conf);
 
 #endif

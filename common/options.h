@@ -29,6 +29,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "common/attributes.h"
+
 /* What options_next() returns besides the rows' own letters. */
 enum {
     OPTION_END = -1,
@@ -94,7 +96,7 @@ void options_start_before_words(struct options *options, const struct command_li
  * argument that is missing or not allowed are reported on standard error, and the program exits
  * with the code for misuse.
  */
-int options_next(struct options *options);
+MUST_CHECK int options_next(struct options *options);
 
 /* Reports misuse of the command line on standard error: "PROGRAM: WHAT" or "PROGRAM: WHAT: VALUE"
  * where value is not NULL; then exits. */

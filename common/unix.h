@@ -7,8 +7,10 @@
 
 #include <sys/un.h>
 
+#include "common/attributes.h"
+
 /* Fills in the address of `path`. 0, -ENAMETOOLONG for 108 bytes or more, -EINVAL for none. */
-int unix_address(struct sockaddr_un *address, const char *path);
+MUST_CHECK int unix_address(struct sockaddr_un *address, const char *path);
 
 /*
  * A non-blocking listener of `type` (SOCK_STREAM, SOCK_SEQPACKET) at `path`, mode 0600, with the
@@ -16,6 +18,6 @@ int unix_address(struct sockaddr_un *address, const char *path);
  * somebody still listens there, the result is -EADDRINUSE. Returns a descriptor that the caller
  * owns, or a negative errno.
  */
-int unix_listen(const char *path, int type);
+MUST_CHECK int unix_listen(const char *path, int type);
 
 #endif

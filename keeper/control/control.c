@@ -263,7 +263,7 @@ static void turn_away(struct control_client *client, enum place place)
         json_pack("{s:b, s:b, s:[s]}", "ok", false, "busy", true, "errors", places[place].sentence);
     read_away(client->fd);
     if (answer != NULL && append_line(&client->out, answer) == 0)
-        (void)buffer_send(&client->out, client->fd, LOOP_PORTION);
+        (void)!buffer_send(&client->out, client->fd, LOOP_PORTION);
     json_decref(answer);
     end(client);
 }
@@ -486,7 +486,7 @@ static void finish(struct control_client *client)
 {
     client->question.later = false; /* nobody is left who could answer */
     if (client->fd >= 0 && buffer_length(&client->out) > 0)
-        (void)buffer_send(&client->out, client->fd,
+        (void)!buffer_send(&client->out, client->fd,
                           LOOP_PORTION); /* the last event, as that we leave */
     if (client->fd >= 0)
         end(client);

@@ -30,7 +30,7 @@ struct reload {
     struct diagnostics diagnostics;
     json_t *said;     /* those diagnostics; NULL without memory */
     json_t *warnings; /* what is wrong with the files of ssl, which holds up nothing; or NULL */
-    struct config_loading *loading;
+    struct config_reading *loading;
     struct config *config; /* to be put into force; then the one before, until others are told */
     struct credentials *credentials;
     struct hosts_change change;
@@ -70,7 +70,7 @@ static enum progress read_settings(struct reload *reload)
 {
     if (!reload->by_itself)
         notifier_reloading(reload->notifier);
-    reload->loading = config_begin(reload->config_path, &reload->diagnostics);
+    reload->loading = config_open(reload->config_path, &reload->diagnostics);
     if (reload->loading == NULL)
         no_memory(reload);
     return IS_DONE;
@@ -78,9 +78,9 @@ static enum progress read_settings(struct reload *reload)
 
 static enum progress read_table(struct reload *reload)
 {
-    if (config_some(reload->loading))
+    if (config_read_some(reload->loading))
         return GOES_ON;
-    reload->config = config_end(reload->loading);
+    reload->config = config_close(reload->loading);
     reload->loading = NULL;
     return IS_DONE;
 }
@@ -241,7 +241,7 @@ static void clear(struct reload *reload)
 {
     hosts_change_end(&reload->change);
     if (reload->loading != NULL)
-        reload->config = config_end(reload->loading);
+        reload->config = config_close(reload->loading);
     reload->loading = NULL;
     credentials_free(reload->credentials);
     reload->credentials = NULL;

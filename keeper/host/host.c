@@ -771,7 +771,7 @@ void host_free(struct host *host)
     for (unsigned list = 0; list < POOL_LISTS; list++)
         pool_close_list(host, list);
     sd_event_source_disable_unref(host->alarm);
-    resolver_use(host->core->resolver, &host->naming, NULL);
+    resolver_leave(&host->naming);
     config_unref(host->config);
     free(host->id);
     free(host->detail);
@@ -825,7 +825,9 @@ static bool configure_address(struct host *host, const struct hosttab_entry *ent
     if (!resolved)
         address = address_ipv4(listed);
     const struct name *before = host->naming.name;
-    if (!resolver_use(host->core->resolver, &host->naming, resolved ? entry->name : NULL))
+    if (!resolved)
+        resolver_leave(&host->naming);
+    else if (resolver_use(host->core->resolver, &host->naming, entry->name) < 0)
         return false;
     *changed =
         host->naming.name != before || (!resolved && !address_equal(&host->address, &address));
@@ -869,7 +871,7 @@ void host_retire(struct host *host)
 {
     host->listed = false;
     recycle(host);
-    resolver_use(host->core->resolver, &host->naming, NULL);
+    resolver_leave(&host->naming);
     host->identity.own_id = host->identity.lonc_version = host->identity.remote_name = NULL;
     host->name = "";
     config_unref(host->config);

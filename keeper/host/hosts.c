@@ -116,7 +116,7 @@ static bool prepare(struct hosts_change *change, size_t i, uint64_t resolve)
     if (change->held[i] == NULL)
         return false;
     return !host_may_resolve(entry, resolve) ||
-           resolver_expect(change->hosts->core->resolver, entry->name);
+           resolver_expect(change->hosts->core->resolver, entry->name) == 0;
 }
 
 int hosts_prepare(struct hosts_change *change, uint64_t resolve)

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
 #include "keeper/net/address.h"
 
 enum dns_family { DNS_IPV4, DNS_IPV6, DNS_FAMILIES };
@@ -58,9 +59,9 @@ bool dns_record_is_asked(const struct dns_record *record);
  * an empty one means DNS_ABSENT. True: who waits for the name can be told. False: the other
  * family's answer must come first.
  */
-bool dns_record_take(struct dns_record *record, const struct dns_rules *rules,
-                     enum dns_family family, enum dns_answer answer, const struct addresses *found,
-                     uint64_t now);
+MUST_CHECK bool dns_record_take(struct dns_record *record, const struct dns_rules *rules,
+                                enum dns_family family, enum dns_answer answer,
+                                const struct addresses *found, uint64_t now);
 
 /* All answers have come, and none of them has an address; last good ones may be known still. */
 bool dns_record_has_failed(const struct dns_record *record);

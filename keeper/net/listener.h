@@ -8,6 +8,7 @@
 #ifndef LONC_KEEPER_NET_LISTENER_H
 #define LONC_KEEPER_NET_LISTENER_H
 
+#include "common/attributes.h"
 #include "keeper/core/loop.h"
 
 struct listener {
@@ -40,7 +41,7 @@ void listener_want(struct listener *listener, bool wanted);
  * starts a pause, at whose end `ready` is called, while somebody is wanted. (Without a descriptor
  * the kernel says so before it looks whether somebody is there.)
  */
-int listener_accept(struct listener *listener);
+MUST_CHECK int listener_accept(struct listener *listener);
 
 /* Whether the kernel has refused, and it is not yet time to try again. */
 bool listener_is_pausing(const struct listener *listener);

@@ -513,7 +513,7 @@ static void remove_name(struct name *name)
     free(name);
 }
 
-static void leave_name(struct resolver_user *user)
+void resolver_leave(struct resolver_user *user)
 {
     struct name *name = user->name;
     if (name == NULL)
@@ -525,15 +525,15 @@ static void leave_name(struct resolver_user *user)
         remove_name(name);
 }
 
-bool resolver_expect(struct resolver *resolver, const char *text)
+int resolver_expect(struct resolver *resolver, const char *text)
 {
     struct name *name = find_name(resolver, text);
     if (name == NULL)
         name = add_name(resolver, text);
     if (name == NULL)
-        return false;
+        return -ENOMEM;
     name->expected = true;
-    return true;
+    return 0;
 }
 
 void resolver_settle(struct resolver *resolver)
@@ -546,23 +546,19 @@ void resolver_settle(struct resolver *resolver)
     }
 }
 
-bool resolver_use(struct resolver *resolver, struct resolver_user *user, const char *text)
+int resolver_use(struct resolver *resolver, struct resolver_user *user, const char *text)
 {
-    struct name *name = NULL;
-    if (text != NULL) {
-        name = find_name(resolver, text);
-        if (name == NULL)
-            name = add_name(resolver, text);
-        if (name == NULL)
-            return false;
-    }
+    struct name *name = find_name(resolver, text);
+    if (name == NULL)
+        name = add_name(resolver, text);
+    if (name == NULL)
+        return -ENOMEM;
     if (name == user->name)
-        return true;
-    leave_name(user);
+        return 0;
+    resolver_leave(user);
     user->name = name;
-    if (name != NULL)
-        LIST_INSERT_HEAD(&name->users, user, link);
-    return true;
+    LIST_INSERT_HEAD(&name->users, user, link);
+    return 0;
 }
 
 const struct addresses *resolver_addresses(const struct resolver_user *user)

@@ -12,6 +12,7 @@
 #include <bsd/sys/queue.h>
 #include <stdbool.h>
 
+#include "common/attributes.h"
 #include "keeper/core/core.h"
 #include "keeper/net/address.h"
 
@@ -32,7 +33,7 @@ struct resolver_user {
 };
 
 /* NULL without memory. Free it when no name has a user any more. */
-struct resolver *resolver_new(struct core *core);
+MUST_CHECK struct resolver *resolver_new(struct core *core);
 void resolver_free(struct resolver *resolver);
 
 /*
@@ -42,16 +43,20 @@ void resolver_free(struct resolver *resolver);
 void resolver_reload(struct resolver *resolver);
 
 /*
- * Makes `user` a user of this name, which is copied, instead of another; of none where it is NULL.
- * A name without users is forgotten. False without memory: then nothing has changed.
+ * Makes `user` a user of this name, which is copied, instead of the one before. 0, or -ENOMEM: then
+ * nothing has changed.
  */
-bool resolver_use(struct resolver *resolver, struct resolver_user *user, const char *name);
+MUST_CHECK int resolver_use(struct resolver *resolver, struct resolver_user *user,
+                             const char *name);
+
+/* Makes `user` a user of no name. A name without users is forgotten. */
+void resolver_leave(struct resolver_user *user);
 
 /*
- * Makes room for this name: resolver_use does not fail for it until resolver_settle, which forgets
- * those that have got no user. False without memory.
+ * Makes room for this name: resolver_use() does not fail for it until resolver_settle(), which
+ * forgets the names that have no users. 0 or -ENOMEM.
  */
-bool resolver_expect(struct resolver *resolver, const char *name);
+MUST_CHECK int resolver_expect(struct resolver *resolver, const char *name);
 void resolver_settle(struct resolver *resolver);
 
 /*

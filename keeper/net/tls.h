@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "common/attributes.h"
 #include "common/diagnostics.h"
 #include "common/loncapa.h"
 #include "common/settings.h"
@@ -32,8 +33,8 @@ struct tls_files {
 
 /* Where they are: relative names lie in lonCertificateDirectory. 0, or -ENOMEM; to be given to
  * tls_files_free, which leaves none. */
-int tls_files_find(struct tls_files *files, const struct loncapa *loncapa,
-                   const struct settings *settings);
+MUST_CHECK int tls_files_find(struct tls_files *files, const struct loncapa *loncapa,
+                              const struct settings *settings);
 void tls_files_free(struct tls_files *files);
 
 /* What this server shows, and whom it believes: certificate, key, CA and revocations. */
@@ -51,15 +52,17 @@ enum tls_outcome {
  * servers that have none. Then all must exist and be right: readable, a pair, and with dates by
  * which ssl can be used now.
  */
-enum tls_outcome tls_context_load(struct tls_context **context, const struct loncapa *loncapa,
-                                  const struct settings *settings, struct diagnostics *diagnostics);
+MUST_CHECK enum tls_outcome tls_context_load(struct tls_context **context,
+                                             const struct loncapa *loncapa,
+                                             const struct settings *settings,
+                                             struct diagnostics *diagnostics);
 
 /*
  * Has a context obey settings other than those it was loaded with; connections under way do not
  * notice. False where it would ask less of londs than they want: the list of revoked certificates
  * is another.
  */
-bool tls_context_follow(struct tls_context *context, const struct settings *settings);
+MUST_CHECK bool tls_context_follow(struct tls_context *context, const struct settings *settings);
 
 /* Connections under way keep what they need of it. NULL is allowed. */
 void tls_context_free(struct tls_context *context);
@@ -85,11 +88,11 @@ enum tls_progress {
 
 /* Begins as the client on `fd`, which stays the caller's. `name` is the DNS name that the peer's
  * certificate must have where tls_verify_name asks for that. NULL without memory. */
-struct tls *tls_new(struct tls_context *context, int fd, const char *name);
+MUST_CHECK struct tls *tls_new(struct tls_context *context, int fd, const char *name);
 
 /* Goes on as far as the descriptor allows. TLS_DONE: lond's line, without its LF, is in `digits`,
  * and the next byte to be read from the descriptor is the first in clear text. */
-enum tls_progress tls_advance(struct tls *tls, char digits[TLS_KEY_DIGITS]);
+MUST_CHECK enum tls_progress tls_advance(struct tls *tls, char digits[TLS_KEY_DIGITS]);
 
 /* After TLS_FAILED: why, as "certificate verify failed (certificate has expired)". */
 const char *tls_failure(const struct tls *tls);

@@ -11,6 +11,7 @@
 #include <bsd/sys/queue.h>
 #include <stdbool.h>
 
+#include "common/attributes.h"
 #include "keeper/core/core.h"
 #include "keeper/net/tls.h"
 
@@ -32,17 +33,17 @@ struct tls_task {
 };
 
 /* NULL without memory or a descriptor. The thread starts with the first work. */
-struct tls_worker *tls_worker_new(struct core *core);
+MUST_CHECK struct tls_worker *tls_worker_new(struct core *core);
 
 /* Ends the thread and frees what it has; whoever began works has ended them. NULL is allowed. */
 void tls_worker_free(struct tls_worker *works);
 
 /* tls_new, and what the thread needs beside. NULL without memory. */
-struct tls_task *tls_task_new(struct tls_worker *works, struct tls_context *context, int fd,
-                              const char *name);
+MUST_CHECK struct tls_task *tls_task_new(struct tls_worker *works, struct tls_context *context,
+                                         int fd, const char *name);
 
 /* Has the thread call tls_advance, then `advanced`. 0, or a negative errno: there is no thread. */
-int tls_task_advance(struct tls_task *work);
+MUST_CHECK int tls_task_advance(struct tls_task *work);
 
 /*
  * Ends it: the descriptor is closed, now or when the thread has let go of it, and `advanced` is not

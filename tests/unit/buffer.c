@@ -605,7 +605,7 @@ Test(buffer, a_line_of_64_mib_arrives_whole_and_leaves_nothing_behind)
     cr_assert_eq(buffer.data[buffer.start + LINE_LIMIT], '\n');
 
     buffer_consume(&buffer, LINE_LIMIT + 1);
-    buffer_receive(&buffer, NEAR, SIZE_MAX, &more);
+    (void)!buffer_receive(&buffer, NEAR, SIZE_MAX, &more); /* it may have come already */
     expect_line("next\n");
     cr_assert_geq(release(65536), LINE_LIMIT / 65536 - 1, "too much at once");
     cr_assert_eq(buffers_used(), BUFFER_KEPT);

@@ -357,7 +357,7 @@ Test(hosttab, a_longer_line_is_refused_and_the_next_is_read)
 Test(hosttab, a_file_of_16_MiB_is_read)
 {
     write_repeated("hosts.tab", '\n', LINES_MAX_FILE);
-    hosttab_load(&table, "hosts.tab", &heard);
+    cr_expect_eq(hosttab_load(&table, "hosts.tab", &heard), -1);
     expect_heard("hosts.tab: the table has no hosts\n");
 }
 

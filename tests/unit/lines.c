@@ -55,14 +55,14 @@ static struct lines *read_one(void)
 {
     struct lines *reader = lines_open("table", false, &diagnostics);
     cr_assert_not_null(reader);
-    cr_assert(lines_some(reader, 1, on_line, NULL));
+    cr_assert(lines_read_some(reader, 1, on_line, NULL));
     cr_assert_eq(seen, 1);
     return reader;
 }
 
 static int read_rest(struct lines *reader)
 {
-    while (lines_some(reader, 1, on_line, NULL))
+    while (lines_read_some(reader, 1, on_line, NULL))
         continue;
     return lines_close(reader);
 }
