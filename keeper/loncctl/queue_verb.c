@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verb `queue`: its words, what the keeper has to say to it, and how it is shown.
+ * The verb `queue`: its words, what the keeper has to say, and showing the result.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +9,23 @@
 #include <unistd.h>
 
 #include "common/unix.h"
-#include "keeper/loncctl/core/queue.h"
+#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
+#include "keeper/loncctl/queue/queue_change.h"
+#include "keeper/loncctl/queue/queue_count.h"
+#include "keeper/loncctl/queue/queue_files.h"
 #include "keeper/loncctl/queue_verb.h"
-#include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/views/view.h"
+
+/* What the command line has chosen. */
+struct choice {
+    const char *socket, *config;
+    bool json, yes;
+};
 
 /* --- Showing ---------------------------------------------------------------------------------- */
 
-static void print_list(const json_t *list)
+static void print_files(const json_t *list)
 {
     const json_t *file;
     size_t i;
@@ -26,7 +34,7 @@ static void print_list(const json_t *list)
     json_array_foreach(list, i, file)
     {
         const char *name = json_string_value(json_object_get(file, "name"));
-        char *clean = display_clean(name, strlen(name)); /* names are made by others */
+        char *clean = display_clean(name, strlen(name)); /* anybody may have made this file */
         printf("%9s %9lld  %-8s  %s\n", display_age(field_number(file, "age")).text,
                (long long)field_integer(file, "size"),
                json_string_value(json_object_get(file, "state")), clean);
@@ -36,34 +44,43 @@ static void print_list(const json_t *list)
         puts("(the oldest; there may be more)");
 }
 
-/* Prints an answer and frees it. */
-static enum loncctl_exit show(json_t *answer, bool as_json)
+static void print_counts(const json_t *answer)
+{
+    long long strange = (long long)field_integer(answer, "strange");
+    view_queue(answer);
+    if (strange > 0)
+        printf("%lld file%s that %s not belong to the queue\n", strange, display_plural(strange),
+               strange == 1 ? "does" : "do");
+    print_files(json_object_get(answer, "list"));
+}
+
+static void print_outcome(const json_t *answer)
 {
     const json_t *error;
     size_t i;
-    const json_t *verdict = json_object_get(answer, "ok");
-    const json_t *files = json_object_get(answer, "files");
-    enum loncctl_exit code = verdict == NULL || json_is_true(verdict) ? LONCCTL_DONE : LONCCTL_NO;
-    if (as_json) {
+    json_array_foreach(json_object_get(answer, "errors"), i, error)
+        fprintf(stderr, "%s\n", json_string_value(error));
+    if (json_object_get(answer, "files") != NULL)
+        view_files(answer);
+}
+
+/* Prints an answer and frees it. Only that to a change, or a failure, has "ok". */
+static enum loncctl_exit print_answer(const struct choice *choice, json_t *answer)
+{
+    enum loncctl_exit code = ask_is_refusal(answer) ? LONCCTL_NO : LONCCTL_DONE;
+    if (choice->json) {
         json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
         putchar('\n');
-    } else if (verdict == NULL) {
-        view_queue(answer);
-        if (field_integer(answer, "strange") > 0)
-            printf("files that are none of the queue's: %lld\n",
-                   (long long)field_integer(answer, "strange"));
-        print_list(json_object_get(answer, "list"));
+    } else if (json_object_get(answer, "ok") == NULL) {
+        print_counts(answer);
     } else {
-        json_array_foreach(json_object_get(answer, "errors"), i, error)
-            fprintf(stderr, "%s\n", json_string_value(error));
-        if (files != NULL)
-            view_files(answer);
+        print_outcome(answer);
     }
     json_decref(answer);
     return code;
 }
 
-/* --- Asking ----------------------------------------------------------------------------------- */
+/* --- Looking ---------------------------------------------------------------------------------- */
 
 static bool keeper_is_there(const char *path)
 {
@@ -77,103 +94,113 @@ static bool keeper_is_there(const char *path)
     return there;
 }
 
-static bool is_refusal(const json_t *value)
+static enum loncctl_exit show_queue(const struct choice *choice, const char *host)
 {
-    return json_is_false(json_object_get(value, "ok"));
-}
-
-static enum loncctl_exit look(const char *socket, const char *config, bool json, const char *host)
-{
-    bool there = keeper_is_there(socket);
-    json_t *status = there ? ask(socket, "status\n") : NULL;
-    if (is_refusal(status))
-        return show(status, json);
-    json_t *hosts = there ? ask(socket, "hosts\n") : NULL;
-    if (is_refusal(hosts)) {
+    bool there = keeper_is_there(choice->socket);
+    json_t *status = there ? ask(choice->socket, "status\n") : NULL;
+    if (ask_is_refusal(status))
+        return print_answer(choice, status);
+    json_t *hosts = there ? ask(choice->socket, "hosts\n") : NULL;
+    if (ask_is_refusal(hosts)) {
         json_decref(status);
-        return show(hosts, json);
+        return print_answer(choice, hosts);
     }
-    char *folder = queue_folder(status, config);
+    char *folder = queue_folder(status, choice->config);
     if (folder == NULL)
         fail(LONCCTL_NO, "queue", "there is no deferred folder");
-    json_t *answer = queue_read(folder, hosts, host);
+    json_t *answer = queue_count(folder, hosts, host);
     free(folder);
     json_decref(hosts);
     json_decref(status);
-    return show(answer, json);
+    return print_answer(choice, answer);
 }
+
+/* --- Changing --------------------------------------------------------------------------------- */
 
 static bool confirm(size_t files)
 {
     char line[16] = "";
     fprintf(stderr, "Remove %zu file%s, never to be delivered? [y/N] ", files,
-            files == 1 ? "" : "s");
+            display_plural((long long)files));
     return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
 }
 
-static enum loncctl_exit act(const char *socket, bool json, bool yes, char **words)
+/* Asks the keeper whether this user may do this. Returns its answer, which has the folder if so. */
+static json_t *ask_permission(const struct choice *choice, const char *action, const char *what)
 {
     char line[512];
-    const struct queue_action *action = queue_action(words[0]);
+    if (strpbrk(what, " \n") != NULL || *what == '\0')
+        fail(LONCCTL_USAGE, what, "blanks and line feeds are not allowed");
+    int n = snprintf(line, sizeof(line), "queue %s %s\n", action, what);
+    if (n < 0 || (size_t)n >= sizeof(line))
+        fail(LONCCTL_USAGE, what, "too long");
+    return ask(choice->socket, line);
+}
+
+static enum loncctl_exit change_queue(const struct choice *choice, char **words)
+{
+    const struct queue_action *action = queue_find_action(words[0]);
     if (action == NULL)
         fail(LONCCTL_USAGE, words[0], "expected hold, release, requeue or delete");
-    if (strpbrk(words[1], " \n") != NULL || words[1][0] == '\0')
-        fail(LONCCTL_USAGE, words[1], "blanks and line feeds are not allowed");
-    int n = snprintf(line, sizeof(line), "queue %s %s\n", words[0], words[1]);
-    if (n < 0 || (size_t)n >= sizeof(line))
-        fail(LONCCTL_USAGE, words[1], "too long");
-    json_t *permission = ask(socket, line);
+    json_t *permission = ask_permission(choice, words[0], words[1]);
     const char *folder = json_string_value(json_object_get(permission, "folder"));
     if (folder == NULL)
-        return show(permission, json);
-    json_t *hosts = ask(socket, "hosts\n");
-    if (is_refusal(hosts)) {
+        return print_answer(choice, permission);
+    json_t *hosts = ask(choice->socket, "hosts\n");
+    if (ask_is_refusal(hosts)) {
         json_decref(permission);
-        return show(hosts, json);
+        return print_answer(choice, hosts);
     }
-    json_t *answer =
-        queue_do(action, folder, hosts, words[1], yes || !isatty(STDIN_FILENO) ? NULL : confirm);
+    bool asks = !choice->yes && isatty(STDIN_FILENO);
+    json_t *answer = queue_change(action, folder, hosts, words[1], asks ? confirm : NULL);
     json_decref(hosts);
     json_decref(permission);
-    return show(answer, json);
+    return print_answer(choice, answer);
 }
+
+/* --- The verb --------------------------------------------------------------------------------- */
+
+/* --json and --socket are loncctl's, and may stand behind the verb as well. */
+static const struct option_row option_rows[] = {
+    {"yes", 'y', NULL, "delete files without asking"},
+    {"config", 'c', "FILE", "without a keeper, read FILE to learn where the queue is"},
+    {"json", 'j', NULL, NULL},
+    {"socket", 's', "PATH", NULL},
+};
+
+const struct command_line queue_command_line = {
+    .program = "loncctl queue",
+    OPTION_ROWS(option_rows),
+    .misuse = LONCCTL_USAGE,
+};
 
 int queue_verb(const char *socket, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"yes", no_argument, NULL, 'y'},
-        {"socket", required_argument, NULL, 's'},
-        {"config", required_argument, NULL, 'c'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *config = NULL;
-    bool yes = false, json = false;
+    struct choice choice = {.socket = socket};
+    struct options options;
     int option;
-    optind = 0; /* anew: the program has taken its own off */
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    options_start(&options, &queue_command_line, argc, argv);
+    while ((option = options_next(&options)) != OPTION_END) {
         switch (option) {
-        case 'j':
-            json = true;
-            break;
         case 'y':
-            yes = true;
+            choice.yes = true;
             break;
         case 'c':
-            config = optarg;
+            choice.config = options.value;
+            break;
+        case 'j':
+            choice.json = true;
             break;
         case 's':
-            socket = optarg;
+            choice.socket = options.value;
             break;
-        default:
-            return LONCCTL_USAGE;
         }
     }
-    int words = argc - optind;
-    if (words <= 1 && (words == 0 || queue_action(argv[optind]) == NULL))
-        return (int)look(socket, config, json, argv[optind]);
-    if (words == 2)
-        return (int)act(socket, json, yes, argv + optind);
-    verbs_usage(stderr, "queue");
+    if (options.word_count == 2)
+        return (int)change_queue(&choice, options.words);
+    if (options.word_count == 0)
+        return (int)show_queue(&choice, NULL);
+    if (options.word_count == 1 && queue_find_action(options.words[0]) == NULL)
+        return (int)show_queue(&choice, options.words[0]);
     return LONCCTL_USAGE;
 }

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verb `queue`: the only one that does its work itself, on the disk, because moving a million
- * files is nothing for the keeper's loop. The keeper is asked whether it may be, and has it logged.
+ * The verb `queue`. Unlike the others, it does its work itself, on disk: it works without a keeper,
+ * and the keeper's loop must not wait for a million files. Before it changes something, it asks the
+ * keeper, which checks who is there and logs it.
  */
 #ifndef LONC_KEEPER_LONCCTL_QUEUE_VERB_H
 #define LONC_KEEPER_LONCCTL_QUEUE_VERB_H
 
-#include "keeper/loncctl/core/ask.h"
+#include "common/options.h"
 
-/* The verb; argv[0] is "queue", options included. Looking works without a keeper too. Returns
- * loncctl's exit code. */
+/* The verb's own options. */
+extern const struct command_line queue_command_line;
+
+/* Carries the verb out; argv[0] is "queue". Returns loncctl's exit code; LONCCTL_USAGE means that
+ * the number of words is wrong, and nothing has been printed. */
 int queue_verb(const char *socket, int argc, char **argv);
 
 #endif

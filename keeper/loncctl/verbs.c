@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table of verbs, and what is read off it.
+ * The table of verbs, and what is derived from it.
  */
 #include <ctype.h>
 #include <string.h>
@@ -12,33 +12,35 @@
 #include "keeper/loncctl/verbs.h"
 #include "keeper/loncctl/views/view.h"
 
-/* The order is that of the help: what one looks at first comes first. */
+/* In the order of the help: what is used first comes first. */
 static const struct verb verbs[] = {
     {
         .name = "status",
         .arguments = "",
         .help = "how the keeper is, and which hosts want attention",
-        .more = "One screen: version, hosts by state, requests, latency, queues, resources; and\n"
-                "the hosts that are not healthy or are paused, with the reason and the next\n"
-                "attempt. Latencies are those of the last five to ten minutes.\n",
+        .more = "One screen: version, hosts by state, requests, latency, queues and resources;\n"
+                "then the hosts that are not healthy or are paused, with the reason and the\n"
+                "time of the next attempt. Latencies cover the last five to ten minutes.\n",
         .view = view_status,
     },
     {
         .name = "hosts",
         .arguments = "[PATTERN]",
         .help = "hosts: state, connections, queue, latency, ...",
-        .more = "PATTERN is a lonHostID or a DNS name, and may have *, ? and [...] as the shell\n"
-                "has them (to be quoted). CON_LOST counts by cause; a + behind DEFERRED: at\n"
-                "least so many.\n",
+        .more = "PATTERN is a lonHostID or a DNS name, in which *, ? and [...] mean what they\n"
+                "mean to the shell (quote them). CON_LOST counts by cause. A + after DEFERRED\n"
+                "means at least that many.\n",
         .view = view_hosts,
     },
     {
         .name = "top",
         .arguments = "",
-        .help = "hosts on the whole screen, live, trouble first",
-        .more = "Rate, latency and queue with graphs of the last minute; the keys are at the\n"
-                "bottom. Asks the keeper once a second, and waits for it where there is none.\n",
+        .help = "all hosts, live, those in trouble first",
+        .more = "Fills the screen: rate, latency and queue of each host, with graphs of the last\n"
+                "minute. The bottom line names the keys. Asks the keeper every second, and waits\n"
+                "for it while there is none.\n",
         .run = loncctl_top,
+        .options = &top_command_line,
     },
     {
         .name = "connections",
@@ -49,78 +51,77 @@ static const struct verb verbs[] = {
     {
         .name = "clients",
         .arguments = "",
-        .help = "clients: who, for which host, since when",
-        .more = "The first 1,000 are shown.\n",
+        .help = "clients: process, host, since when",
+        .more = "Shows the first 1,000.\n",
         .view = view_clients,
     },
     {
         .name = "queue",
         .arguments = "[HOST]",
         .help = "the deferred queue: files by host and age",
-        .more = "A row for each host, most files first. Behind CORRUPT, files by age: those of\n"
-                "10m are younger than ten minutes and not counted in the columns before. With\n"
-                "HOST, its files too; never what is in them. --config FILE says where the queue\n"
-                "is when no keeper answers.\n",
+        .more = "One row for each host, those with the most files first. To the right of CORRUPT,\n"
+                "files by age: 10m counts those that are younger than ten minutes and not in a\n"
+                "column before. With HOST, also lists its files, never what is in them.\n",
         .run = queue_verb,
+        .options = &queue_command_line,
         .json = true,
     },
     {
         .name = "config",
         .arguments = "",
-        .help = "every setting: value, default, source, meaning",
+        .help = "all settings: value, default, source, meaning",
         .view = view_config,
     },
     {
         .name = "events",
         .arguments = "",
         .help = "follow what happens, as it happens",
-        .more = "One line an event; with --json one JSON object a line. Ends with 0 on an\n"
-                "interrupt, and with 3 when the keeper goes.\n",
+        .more = "Prints each event on a line; with --json, as a JSON object. Exits with 0 when\n"
+                "interrupted, and with 3 when the keeper ends.\n",
         .view = view_event,
         .streams = true,
     },
     {
         .name = "metrics",
         .arguments = "",
-        .help = "the keeper's numbers, for Prometheus",
-        .more = "OpenMetrics; with --text in Prometheus's older text format, which the text-file\n"
-                "collector of its node exporter reads. With --http, answers HTTP requests for\n"
-                "/metrics on standard input, a connection or a listening socket:\n"
-                "lonc-metrics.socket starts it so.\n",
+        .help = "numbers for Prometheus",
+        .more = "Prints OpenMetrics. The older text format is for the text-file collector of\n"
+                "Prometheus's node exporter. With --http, standard input is a connection or a\n"
+                "listening socket; lonc-metrics.socket starts loncctl this way.\n",
         .run = loncctl_metrics,
+        .options = &metrics_command_line,
     },
     {
         .name = "page",
         .arguments = "[PATH]",
         .help = "write the status page",
-        .more = "A page for a browser. Without PATH, lon-status/lonc.html in lonDocRoot, to\n"
-                "which --config FILE leads (/etc/lonc/keeper.conf). Without a keeper the page\n"
-                "says so.\n",
+        .more = "It is for a browser, and by default is lon-status/lonc.html in lonDocRoot.\n"
+                "Without a keeper, the page says so.\n",
         .run = loncctl_page,
+        .options = &page_command_line,
     },
     {
         .name = "retry",
         .arguments = "HOST|ALL",
         .changes = true,
         .help = "try a host that is in trouble now",
-        .more = "Forgives the host's failures and tries it at once, without waiting for the next\n"
-                "probe. A healthy host does not notice.\n",
+        .more = "Resets the host's failures and tries it at once instead of at its next probe.\n"
+                "Nothing changes for a healthy host.\n",
     },
     {
         .name = "reconnect",
         .arguments = "HOST",
         .changes = true,
         .help = "close a host's connections and open new ones",
-        .more = "What is in flight is finished first.\n",
+        .more = "Requests in flight are finished first.\n",
     },
     {
         .name = "pause",
         .arguments = "HOST",
         .changes = true,
         .help = "queue a host's requests without sending them",
-        .more = "Requests wait until `loncctl resume HOST`, and no longer than the queue's\n"
-                "bounds allow (queue_timeout, queue_per_host): past those they are answered\n"
-                "con_lost.\n",
+        .more = "Requests wait until `loncctl resume HOST`, within the bounds of the queue\n"
+                "(queue_timeout, queue_per_host); past those they are answered con_lost.\n",
     },
     {
         .name = "resume",
@@ -138,41 +139,42 @@ static const struct verb verbs[] = {
         .name = "queue hold",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
-        .help = "keep files from being delivered",
-        .more = "They lie in delayed/held meanwhile. One whose delivery was under way may be\n"
-                "delivered all the same, and is gone then. Says how many files it was.\n",
+        .help = "keep deferred files from being delivered",
+        .more = "Moves them to delayed/held and prints how many. A file that is being delivered\n"
+                "at this moment may be gone instead.\n",
     },
     {
         .name = "queue release",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "let held files be delivered again",
-        .more = "Says how many files it was.\n",
+        .more = "Prints how many.\n",
     },
     {
         .name = "queue requeue",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "deliver again what lond rejected",
-        .more = "Says how many files it was.\n",
+        .more = "Moves rejected and corrupt files back and prints how many.\n",
     },
     {
         .name = "queue delete",
         .arguments = "HOST|FILE|ALL",
         .changes = true,
         .help = "remove deferred files for good",
-        .more = "Files that wait or are held; asks on a terminal, unless --yes. What is removed\n"
-                "is never delivered, and stays unsent in lonnet.perm.log.\n",
+        .more = "Removes waiting and held files and prints how many. Asks first on a terminal,\n"
+                "unless --yes is given. A removed file is never delivered, and stays unsent in\n"
+                "lonnet.perm.log.\n",
     },
     {
         .name = "send",
         .arguments = "HOST COMMAND...",
         .changes = true,
-        .help = "send a request to lond, and print the reply alone",
-        .more = "The words of COMMAND are sent with one blank between, options included; a\n"
-                "COMMAND of - is read from standard input, one line, so that nobody sees it in a\n"
-                "list of processes. To a terminal, bytes that are not printable are shown as\n"
-                "\\xNN.\n",
+        .help = "send a request to lond and print its reply",
+        .more = "The words of COMMAND are sent as they are, options included, with one blank\n"
+                "between them. If COMMAND is -, one line is read from standard input, so that\n"
+                "nobody sees it in a list of processes. On a terminal, bytes that are not\n"
+                "printable are shown as \\xNN.\n",
         .view = view_reply,
     },
     {
@@ -180,29 +182,31 @@ static const struct verb verbs[] = {
         .arguments = "HOST COMMAND...",
         .changes = true,
         .help = "store a request until it can be delivered",
-        .more = "COMMAND is as for `send`. When it is done the request is on the disk.\n",
+        .more = "COMMAND is the same as for `send`. When loncctl exits with 0, the request is on\n"
+                "disk.\n",
     },
     {
         .name = "reload",
         .arguments = "",
         .changes = true,
         .help = "read settings and tables again, all or nothing",
-        .more = "What is wrong in a file is said and changes nothing. Files for ssl that are of\n"
-                "no use hold up nothing: what is wrong with them is a warning, and the exit code\n"
-                "is 4. To have the hosts' sockets follow as well: systemctl reload lonc-keeper.\n",
+        .more = "Prints the mistakes in the files; if there are any, nothing changes. Mistakes in\n"
+                "the files for ssl are only warnings, and the exit code is 4. To update the\n"
+                "hosts' sockets as well: systemctl reload lonc-keeper.\n",
     },
     {
         .name = "log level",
         .arguments = "emerg|alert|crit|err|warning|notice|info|debug",
         .changes = true,
-        .help = "the least important messages that are said",
-        .more = "Until the next reload, which takes log_level from keeper.conf again.\n",
+        .help = "set the minimum priority to log",
+        .more = "Until the next reload, which reads log_level from keeper.conf again.\n",
     },
     {
         .name = "log transactions",
         .arguments = "on|off",
         .changes = true,
-        .help = "a line of log for each request",
+        .help = "log a message for each request, or stop",
+        .more = "Until the next reload, which reads log_transactions from keeper.conf again.\n",
     },
 };
 
@@ -210,8 +214,8 @@ static const struct verb verbs[] = {
 
 /* --- Finding ---------------------------------------------------------------------------------- */
 
-/* How many of the words are the name's, all of it; 0 when they are not. */
-static size_t words_of(const char *name, char *const *words, size_t count)
+/* Returns how many words the name has if `words` begin with it, else 0. */
+static size_t match_name(const char *name, char *const *words, size_t count)
 {
     size_t used = 0;
     while (*name != '\0') {
@@ -230,7 +234,7 @@ const struct verb *verbs_find(char *const *words, size_t count, size_t *name_wor
     const struct verb *found = NULL;
     *name_words = 0;
     for (size_t i = 0; i < VERBS; i++) {
-        size_t used = words_of(verbs[i].name, words, count);
+        size_t used = match_name(verbs[i].name, words, count);
         if (used > *name_words) {
             *name_words = used;
             found = &verbs[i];
@@ -297,11 +301,16 @@ bool verbs_help(const char *name)
             puts("For root and the keeper's user.");
         if (verb->more != NULL)
             fputs(verb->more, stdout);
+        if (verb->options != NULL && verb->options->row_count > 0) {
+            putchar('\n');
+            options_print_list(verb->options, stdout);
+        }
     }
     return any;
 }
 
-/* The longest that share a line with their help; log level's alternatives do not. */
+/* The widest verb with its arguments that has its help on the same line; those of `log level` are
+ * cut. */
 #define SUMMARY_WIDTH 28
 
 void verbs_summary(FILE *out, bool changes)

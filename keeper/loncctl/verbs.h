@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What loncctl can be told to do: one table, from which the command line, the help, the completion
- * and the manual page's test come.
+ * What loncctl can be told to do: one table, from which the command line, the help, bash completion
+ * and the test of the manual page are derived.
  */
 #ifndef LONC_KEEPER_LONCCTL_VERBS_H
 #define LONC_KEEPER_LONCCTL_VERBS_H
@@ -10,46 +10,49 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "common/options.h"
+
 struct verb {
     const char *name; /* one word or two; sent to the keeper as it is */
     /*
-     * As the help shows them, with blanks between: [X] may be missing, X... is the rest of the
-     * command line as it stands, options and blanks included. Alternatives stand with | between:
-     * what is in capitals is a kind of thing (HOST, FILE), except ALL, and the rest is meant as it
-     * stands.
+     * The arguments as the help shows them, separated by blanks. [X] is optional. X... is the rest
+     * of the command line as it is, options and blanks included. Alternatives are separated by |:
+     * what is in capitals is a kind of thing (HOST, FILE), except ALL; the rest is meant literally.
      */
     const char *arguments;
-    bool changes;     /* for root and the service's user only */
+    bool changes;     /* only root and the keeper's user may use it */
     const char *help; /* in one line */
-    const char *more; /* what else there is to know, for `loncctl VERB --help` */
-    /* Shows the keeper's answer to people; NULL when there is nothing to show but mistakes. */
+    const char *more; /* further lines for `loncctl VERB --help`, or NULL */
+    /* Shows the keeper's answer to people. NULL: there is nothing to show but errors. */
     void (*view)(const json_t *answer);
-    bool streams; /* `view` is called for each line of an answer that does not end */
-    /* In the place of all that: does it by itself, options included, argv[0] being the verb.
-     * Returns the exit code. */
+    bool streams; /* the answer does not end; `view` is called for each of its lines */
+
+    /* A verb that does its work itself has these instead. `run` parses the options, after the verb
+     * in argv[0], and returns the exit code; on LONCCTL_USAGE the caller prints the usage. */
     int (*run)(const char *socket, int argc, char **argv);
-    bool json; /* and it knows --json */
+    const struct command_line *options; /* those that `run` parses, for the help */
+    bool json;                          /* it knows --json */
 };
 
-/* The verb that the words start with, the longest name first, and how many words its name has; NULL
- * when there is none. */
+/* Finds the verb with the longest name that `words` begin with, and stores how many words its name
+ * has. Returns NULL if there is none. */
 const struct verb *verbs_find(char *const *words, size_t count, size_t *name_words);
 
-/* Whether the last argument is the rest of the command line as it stands. */
+/* Whether the verb's last argument is the rest of the command line as it is. */
 bool verbs_take_rest(const struct verb *verb);
 
-/* Whether so many arguments are right for the verb. */
+/* Whether the verb may have this many arguments. */
 bool verbs_accept(const struct verb *verb, size_t arguments);
 
-/* The usage lines, or the long help, of the verb of that name and of those whose names start with
- * it: "queue" is "queue hold" as well. False when there is none. */
+/* Print the usage lines, or the long help, of all verbs whose name is `name` or begins with it:
+ * "queue" means "queue hold" as well. Return false if there is none. */
 bool verbs_usage(FILE *out, const char *name);
 bool verbs_help(const char *name);
 
-/* All verbs, a line each: those that look, or those that change. */
+/* Prints one line for each verb that changes something, or for each that does not. */
 void verbs_summary(FILE *out, bool changes);
 
-/* All verbs for programs: name, tab, arguments. */
+/* Prints all verbs for programs: name, tab, arguments. */
 void verbs_list(FILE *out);
 
 #endif

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
+#include "keeper/loncctl/core/query.h"
 #include "keeper/loncctl/metrics/metrics.h"
 #include "keeper/loncctl/page/page.h"
 #include "keeper/loncctl/top/toplist.h"
@@ -154,8 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum { VIEWS = sizeof(views) / sizeof(*views) };
     struct input input = {.data = data, .left = size};
     unsigned choice = input_byte(&input) % (VIEWS + 3);
-    const struct asking asking = {.bytes = (char *)(uintptr_t)input.data, .length = input.left};
-    answers = asking_value(&asking);
+    const struct query query = {.bytes = (char *)(uintptr_t)input.data, .length = input.left};
+    answers = query_value(&query);
     if (answers == NULL)
         return 0;
     start_hearing();

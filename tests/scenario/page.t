@@ -83,7 +83,7 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
     my $html = written('calm.html');
     $keeper->end;
     unlike $html, qr/itself is in trouble|id="troubles"/, 'a keeper without trouble of its own does not speak of it';
-    like $html, qr/All is well:.* no host of 2 is in trouble/, 'when all is well, it says so';
+    like $html, qr/All is well:.* none of 2 hosts is in trouble/, 'when all is well, it says so';
     unlike $html, qr/want attention/, '... and lists no trouble';
     like $html, qr/Nothing is deferred/, '... nothing is deferred';
     like $html, qr/None since the keeper started/, '... nothing was lost';
@@ -95,7 +95,7 @@ like $html, qr{<time datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}">}, 'when
     $html = written('troubled.html');
     unlike $html, qr/All is well/, 'a keeper in trouble of its own: all is not well, though its hosts are';
     like $html, qr{<p class="verdict d"><b>The keeper itself is in trouble:</b> <a href="#troubles">tls, &lt;script.*</a>}, '... is the first thing said';
-    like $html, qr{The hosts are well:</b> no host of 2 is in trouble}, '... then how the hosts are';
+    like $html, qr{The hosts are well:</b> none of 2 hosts is in trouble}, '... then how the hosts are';
     like $html, qr{<section id="troubles".*?<th scope=row role=rowheader>tls<td role=cell>/home/httpd/lonCerts/lonhost\.pem: has expired<small>londs that offer ssl are not reached with ssl</small><td role=cell>[ \d]\d \w{3} \d\d:\d\d<small>for 2h 3min</small><td role=cell class=wide>mend}s,
         '... and what is wrong, what it costs, since when, what to do';
     unlike $html, qr/<script|<svg onload/, '... in no words of their own markup';

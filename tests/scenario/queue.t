@@ -164,7 +164,7 @@ sub put_aside {
     drop($world, 'msul1', 1, 'count:another');
     my ($said, $code) = queue($world, 'hold', 'msul1');
     is $code, 1, 'one of the same name is held already: exit 1';
-    like $said, qr/^\Q$name\E: there is one of this name already.*^0 files$/ms, '... with a sentence';
+    like $said, qr/^\Q$name\E: a file of this name exists already.*^0 files$/ms, '... with a sentence';
     is_deeply [map { $world->read_file("sockets/delayed/$_") } $name, "held/$name"], ["count:another\n", "count:1\n"], '... neither replaces the other';
     for (['hold', name_of('msul1', 99)], ['release', 'nobody2'], ['requeue', '1.2./../x.msul1']) {
         my ($said, $code) = queue($world, @$_);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Texts and numbers for people.
+ * Texts and numbers for people. The locale is set by terminal_setup().
  */
 #include <math.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include <time.h>
 #include <wchar.h>
 
-#include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/terminal.h"
 
 /* --- Members ---------------------------------------------------------------------------------- */
@@ -44,9 +44,9 @@ bool field_true(const json_t *object, const char *key)
 
 /* --- Texts ------------------------------------------------------------------------------------ */
 
-/* The bytes of the first character, and the columns it takes: 0 when it is not to be printed. What
- * takes none by itself is not either: marks that join and signs that change the direction. */
-static size_t character(const char *text, size_t length, unsigned *width)
+/* Returns the length in bytes of the first character. Its width in columns is 0 if it must not be
+ * printed. */
+static size_t next_character(const char *text, size_t length, unsigned *width)
 {
     wchar_t wide;
     mbstate_t state = {0};
@@ -67,7 +67,7 @@ char *display_clean(const char *text, size_t length)
     char *clean = must(malloc(4 * length + 1)), *out = clean;
     unsigned width;
     while (length > 0) {
-        size_t n = character(text, length, &width);
+        size_t n = next_character(text, length, &width);
         if (width > 0)
             out = mempcpy(out, text, n);
         for (size_t i = 0; width == 0 && i < n; i++)
@@ -84,7 +84,7 @@ size_t display_fit(const char *clean, unsigned width)
     size_t length = strlen(clean), at = 0;
     unsigned columns;
     while (at < length) {
-        size_t n = character(clean + at, length - at, &columns);
+        size_t n = next_character(clean + at, length - at, &columns);
         if (columns > width)
             break;
         width -= columns;
@@ -98,7 +98,7 @@ unsigned display_width(const char *clean)
     size_t length = strlen(clean);
     unsigned total = 0, columns;
     for (size_t at = 0; at < length; total += columns)
-        at += character(clean + at, length - at, &columns);
+        at += next_character(clean + at, length - at, &columns);
     return total;
 }
 
@@ -107,8 +107,8 @@ const char *display_ellipsis(void)
     return terminal.utf8 ? "…" : "...";
 }
 
-/* How many bytes to put on a line of so many columns: all, or to the last blank that fits, or what
- * fits of a word that is longer than a line. */
+/* How many bytes to print on a line of `room` columns: all that is left, or up to the last blank
+ * that fits, or what fits of a word longer than a line. */
 static size_t line_length(const char *clean, unsigned room)
 {
     size_t fits = display_fit(clean, room);
@@ -147,7 +147,7 @@ static struct word two_units(long large, const char *large_unit, long small, con
     return word;
 }
 
-static struct word none(void)
+static struct word unknown(void)
 {
     return (struct word){.text = "-"};
 }
@@ -161,7 +161,7 @@ struct word display_age(double seconds)
 {
     struct word word;
     if (isnan(seconds))
-        return none();
+        return unknown();
     long s = display_whole(seconds);
     if (s >= 86400)
         return two_units(s / 86400, "d", s % 86400 / 3600, "h");
@@ -173,7 +173,7 @@ struct word display_age(double seconds)
     return word;
 }
 
-/* Three digits, no more: 1.23, 12.3, 123, 1234. */
+/* Decimals that leave three digits: 1.23, 12.3, 123; but 1234. */
 static int decimals(double value)
 {
     return value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
@@ -183,7 +183,7 @@ struct word display_latency(double seconds)
 {
     struct word word;
     if (isnan(seconds))
-        return none();
+        return unknown();
     double us = seconds * 1e6;
     if (us < 999.5)
         snprintf(word.text, sizeof(word.text), "%.0fus", us);
@@ -200,7 +200,7 @@ struct word display_size(double bytes)
     struct word word;
     size_t unit = 0;
     if (isnan(bytes))
-        return none();
+        return unknown();
     for (; bytes >= 1000 && unit + 1 < sizeof(units); unit++)
         bytes /= 1024;
     if (unit == 0)
@@ -214,7 +214,7 @@ struct word display_rate(double per_second)
 {
     struct word word;
     if (isnan(per_second))
-        return none();
+        return unknown();
     if (per_second >= 99999.5)
         snprintf(word.text, sizeof(word.text), "%.0fk", per_second / 1e3);
     else
@@ -238,13 +238,18 @@ struct word display_count(long long count)
     return word;
 }
 
+const char *display_plural(long long count)
+{
+    return count == 1 ? "" : "s";
+}
+
 struct word display_date(double epoch)
 {
     struct word word;
     struct tm local;
     time_t time = display_whole(epoch);
     if (time == 0)
-        return none();
+        return unknown();
     strftime(word.text, sizeof(word.text), "%e %b %H:%M", localtime_r(&time, &local));
     return word;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Values as people read them: texts without anything that a terminal would obey, times and sizes
- * with units.
+ * Values as people read them: texts without control characters, times and sizes with units.
  */
 #ifndef LONC_KEEPER_LONCCTL_CORE_DISPLAY_H
 #define LONC_KEEPER_LONCCTL_CORE_DISPLAY_H
@@ -11,54 +10,56 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- Members of the keeper's objects; what is missing or null is none of these --- */
+/* --- Members of the keeper's objects, which may be missing or of another type --- */
 
-const char *field_text(const json_t *object, const char *key);   /* NULL without */
-double field_number(const json_t *object, const char *key);      /* NAN without */
-json_int_t field_integer(const json_t *object, const char *key); /* 0 without */
+const char *field_text(const json_t *object, const char *key);   /* or NULL */
+double field_number(const json_t *object, const char *key);      /* or NAN */
+json_int_t field_integer(const json_t *object, const char *key); /* or 0 */
 bool field_true(const json_t *object, const char *key);
 
-/* An integer, 0 where it is none, that COUNT_MAX bounds: nobody counts so far, and of that size as
- * many as a table has hosts can be added. */
+/* An integer, or 0 if the value is none, cut to +/- COUNT_MAX: nothing is counted so far, and
+ * numbers of that size can be added up for all hosts of a table without an overflow. */
 #define COUNT_MAX (INT64_C(1) << 46)
 json_int_t count_of(const json_t *value);
 
 /* --- Texts --- */
 
 /*
- * A copy in which every byte that is not part of a printable character of the locale stands as
- * \xNN, so that no name or reply from elsewhere moves a cursor or reverses a line. The caller frees
- * it.
+ * Returns a copy in which every byte that is not part of a printable character of the locale is
+ * replaced by \xNN, so that no name or reply from outside can move the cursor or reverse a line. A
+ * character that takes no column of its own, such as a combining accent or a sign that changes the
+ * direction of writing, does not count as printable. The caller frees the copy.
  */
 char *display_clean(const char *text, size_t length);
 
-/* Columns that a clean text takes. */
+/* The width of a clean text in columns of the terminal. */
 unsigned display_width(const char *clean);
 
-/* How many bytes of a clean text fit into so many columns. */
+/* How many bytes of a clean text fit into `width` columns; whole characters only. */
 size_t display_fit(const char *clean, unsigned width);
 
-/* The sign that a text was cut, of display_width(display_ellipsis()) columns. */
+/* The mark at the end of a text that was cut: "…", or "..." where the locale has only ASCII. */
 const char *display_ellipsis(void);
 
-/* Prints the text cleaned, broken between words where a terminal's line ends; `indent` columns are
- * taken already, and are left empty on the lines that follow. Then a line feed. */
+/* Prints the text, cleaned, and a line feed. On a terminal it is wrapped between words; `indent`
+ * columns of the first line are taken already, and the following lines are indented by as many. */
 void display_wrapped(unsigned indent, const char *text);
 
-/* --- Numbers, by value: `printf("%s", display_age(3).text)`; "-" for NAN --- */
+/* --- Numbers, returned by value: `printf("%s", display_age(3).text)`; "-" for NAN --- */
 
 struct word {
     char text[32];
 };
 
-/* Whole seconds, of an age or of the clock; 0 where they are past all sense, or none. */
+/* Whole seconds; 0 for NAN, and for what no age or date can be. */
 long display_whole(double seconds);
 
 struct word display_age(double seconds);     /* "3d 4h", "12min 5s", "7s" */
 struct word display_latency(double seconds); /* "1.2s", "34ms", "560us" */
-struct word display_size(double bytes);      /* "1.5M", as the settings have it */
+struct word display_size(double bytes);      /* "1.5M", as settings are written */
 struct word display_rate(double per_second); /* "0.25", "12.3", "1234", "123k" */
 struct word display_count(long long count);  /* "1,234,567" */
+const char *display_plural(long long count); /* the ending of a noun: "" for 1, else "s" */
 struct word display_date(double epoch);      /* "22 Nov 14:05", local time */
 
 #endif

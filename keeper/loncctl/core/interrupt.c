@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Signals that ask to end.
+ * Signals that ask the program to end.
  */
 #include "keeper/loncctl/core/interrupt.h"
 
@@ -27,7 +27,8 @@ sigset_t interrupt_catch(void)
 
 bool interrupt_came(void)
 {
-    /* A ppoll that always has something to report lets no signal through. */
+    /* ppoll() delivers no signal if a descriptor is ready each time, so look for a pending one too.
+     */
     sigset_t pending;
     sigemptyset(&pending);
     sigpending(&pending);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * SIGINT and SIGTERM for verbs that run until somebody has seen enough: they end them cleanly.
+ * SIGINT and SIGTERM for verbs that run until somebody ends them. The two signals let such a verb
+ * return instead of killing it, so that it can restore the terminal and exit with 0.
  */
 #ifndef LONC_KEEPER_LONCCTL_CORE_INTERRUPT_H
 #define LONC_KEEPER_LONCCTL_CORE_INTERRUPT_H
@@ -8,10 +9,11 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* From here on the two come only during a ppoll with the mask that is returned. */
+/* Catches both signals and blocks them. Returns the mask for ppoll(), the only place where they are
+ * delivered from now on: so none can come between interrupt_came() and the wait. */
 sigset_t interrupt_catch(void);
 
-/* Whether one has come. */
+/* Whether one of them has come. */
 bool interrupt_came(void);
 
 #endif

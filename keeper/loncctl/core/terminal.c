@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Size and colours of the terminal. NO_COLOR is as no-color.org has it: set and not empty.
+ * Size and colors of the terminal. NO_COLOR works as described at no-color.org: it counts if it is
+ * set and not empty.
  */
 #include <langinfo.h>
 #include <locale.h>
@@ -11,13 +12,13 @@
 
 #include "keeper/loncctl/core/terminal.h"
 
-/* Where a terminal does not tell (a serial line). */
+/* The size assumed if the terminal does not tell its own, as on a serial line. */
 #define WIDTH_UNKNOWN  80
 #define HEIGHT_UNKNOWN 24
 
 struct terminal terminal;
 
-static bool wants_colour(void)
+static bool wants_color(void)
 {
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
     return (no == NULL || *no == '\0') && term != NULL && strcmp(term, "dumb") != 0;
@@ -27,7 +28,7 @@ void terminal_setup(void)
 {
     struct winsize size = {.ws_col = 0};
     setlocale(LC_ALL, "");
-    setlocale(LC_NUMERIC, "C"); /* scripts read these numbers, too */
+    setlocale(LC_NUMERIC, "C"); /* scripts read our numbers, too */
     terminal = (struct terminal){
         .present = isatty(STDOUT_FILENO) != 0,
         .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
@@ -35,7 +36,7 @@ void terminal_setup(void)
     if (!terminal.present)
         return;
     ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-    terminal.colour = wants_colour();
+    terminal.color = wants_color();
     terminal.width = size.ws_col > 0 ? size.ws_col : WIDTH_UNKNOWN;
     terminal.height = size.ws_row > 0 ? size.ws_row : HEIGHT_UNKNOWN;
 }
@@ -46,10 +47,10 @@ const char *terminal_start(enum style style)
         [STYLE_PLAIN] = "",        [STYLE_BAD] = "\033[1;31m",  [STYLE_WARNING] = "\033[33m",
         [STYLE_NOTE] = "\033[36m", [STYLE_HEADING] = "\033[1m", [STYLE_FAINT] = "\033[2m",
     };
-    return terminal.colour ? sequences[style] : "";
+    return terminal.color ? sequences[style] : "";
 }
 
 const char *terminal_stop(enum style style)
 {
-    return terminal.colour && style != STYLE_PLAIN ? "\033[0m" : "";
+    return terminal.color && style != STYLE_PLAIN ? "\033[0m" : "";
 }

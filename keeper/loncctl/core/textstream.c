@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Texts that are written piece by piece.
+ * A stream with a write function of our own (fopencookie(3)).
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
-#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/textstream.h"
 
 #define FIRST_SIZE 4096
 
-/* It must not end the program: who ends flushes every stream, this one too. */
-static ssize_t take(void *cookie, const char *bytes, size_t length)
+/* Must not fail() for lack of memory: exit() flushes all streams, this one included, and would come
+ * here again. */
+static ssize_t append_text(void *cookie, const char *bytes, size_t length)
 {
     struct textstream *stream = cookie;
     size_t needed = stream->length + length + 1;
@@ -33,7 +34,7 @@ static ssize_t take(void *cookie, const char *bytes, size_t length)
 void textstream_open(struct textstream *stream)
 {
     *stream = (struct textstream){.text = must(malloc(FIRST_SIZE)), .size = FIRST_SIZE};
-    stream->out = must(fopencookie(stream, "w", (cookie_io_functions_t){.write = take}));
+    stream->out = must(fopencookie(stream, "w", (cookie_io_functions_t){.write = append_text}));
 }
 
 char *textstream_close(struct textstream *stream)

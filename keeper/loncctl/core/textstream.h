@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A stream whose text stays in memory. What open_memstream gives does not tell when there was no
- * memory: the text lacks a piece then, and nobody knows. Here the program ends
- * (ask.h) when it is closed.
+ * A stream that collects its text in memory, instead of open_memstream(), which does not report a
+ * lack of memory: the text would silently lack a piece. Here the program fails (failure.h) when the
+ * stream is closed.
  */
 #ifndef LONC_KEEPER_LONCCTL_CORE_TEXTSTREAM_H
 #define LONC_KEEPER_LONCCTL_CORE_TEXTSTREAM_H
@@ -12,16 +12,17 @@
 #include <stdio.h>
 
 struct textstream {
-    FILE *out; /* to write to */
+    FILE *out; /* to print to */
     char *text;
     size_t length, size;
-    bool failed; /* there was no memory for a piece */
+    bool failed; /* a piece found no memory */
 };
 
-/* Begins; `stream` stays where it is until it is closed. */
+/* Opens the stream. The struct must not move until it is closed. */
 void textstream_open(struct textstream *stream);
 
-/* Ends, and returns the text, which the caller owns; `stream->length` tells how long it is. */
+/* Closes the stream and returns the text, which the caller frees; its length is in
+ * `stream->length`. */
 char *textstream_close(struct textstream *stream);
 
 #endif

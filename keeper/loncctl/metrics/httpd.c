@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/interrupt.h"
 #include "keeper/loncctl/metrics/httpd.h"
 

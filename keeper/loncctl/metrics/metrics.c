@@ -1,209 +1,123 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which of the keeper's numbers is which metric, and how metrics are written. Names follow the
- * conventions of Prometheus: base units, the unit last, counters end in _total. What is of the
- * keeper as a whole is lonc_keeper_*, so that a sum over hosts never counts it twice.
- *
- * Two formats differ in little: OpenMetrics names the family of a counter without its _total, has
- * UNIT lines, the types info and unknown, and an end mark.
+ * The verb `metrics`: which of the keeper's numbers is which metric. Names follow the conventions
+ * of Prometheus: base units, the unit at the end, and counters end in _total. Numbers of the keeper
+ * as a whole are called lonc_keeper_*, so that a sum over all hosts never counts anything twice.
  */
-#include <getopt.h>
-#include <jansson.h>
+#include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/options.h"
 #include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/textstream.h"
+#include "keeper/loncctl/metrics/exposition.h"
 #include "keeper/loncctl/metrics/http.h"
 #include "keeper/loncctl/metrics/httpd.h"
 #include "keeper/loncctl/metrics/metrics.h"
 
-enum kind { KIND_GAUGE, KIND_COUNTER, KIND_INFO, KIND_SUMMARY, KIND_HISTOGRAM };
-
-/* Indexed by kind: how either format calls it, and what its samples' names end in. */
-static const struct {
-    const char *type, *old_type, *suffix;
-} kinds[] = {
-    [KIND_GAUGE] = {"gauge", "gauge", ""},
-    [KIND_COUNTER] = {"counter", "counter", "_total"},
-    [KIND_INFO] = {"info", "gauge", "_info"},
-    [KIND_SUMMARY] = {"summary", "summary", ""},
-    [KIND_HISTOGRAM] = {"histogram", "histogram", ""},
-};
-
-/* A family of metrics, and where its value is in the keeper's answer. */
+/* A family of metrics, and where its values are in the keeper's answer. */
 struct family {
     const char *name;
-    enum kind kind;
-    const char *key;   /* in the answer */
-    const char *label; /* NULL, or the value is an object, and each of its keys a value of this */
+    enum metric_kind kind;
+    const char *key;   /* of the value in the answer */
+    const char *label; /* NULL; or the value is an object with one sample for each of its keys, and
+                          this is the label that holds the key */
     const char *help;
 };
 
-/* Of `status`. */
+/* From the answer to `status`. */
 static const struct family keeper_families[] = {
-    {"lonc_keeper_uptime_seconds", KIND_GAUGE, "up_for", NULL, "How long the keeper is up."},
-    {"lonc_keeper_configured", KIND_GAUGE, "configured", NULL,
-     "1 with a valid configuration; with 0, every request is answered con_lost."},
-    {"lonc_keeper_stopping", KIND_GAUGE, "stopping", NULL, "1 while the keeper is leaving."},
-    {"lonc_keeper_requests", KIND_COUNTER, "requests", NULL,
-     "Requests of all clients, those for no known host included."},
-    {"lonc_keeper_replies", KIND_COUNTER, "replies", NULL,
-     "Requests of all clients that got lond's reply."},
-    {"lonc_keeper_con_lost", KIND_COUNTER, "con_lost", "reason",
-     "Requests of all clients that were answered con_lost, by reason."},
-    {"lonc_keeper_queued_requests", KIND_GAUGE, "queued", NULL, "Requests that wait now."},
-    {"lonc_keeper_deferred_files", KIND_GAUGE, "deferred", NULL,
-     "Deferred transactions on disk that are to be delivered."},
-    {"lonc_keeper_clients", KIND_GAUGE, "clients", NULL, "Clients that are connected."},
-    {"lonc_keeper_descriptors", KIND_GAUGE, "descriptors", NULL, "Descriptors in use."},
-    {"lonc_keeper_descriptors_limit", KIND_GAUGE, "descriptors_max", NULL,
-     "Descriptors the keeper may have."},
-    {"lonc_keeper_buffers_bytes", KIND_GAUGE, "buffers", NULL, "Memory in buffers."},
-    {"lonc_keeper_buffers_limit_bytes", KIND_GAUGE, "buffers_limit", NULL,
-     "Memory that buffers may take (buffers_limit)."},
-    {"lonc_keeper_handovers_cut", KIND_COUNTER, "handovers_cut", NULL,
-     "Messages of shims that lost clients for want of descriptors."},
-    {"lonc_keeper_control_refused", KIND_COUNTER, "control_refused", NULL,
-     "Clients of the control socket that were turned away for want of a place."},
-    {"lonc_keeper_create_done", KIND_COUNTER, "create_done", NULL,
-     "Hosts' sockets that lonnet asked for at lonSockCreate, and that listened."},
-    {"lonc_keeper_create_failed", KIND_COUNTER, "create_failed", NULL,
-     "Hosts' sockets that lonnet asked for at lonSockCreate in vain."},
+    {"lonc_keeper_uptime_seconds", METRIC_GAUGE, "up_for", NULL,
+     "How long the keeper has been running."},
+    {"lonc_keeper_configured", METRIC_GAUGE, "configured", NULL,
+     "1 if the configuration is valid; if 0, every request is answered con_lost."},
+    {"lonc_keeper_stopping", METRIC_GAUGE, "stopping", NULL, "1 while the keeper is stopping."},
+    {"lonc_keeper_requests", METRIC_COUNTER, "requests", NULL,
+     "Requests from all clients, including those for unknown hosts."},
+    {"lonc_keeper_replies", METRIC_COUNTER, "replies", NULL,
+     "Requests from all clients that got lond's reply."},
+    {"lonc_keeper_con_lost", METRIC_COUNTER, "con_lost", "reason",
+     "Requests from all clients that were answered con_lost, by reason."},
+    {"lonc_keeper_queued_requests", METRIC_GAUGE, "queued", NULL, "Requests waiting now."},
+    {"lonc_keeper_deferred_files", METRIC_GAUGE, "deferred", NULL,
+     "Deferred transactions on disk that wait for delivery."},
+    {"lonc_keeper_clients", METRIC_GAUGE, "clients", NULL, "Connected clients."},
+    {"lonc_keeper_descriptors", METRIC_GAUGE, "descriptors", NULL, "Descriptors in use."},
+    {"lonc_keeper_descriptors_limit", METRIC_GAUGE, "descriptors_max", NULL,
+     "Descriptors that the keeper may have open."},
+    {"lonc_keeper_buffers_bytes", METRIC_GAUGE, "buffers", NULL, "Memory used by buffers."},
+    {"lonc_keeper_buffers_limit_bytes", METRIC_GAUGE, "buffers_limit", NULL,
+     "Memory that buffers may use (buffers_limit)."},
+    {"lonc_keeper_handovers_cut", METRIC_COUNTER, "handovers_cut", NULL,
+     "Messages from shims that lost clients for lack of descriptors."},
+    {"lonc_keeper_control_refused", METRIC_COUNTER, "control_refused", NULL,
+     "Clients of the control socket that were turned away for lack of a place."},
+    {"lonc_keeper_create_done", METRIC_COUNTER, "create_done", NULL,
+     "Hosts' sockets that lonnet requested at lonSockCreate and that then listened."},
+    {"lonc_keeper_create_failed", METRIC_COUNTER, "create_failed", NULL,
+     "Hosts' sockets that lonnet requested at lonSockCreate in vain."},
 };
 
-/* Of each host of `hosts`; all have the label `host` as well. */
+/* For each host in the answer to `hosts`; all have the label `host` as well. */
 static const struct family host_families[] = {
-    {"lonc_host_paused", KIND_GAUGE, "paused", NULL, "1 while the host is paused."},
-    {"lonc_host_dead_seconds", KIND_GAUGE, "dead_for", NULL, "How long a dead host is dead."},
-    {"lonc_host_connections", KIND_GAUGE, "connections", "state",
+    {"lonc_host_paused", METRIC_GAUGE, "paused", NULL, "1 while the host is paused."},
+    {"lonc_host_dead_seconds", METRIC_GAUGE, "dead_for", NULL,
+     "How long a dead host has been dead."},
+    {"lonc_host_connections", METRIC_GAUGE, "connections", "state",
      "Connections to the host's lond, by state."},
-    {"lonc_requests", KIND_COUNTER, "requests", NULL, "Requests for the host."},
-    {"lonc_replies", KIND_COUNTER, "replies", NULL, "Requests that got lond's reply."},
-    {"lonc_con_lost", KIND_COUNTER, "con_lost", "reason",
+    {"lonc_requests", METRIC_COUNTER, "requests", NULL, "Requests for the host."},
+    {"lonc_replies", METRIC_COUNTER, "replies", NULL, "Requests that got lond's reply."},
+    {"lonc_con_lost", METRIC_COUNTER, "con_lost", "reason",
      "Requests that were answered con_lost, by reason."},
-    {"lonc_queued_requests", KIND_GAUGE, "queued", NULL, "Requests that wait for the host now."},
-    {"lonc_queue_oldest_seconds", KIND_GAUGE, "oldest_wait", NULL,
-     "How long the first of them has waited."},
-    {"lonc_deferred_files", KIND_GAUGE, "deferred", NULL,
-     "Deferred transactions for the host; at least, while there are very many."},
-    {"lonc_deferred_oldest_seconds", KIND_GAUGE, "deferred_oldest", NULL,
-     "How long ago the first of them was deferred."},
+    {"lonc_queued_requests", METRIC_GAUGE, "queued", NULL, "Requests waiting for the host now."},
+    {"lonc_queue_oldest_seconds", METRIC_GAUGE, "oldest_wait", NULL,
+     "How long the first request in the host's queue has waited."},
+    {"lonc_deferred_files", METRIC_GAUGE, "deferred", NULL,
+     "Deferred transactions for the host; a lower bound while there are very many."},
+    {"lonc_deferred_oldest_seconds", METRIC_GAUGE, "deferred_oldest", NULL,
+     "Age of the host's oldest deferred transaction."},
 };
-
-/* Seconds without a request after which --http leaves its listening socket to systemd again; who
- * asks each quarter of a minute does not start a process each time. */
-#define LINGER 60
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
-struct exposition {
-    FILE *file;
-    bool openmetrics;
-};
+/* --- Families --------------------------------------------------------------------------------- */
 
-/* --- The format ------------------------------------------------------------------------------- */
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), n = strlen(end);
-    return length >= n && strcmp(text + length - n, end) == 0;
-}
-
-static void put_family(const struct exposition *to, const char *name, enum kind kind,
-                       const char *help)
-{
-    const char *suffix = to->openmetrics ? "" : kinds[kind].suffix;
-    fprintf(to->file, "# TYPE %s%s %s\n", name, suffix,
-            to->openmetrics ? kinds[kind].type : kinds[kind].old_type);
-    if (to->openmetrics && (ends_with(name, "_seconds") || ends_with(name, "_bytes")))
-        fprintf(to->file, "# UNIT %s %s\n", name, strrchr(name, '_') + 1);
-    fprintf(to->file, "# HELP %s%s %s\n", name, suffix, help);
-}
-
-/* NAME{A="...",B="..."}; labels are pairs, the last name NULL, and one without a value is left out.
- */
-static void put_name(const struct exposition *to, const char *name, const char *suffix,
-                     const char *const (*labels)[2])
-{
-    char before = '{';
-    fprintf(to->file, "%s%s", name, suffix);
-    for (; (*labels)[0] != NULL; labels++) {
-        if ((*labels)[1] == NULL)
-            continue;
-        fprintf(to->file, "%c%s=\"", before, (*labels)[0]);
-        for (const char *at = (*labels)[1]; *at != '\0'; at++) {
-            if (*at == '\\' || *at == '"' || *at == '\n')
-                fputc('\\', to->file);
-            fputc(*at == '\n' ? 'n' : *at, to->file);
-        }
-        fputc('"', to->file);
-        before = ',';
-    }
-    fputs(before == ',' ? "} " : " ", to->file);
-}
-
-#define LABELS(...) ((const char *const[][2]){__VA_ARGS__, {NULL, NULL}})
-
-/* The shortest text that reads back as the number, with a point in it: OpenMetrics wants bounds of
- * buckets to be written alike everywhere ("1.0", "0.001", "1e-05"). */
-static void format_real(double number, char *text, size_t size)
-{
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    if (strpbrk(text, ".en") == NULL)
-        strncat(text, ".0", size - strlen(text) - 1);
-}
-
-static void put_value(const struct exposition *to, const json_t *value)
-{
-    char text[40];
-    if (json_is_real(value)) {
-        format_real(json_real_value(value), text, sizeof(text));
-        fprintf(to->file, "%s\n", text);
-    } else {
-        fprintf(to->file, "%lld\n", json_is_true(value) ? 1 : (long long)json_integer_value(value));
-    }
-}
-
-/* --- What is written -------------------------------------------------------------------------- */
-
-/* The samples of one family of the tables, for the keeper (`host` NULL) or a host. What the keeper
- * does not say, as the wait of an empty queue, is no sample. */
+/* Prints the samples of one family of the tables, of a host or, if `host` is NULL, of the keeper. A
+ * value that is missing, such as the wait in an empty queue, has no sample. */
 static void put_samples(const struct exposition *to, const struct family *family,
                         const json_t *object, const char *host)
 {
-    const char *suffix = kinds[family->kind].suffix;
+    const char *suffix = exposition_suffix(family->kind);
     json_t *value = json_object_get(object, family->key), *part;
     const char *key;
     if (family->label == NULL && (json_is_number(value) || json_is_boolean(value))) {
-        put_name(to, family->name, suffix, LABELS({"host", host}));
-        put_value(to, value);
+        exposition_sample(to, family->name, suffix, LABELS({"host", host}));
+        exposition_value(to, value);
     }
     if (family->label != NULL)
         json_object_foreach(value, key, part)
         {
-            put_name(to, family->name, suffix, LABELS({"host", host}, {family->label, key}));
-            put_value(to, part);
+            exposition_sample(to, family->name, suffix,
+                              LABELS({"host", host}, {family->label, key}));
+            exposition_value(to, part);
         }
 }
 
 static void put_keeper(const struct exposition *to, const json_t *status)
 {
-    put_family(to, "lonc_keeper", KIND_INFO, "Which keeper this is.");
-    put_name(to, "lonc_keeper", "_info", LABELS({"version", field_text(status, "version")}));
-    fputs("1\n", to->file);
+    exposition_family(to, "lonc_keeper", METRIC_INFO, "The version of the keeper.");
+    exposition_sample(to, "lonc_keeper", "_info",
+                      LABELS({"version", field_text(status, "version")}));
+    exposition_integer(to, 1);
     for (size_t i = 0; i < COUNT(keeper_families); i++) {
         const struct family *family = &keeper_families[i];
-        put_family(to, family->name, family->kind, family->help);
+        exposition_family(to, family->name, family->kind, family->help);
         put_samples(to, family, status, NULL);
     }
 }
@@ -221,62 +135,65 @@ static bool is_in_trouble(const json_t *troubles, const char *kind)
     return false;
 }
 
-/* A sample for each kind, also for those that are not there: so an alert sees its end, and a rule
- * can tell a kind without trouble from a word that no keeper knows. */
+/* Prints a sample for each kind of trouble, also for those that are not present: so an alert sees
+ * the end of a trouble, and a rule can tell an absent trouble from a misspelled one. */
 static void put_troubles(const struct exposition *to, const json_t *status)
 {
     const json_t *troubles = json_object_get(status, "troubles"), *entry;
     size_t i;
-    put_family(to, "lonc_trouble", KIND_GAUGE,
-               "1 while the keeper itself has this trouble, else 0.");
+    exposition_family(to, "lonc_trouble", METRIC_GAUGE,
+                      "1 while the keeper itself has this trouble, else 0.");
     json_array_foreach(json_object_get(status, "trouble_kinds"), i, entry)
     {
         const char *kind = json_string_value(entry);
         if (kind == NULL)
             continue;
-        put_name(to, "lonc_trouble", "", LABELS({"trouble", kind}));
-        fprintf(to->file, "%d\n", is_in_trouble(troubles, kind));
+        exposition_sample(to, "lonc_trouble", "", LABELS({"trouble", kind}));
+        exposition_integer(to, is_in_trouble(troubles, kind));
     }
-    put_family(to, "lonc_trouble_seconds", KIND_GAUGE, "How long a present trouble has lasted.");
+    exposition_family(to, "lonc_trouble_seconds", METRIC_GAUGE,
+                      "How long a present trouble has lasted.");
     json_array_foreach(troubles, i, entry)
     {
         const json_t *lasted = json_object_get(entry, "for");
         if (!json_is_number(lasted))
             continue;
-        put_name(to, "lonc_trouble_seconds", "", LABELS({"trouble", field_text(entry, "trouble")}));
-        put_value(to, lasted);
+        exposition_sample(to, "lonc_trouble_seconds", "",
+                          LABELS({"trouble", field_text(entry, "trouble")}));
+        exposition_value(to, lasted);
     }
 }
 
-/* What is known of the host in words. */
 static void put_host_info(const struct exposition *to, const json_t *hosts)
 {
     const json_t *host;
     size_t i;
-    put_family(to, "lonc_host", KIND_INFO, "The host's DNS name, and how its lond is spoken to.");
+    exposition_family(to, "lonc_host", METRIC_INFO,
+                      "The host's DNS name, mode of authentication and version of lond.");
     json_array_foreach(hosts, i, host)
     {
-        put_name(to, "lonc_host", "_info",
-                 LABELS({"host", field_text(host, "id")}, {"dns", field_text(host, "name")},
-                        {"mode", field_text(host, "mode")}, {"lond", field_text(host, "lond")}));
-        fputs("1\n", to->file);
+        exposition_sample(
+            to, "lonc_host", "_info",
+            LABELS({"host", field_text(host, "id")}, {"dns", field_text(host, "name")},
+                   {"mode", field_text(host, "mode")}, {"lond", field_text(host, "lond")}));
+        exposition_integer(to, 1);
     }
 }
 
-/* One sample for each state a host can be in: 1 for the one it is in. */
 static void put_host_states(const struct exposition *to, const json_t *hosts)
 {
     static const char *const states[] = {"healthy", "failing", "dead"};
     const json_t *host;
     size_t i;
-    put_family(to, "lonc_host_state", KIND_GAUGE, "1 for the state the host is in, else 0.");
+    exposition_family(to, "lonc_host_state", METRIC_GAUGE,
+                      "1 for the state that the host is in, else 0.");
     json_array_foreach(hosts, i, host)
     {
         const char *state = field_text(host, "state");
         for (size_t s = 0; s < COUNT(states) && state != NULL; s++) {
-            put_name(to, "lonc_host_state", "",
-                     LABELS({"host", field_text(host, "id")}, {"state", states[s]}));
-            fprintf(to->file, "%d\n", strcmp(state, states[s]) == 0);
+            exposition_sample(to, "lonc_host_state", "",
+                              LABELS({"host", field_text(host, "id")}, {"state", states[s]}));
+            exposition_integer(to, strcmp(state, states[s]) == 0);
         }
     }
 }
@@ -286,8 +203,8 @@ static void put_host_latency(const struct exposition *to, const json_t *hosts)
     static const char *const quantiles[][2] = {{"p50", "0.5"}, {"p99", "0.99"}};
     const json_t *host;
     size_t i;
-    put_family(to, "lonc_host_latency_seconds", KIND_SUMMARY,
-               "How long requests that the host replied to took in the last minutes.");
+    exposition_family(to, "lonc_host_latency_seconds", METRIC_SUMMARY,
+                      "Latency of requests that got the host's reply in the last minutes.");
     json_array_foreach(hosts, i, host)
     {
         const json_t *latency = json_object_get(host, "latency");
@@ -295,9 +212,10 @@ static void put_host_latency(const struct exposition *to, const json_t *hosts)
             const json_t *value = json_object_get(latency, quantiles[q][0]);
             if (!json_is_number(value))
                 continue;
-            put_name(to, "lonc_host_latency_seconds", "",
-                     LABELS({"host", field_text(host, "id")}, {"quantile", quantiles[q][1]}));
-            put_value(to, value);
+            exposition_sample(
+                to, "lonc_host_latency_seconds", "",
+                LABELS({"host", field_text(host, "id")}, {"quantile", quantiles[q][1]}));
+            exposition_value(to, value);
         }
     }
 }
@@ -311,12 +229,12 @@ static void put_hosts(const struct exposition *to, const json_t *hosts)
     put_host_latency(to, hosts);
     for (size_t i = 0; i < COUNT(host_families); i++) {
         const struct family *family = &host_families[i];
-        put_family(to, family->name, family->kind, family->help);
+        exposition_family(to, family->name, family->kind, family->help);
         json_array_foreach(hosts, at, host) put_samples(to, family, host, field_text(host, "id"));
     }
 }
 
-/* The keeper counts each bucket by itself; a histogram's buckets hold all that is below too. */
+/* The keeper counts each bucket by itself, but a bucket of a histogram includes those below it. */
 static void put_histogram(const struct exposition *to, const char *name, const char *help,
                           const json_t *bounds, const json_t *histogram)
 {
@@ -325,69 +243,107 @@ static void put_histogram(const struct exposition *to, const char *name, const c
     char bound[40];
     if (json_array_size(counts) != json_array_size(bounds) + 1)
         return;
-    put_family(to, name, KIND_HISTOGRAM, help);
+    exposition_family(to, name, METRIC_HISTOGRAM, help);
     for (size_t i = 0; i < json_array_size(counts); i++) {
         below += count_of(json_array_get(counts, i));
         if (i < json_array_size(bounds))
-            format_real(json_number_value(json_array_get(bounds, i)), bound, sizeof(bound));
+            exposition_format_real(json_number_value(json_array_get(bounds, i)), bound,
+                                   sizeof(bound));
         else
             strcpy(bound, "+Inf");
-        put_name(to, name, "_bucket", LABELS({"le", bound}));
-        fprintf(to->file, "%lld\n", (long long)below);
+        exposition_sample(to, name, "_bucket", LABELS({"le", bound}));
+        exposition_integer(to, below);
     }
-    fprintf(to->file, "%s_sum ", name);
-    put_value(to, json_object_get(histogram, "sum"));
-    /* All buckets together, and not the keeper's count: they must not disagree. */
-    fprintf(to->file, "%s_count %lld\n", name, (long long)below);
+    exposition_sample(to, name, "_sum", NO_LABELS);
+    exposition_value(to, json_object_get(histogram, "sum"));
+    /* The sum of all buckets and not the keeper's own count, so that the two cannot differ. */
+    exposition_sample(to, name, "_count", NO_LABELS);
+    exposition_integer(to, below);
 }
 
-/* Everything, into a text that the caller frees; NULL without a keeper, and then *why. In HTTP's
- * answer that is something to tell: `partial`. */
-static char *expose(const char *socket, bool openmetrics, bool partial, size_t *length,
-                    const char **why)
+/* --- The whole -------------------------------------------------------------------------------- */
+
+/* What the keeper has answered. */
+struct answers {
+    json_t *status, *hosts, *histograms;
+};
+
+/* Returns false if no keeper answers all questions, and then *why says why in words. */
+static bool ask_all(const char *socket, struct answers *answers, const char **why)
+{
+    *answers = (struct answers){.status = ask_or_why(socket, "status\n", why)};
+    if (answers->status != NULL)
+        answers->hosts = ask_or_why(socket, "hosts\n", why);
+    if (answers->hosts != NULL)
+        answers->histograms = ask_or_why(socket, "histograms\n", why);
+    return answers->histograms != NULL;
+}
+
+static void free_answers(struct answers *answers)
+{
+    json_decref(answers->status);
+    json_decref(answers->hosts);
+    json_decref(answers->histograms);
+}
+
+static void put_durations(const struct exposition *to, const json_t *histograms)
+{
+    const json_t *bounds = json_object_get(histograms, "bounds");
+    put_histogram(to, "lonc_request_duration_seconds",
+                  "Time from a request's arrival to lond's reply, for requests that got one.",
+                  bounds, json_object_get(histograms, "request"));
+    put_histogram(to, "lonc_queue_duration_seconds",
+                  "How long requests that were sent had waited for a connection.", bounds,
+                  json_object_get(histograms, "queue"));
+    put_histogram(to, "lonc_con_lost_duration_seconds",
+                  "Time from a request's arrival to con_lost, for requests answered so.", bounds,
+                  json_object_get(histograms, "con_lost"));
+}
+
+/*
+ * Returns all metrics as a text, which the caller frees. Without a keeper it is `lonc_up 0` alone;
+ * then *why says why in words, else it is NULL.
+ */
+static char *make_metrics(const char *socket, bool openmetrics, size_t *length, const char **why)
 {
     struct textstream text;
-    json_t *status = ask_or_why(socket, "status\n", why);
-    json_t *hosts = status != NULL ? ask_or_why(socket, "hosts\n", why) : NULL;
-    json_t *histograms = hosts != NULL ? ask_or_why(socket, "histograms\n", why) : NULL;
-    struct exposition to = {.file = NULL, .openmetrics = openmetrics};
-    bool up = histograms != NULL;
-    if (up || partial) {
-        textstream_open(&text);
-        to.file = text.out;
-    }
-    if (to.file != NULL) {
-        put_family(&to, "lonc_up", KIND_GAUGE, "1 if the keeper has answered.");
-        fprintf(to.file, "lonc_up %d\n", up);
-    }
+    struct answers answers;
+    *why = NULL;
+    bool up = ask_all(socket, &answers, why);
+    textstream_open(&text);
+    struct exposition to = {.file = text.out, .openmetrics = openmetrics};
+    exposition_family(&to, "lonc_up", METRIC_GAUGE, "1 if the keeper answered, else 0.");
+    exposition_sample(&to, "lonc_up", "", NO_LABELS);
+    exposition_integer(&to, up);
     if (up) {
-        const json_t *bounds = json_object_get(histograms, "bounds");
-        put_keeper(&to, status);
-        put_troubles(&to, status);
-        put_histogram(&to, "lonc_request_duration_seconds",
-                      "From a request's arrival to lond's reply, for those that got one.", bounds,
-                      json_object_get(histograms, "request"));
-        put_histogram(&to, "lonc_queue_duration_seconds",
-                      "How long requests waited for a connection, of those that were sent.", bounds,
-                      json_object_get(histograms, "queue"));
-        put_histogram(&to, "lonc_con_lost_duration_seconds",
-                      "From a request's arrival to con_lost, for those that got that.", bounds,
-                      json_object_get(histograms, "con_lost"));
-        put_hosts(&to, json_object_get(hosts, "hosts"));
+        put_keeper(&to, answers.status);
+        put_troubles(&to, answers.status);
+        put_durations(&to, answers.histograms);
+        put_hosts(&to, json_object_get(answers.hosts, "hosts"));
     }
-    json_decref(status);
-    json_decref(hosts);
-    json_decref(histograms);
-    if (to.file != NULL && openmetrics)
-        fputs("# EOF\n", to.file);
-    if (to.file == NULL)
-        return NULL;
-    char *exposed = textstream_close(&text);
+    exposition_end(&to);
+    free_answers(&answers);
+    char *metrics = textstream_close(&text);
     *length = text.length;
-    return exposed;
+    return metrics;
 }
 
 /* --- The verb --------------------------------------------------------------------------------- */
+
+/* Seconds without a client after which --http leaves the listening socket to systemd. A scraper
+ * that comes every 15 s does not start a process each time. */
+#define LINGER 60
+
+static const struct option_row option_rows[] = {
+    {"text", 't', NULL, "print Prometheus's older text format"},
+    {"http", 'w', NULL, "answer HTTP requests for /metrics on standard input"},
+};
+
+const struct command_line metrics_command_line = {
+    .program = "loncctl metrics",
+    OPTION_ROWS(option_rows),
+    .misuse = LONCCTL_USAGE,
+};
 
 static int serve(const char *socket)
 {
@@ -396,19 +352,20 @@ static int serve(const char *socket)
     size_t length;
     struct stat connection;
     if (fstat(0, &connection) < 0 || !S_ISSOCK(connection.st_mode))
-        fail(LONCCTL_USAGE, "--http", "descriptor 0 is no socket; systemd or an inetd starts this");
+        fail(LONCCTL_USAGE, "--http",
+             "standard input is not a socket; systemd or an inetd must start this");
     if (httpd_is_listener() && !httpd_serve(LINGER))
         return LONCCTL_DONE;
     if (!http_read_request(&request, "/metrics"))
         return LONCCTL_DONE;
     const char *accept = http_header(&request, "Accept");
     bool openmetrics = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
-    char *text = expose(socket, openmetrics, true, &length, &why);
+    char *metrics = make_metrics(socket, openmetrics, &length, &why);
     http_answer(&request,
                 openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                             : "text/plain; version=0.0.4; charset=utf-8",
-                text, length);
-    free(text);
+                metrics, length);
+    free(metrics);
     return LONCCTL_DONE;
 }
 
@@ -416,31 +373,26 @@ static int print(const char *socket, bool openmetrics)
 {
     const char *why;
     size_t length;
-    char *text = expose(socket, openmetrics, false, &length, &why);
-    if (text == NULL)
+    char *metrics = make_metrics(socket, openmetrics, &length, &why);
+    if (why != NULL)
         fail(LONCCTL_UNREACHABLE, socket, why);
-    bool written = fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0;
-    free(text);
+    bool written = fwrite(metrics, 1, length, stdout) == length && fflush(stdout) == 0;
+    free(metrics);
     return written ? LONCCTL_DONE : LONCCTL_NO;
 }
 
 int loncctl_metrics(const char *socket, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"http", no_argument, NULL, 'w'},
-        {"text", no_argument, NULL, 't'},
-        {NULL, 0, NULL, 0},
-    };
+    struct options options;
     bool http = false, openmetrics = true;
     int option;
-    optind = 0; /* again, from the first word on */
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option == '?')
-            return LONCCTL_USAGE;
-        http = http || option == 'w';
-        openmetrics = openmetrics && option != 't';
+    options_start(&options, &metrics_command_line, argc, argv);
+    while ((option = options_next(&options)) != OPTION_END) {
+        if (option == 'w')
+            http = true;
+        else
+            openmetrics = false;
     }
-    if (optind < argc)
-        fail(LONCCTL_USAGE, argv[optind], "metrics takes no more words");
+    options_expect_no_words(&options);
     return http ? serve(socket) : print(socket, openmetrics);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The picture is stretched to the width there is (preserveAspectRatio none), so a line's width must
- * not be: the style sheet has vector-effect for it. Coordinates: x by the sample, y from 0 (top) to
+ * The picture is stretched to the width available (preserveAspectRatio=none). The style sheet keeps
+ * the width of the lines with vector-effect. A sample is 1 wide; y goes from 0 at the top to
  * HEIGHT.
  */
 #include <math.h>
@@ -12,9 +12,9 @@
 
 #define HEIGHT 40
 
-/* What values there are: NAN for all where there is none. */
+/* The range of values; all NAN if there are none. */
 struct extent {
-    double least, most, last; /* least: above 0 */
+    double least, most, last; /* `least` is the smallest above 0, for a logarithm */
 };
 
 static struct extent extent_of(const struct chart *chart, const struct chart_line *line)
@@ -25,14 +25,15 @@ static struct extent extent_of(const struct chart *chart, const struct chart_lin
         if (isnan(value))
             continue;
         if (value > 0)
-            extent.least = fmin(extent.least, value); /* fmin and fmax pass over NAN */
+            extent.least = fmin(extent.least, value); /* fmin() and fmax() skip NAN */
         extent.most = fmax(extent.most, value);
         extent.last = value;
     }
     return extent;
 }
 
-/* How high a value stands, from 0 to 1. */
+/* How high a value is drawn, from 0 to 1. The smallest of a logarithmic chart stands at 0.1, so
+ * that it differs from 0. */
 static double level(const struct chart *chart, const struct extent *all, double value)
 {
     if (!(value > 0))
@@ -42,8 +43,8 @@ static double level(const struct chart *chart, const struct extent *all, double 
     return value / all->most;
 }
 
-/* Draws from value to value, with a new start after each gap. The "h0" makes a dot of one that
- * stands alone. */
+/* Draws from value to value and starts anew after a gap. The "h0" makes a dot of a value between
+ * two gaps, which would be invisible. */
 static void put_line(FILE *to, const struct chart *chart, const struct chart_line *line,
                      const struct extent *all)
 {

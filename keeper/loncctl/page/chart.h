@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A small line chart as inline SVG, without axes: the shape of an hour or a day at a glance. What
- * it shows stands in words beside it, for who cannot see it.
+ * A small line chart as inline SVG, without axes: the shape of an hour or a day at a glance. Its
+ * last and highest values stand beside it in words, also for those who cannot see it.
  */
 #ifndef LONC_KEEPER_LONCCTL_PAGE_CHART_H
 #define LONC_KEEPER_LONCCTL_PAGE_CHART_H
@@ -12,27 +12,27 @@
 
 #include "keeper/loncctl/core/display.h"
 
-/* More samples than the keeper keeps of anything; the newest are drawn. */
+/* More samples than the keeper keeps; of more, the newest would be drawn. */
 #define CHART_SAMPLES 256
 #define CHART_LINES   2
 
 struct chart_line {
-    const char *name;             /* what it is, in words */
-    double values[CHART_SAMPLES]; /* oldest first; NAN: there is none, the line has a gap */
+    const char *name;             /* for the key */
+    double values[CHART_SAMPLES]; /* oldest first; NAN leaves a gap in the line */
 };
 
 struct chart {
-    const char *title;               /* "Requests a second" */
+    const char *title;               /* "Requests per second" */
     const char *span;                /* "last hour" */
-    struct word (*in_words)(double); /* its values */
-    size_t samples;                  /* of each line */
+    struct word (*in_words)(double); /* how a value is written */
+    size_t samples;                  /* in each line */
     int line_count;
-    bool logarithmic; /* else a few large values make a line of all others */
+    bool logarithmic; /* for values of several magnitudes, most of which would lie on the ground */
     struct chart_line lines[CHART_LINES];
 };
 
-/* Writes it as a <figure>. All lines have one scale, which ends at the largest value and begins at
- * 0 or, logarithmic, at the smallest. */
+/* Prints the chart as a <figure>. All lines share one scale, from 0, or from the smallest value if
+ * it is logarithmic, to the largest value. */
 void chart_put(FILE *to, const struct chart *chart);
 
 #endif

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Escaping what comes from outside.
+ */
 #include <stdarg.h>
 #include <string.h>
 
@@ -46,4 +49,10 @@ void html_put(FILE *to, const char *format, ...)
     }
     va_end(arguments);
     fputs(format, to);
+}
+
+void html_section(FILE *to, const char *id, const char *heading)
+{
+    html_put(to, "<section id=\"%s\" aria-labelledby=\"%s-h\"><h2 id=\"%s-h\">%s</h2>\n", id, id,
+             id, heading);
 }

@@ -1,36 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The hosts on the status page, three times: those in trouble with all that is known, the grid of
- * all for the eye, the table of all to look something up. Colour says nothing that a word or a sign
- * does not say too.
+ * The hosts on the status page, in three forms: those in trouble with all that is known of them, a
+ * grid of all hosts for the eye, and a table of all hosts to look something up. Whatever a color
+ * says, a word or a sign says too.
  */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "keeper/core/reason.h"
-#include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/page/html.h"
 #include "keeper/loncctl/page/page_parts.h"
 #include "keeper/loncctl/views/view.h"
 
-/* Past this many, the tiles of the grid have no room for names. */
+/* With more hosts than this, the tiles of the grid have no room for names. */
 #define NAMED_TILES_MAX 300
-/* Of those in trouble: shown at once, so that the rest of the page is not far, and shown at all. */
+/* Of the hosts in trouble: how many are shown at first, so that the rest of the page stays near,
+ * and how many are shown at all. */
 #define TROUBLE_OPEN 10
 #define TROUBLE_MAX  100
 
 enum look { LOOK_DEAD, LOOK_FAILING, LOOK_PAUSED, LOOK_HEALTHY, LOOK_COUNT };
 
-/* Indexed by enum look, whose order is that of the trouble; the class is the style sheet's. */
+/* Indexed by enum look, which is in the order of the trouble. The class is one of page_style.c. */
 static const struct {
     const char *word, *sign, *class, *meaning;
 } looks[LOOK_COUNT] = {
     [LOOK_DEAD] = {"dead", "✕", "d", "cannot be reached; requests are answered con_lost"},
     [LOOK_FAILING] = {"failing", "!", "f", "one attempt failed; the next decides"},
-    [LOOK_PAUSED] = {"paused", "=", "p", "requests wait, because an administrator said so"},
-    [LOOK_HEALTHY] = {"healthy", "·", "h", "reached, or not asked for yet"},
+    [LOOK_PAUSED] = {"paused", "=", "p",
+                     "requests wait because an administrator has paused the host"},
+    [LOOK_HEALTHY] = {"healthy", "·", "h", "reached, or not asked yet"},
 };
 
 static enum look look_of(const json_t *host)
@@ -43,7 +45,7 @@ static enum look look_of(const json_t *host)
     return field_true(host, "paused") ? LOOK_PAUSED : LOOK_HEALTHY;
 }
 
-/* "dead", "dead, paused" */
+/* "dead" or "dead, paused" */
 static void put_state(FILE *to, const json_t *host)
 {
     enum look look = look_of(host);
@@ -55,7 +57,7 @@ static void put_state(FILE *to, const json_t *host)
 
 /* --- Those in trouble ------------------------------------------------------------------------- */
 
-/* The reason's word as a sentence has it; a word that is not known here stands for itself. */
+/* The reason in words. A word that this loncctl does not know is shown as it is. */
 static const char *reason_in_words(const char *word)
 {
     for (int reason = 0; word != NULL && reason < REASON_COUNT; reason++)
@@ -64,7 +66,7 @@ static const char *reason_in_words(const char *word)
     return word;
 }
 
-static void put_trouble_row(FILE *to, const json_t *host, time_t written)
+static void put_row_in_trouble(FILE *to, const json_t *host, time_t written)
 {
     const json_t *dead_for = json_object_get(host, "dead_for");
     const json_t *next = json_object_get(host, "next_attempt_in");
@@ -99,7 +101,7 @@ static void put_trouble_row(FILE *to, const json_t *host, time_t written)
     fputs("\n", to);
 }
 
-/* Dead ones first, those longest dead before others; then failing, then paused; then by name. */
+/* The dead first, the longest dead before the others; then failing, then paused hosts. */
 static int compare_trouble(const void *a, const void *b)
 {
     const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
@@ -112,8 +114,8 @@ static int compare_trouble(const void *a, const void *b)
     return difference;
 }
 
-/* With roles, since the style sheet makes something else of the table where it is narrow. */
-static void put_trouble_table(FILE *to, json_t *const *trouble, size_t count, time_t written)
+/* Has roles, because a browser takes the table for none where the style sheet shows it as cards. */
+static void put_table_of_trouble(FILE *to, json_t *const *trouble, size_t count, time_t written)
 {
     fputs("<table class=cards role=table>"
           "<caption class=v>Hosts that are dead, failing or paused</caption>"
@@ -123,7 +125,7 @@ static void put_trouble_table(FILE *to, json_t *const *trouble, size_t count, ti
           "<th scope=col role=columnheader class=n>Deferred<tbody role=rowgroup>\n",
           to);
     for (size_t i = 0; i < count; i++)
-        put_trouble_row(to, trouble[i], written);
+        put_row_in_trouble(to, trouble[i], written);
     fputs("</table>", to);
 }
 
@@ -131,19 +133,19 @@ static void put_trouble(FILE *to, json_t *const *trouble, size_t count, time_t w
 {
     size_t shown = count < TROUBLE_MAX ? count : TROUBLE_MAX;
     size_t open = shown < TROUBLE_OPEN ? shown : TROUBLE_OPEN;
-    page_section(to, "trouble", "Hosts that want attention");
-    put_trouble_table(to, trouble, open, written);
+    html_section(to, "trouble", "Hosts that want attention");
+    put_table_of_trouble(to, trouble, open, written);
     if (shown > open) {
         html_put(to, "<details><summary>%zu more</summary>", shown - open);
-        put_trouble_table(to, trouble + open, shown - open, written);
+        put_table_of_trouble(to, trouble + open, shown - open, written);
         fputs("</details>", to);
     }
     if (count > shown)
-        html_put(to, "<p>And another %zu: <code>loncctl hosts</code> lists them.", count - shown);
+        html_put(to, "<p>And %zu more: <code>loncctl hosts</code> lists all.", count - shown);
     fputs("</section>\n", to);
 }
 
-void page_trouble(FILE *to, const json_t *hosts, time_t written)
+void page_hosts_in_trouble(FILE *to, const json_t *hosts, time_t written)
 {
     size_t count = 0, total = json_array_size(hosts);
     json_t **trouble = must(calloc(total + 1, sizeof(json_t *)));
@@ -174,8 +176,8 @@ static void put_legend(FILE *to, const json_t *hosts)
     fputs("</ul>\n", to);
 }
 
-/* A tile each, in the order of their names, so that a host keeps its place. With very many, a tile
- * is a sign, and its name is in its label and in the table, to which it leads. */
+/* One tile for each host, in the order of their ids, so that a host keeps its place. With very many
+ * hosts a tile is only a sign; the name is in its label and in the table, to which it links. */
 static void put_grid(FILE *to, const json_t *hosts, size_t shown)
 {
     bool named = shown <= NAMED_TILES_MAX;
@@ -223,15 +225,15 @@ void page_hosts(FILE *to, const json_t *hosts)
 {
     size_t total = json_array_size(hosts);
     size_t shown = total < PAGE_HOSTS_MAX ? total : PAGE_HOSTS_MAX;
-    page_section(to, "hosts", "All hosts");
+    html_section(to, "hosts", "All hosts");
     put_legend(to, hosts);
     put_grid(to, hosts, shown);
     if (shown < total)
-        html_put(to, "<p>And %zu more: <code>loncctl hosts</code> lists them.\n", total - shown);
+        html_put(to, "<p>And %zu more: <code>loncctl hosts</code> lists all.\n", total - shown);
     fputs("<details><summary>Numbers of each host</summary>"
           "<div class=scroll tabindex=0 role=region aria-label=\"Numbers of each host\"><table>"
-          "<caption>Requests and answers since the keeper started; latency of the last minutes: "
-          "half of the requests, and 99 % of them, took no longer</caption>"
+          "<caption>Requests since the keeper started; latency in the last minutes: half of the "
+          "requests, and 99 % of them, took no longer</caption>"
           "<thead><tr><th scope=col>Host<th scope=col>State<th scope=col class=n>Requests"
           "<th scope=col class=n>No reply<th scope=col class=n>Half<th scope=col class=n>99 %"
           "<th scope=col class=n>Queued<th scope=col class=n>Deferred<th scope=col>lond"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The status page's style sheet. Classes: h, f, d, p healthy, failing, dead, paused; n numbers; v
- * for screen readers only; k0, k1 the lines of a chart. Contrast of text is 4.5:1 at least, light
- * and dark; tiles are 24 px at least, for fingers.
+ * The status page's style sheet. Its classes are short, since they are repeated for each host: h,
+ * f, d and p for healthy, failing, dead and paused; n for numbers; v for screen readers only; k0
+ * and k1 for the lines of a chart. Text has a contrast of at least 4.5:1, in light and dark mode;
+ * tiles are at least 24 px high and wide, enough for fingers.
  */
 #include "keeper/loncctl/page/page_parts.h"
 
@@ -37,7 +38,7 @@ const char page_style[] =
     "white-space:nowrap}\n"
     ".v{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);"
     "white-space:nowrap}\n"
-    /* Shown when the page has been looked at for three minutes. */
+    /* Appears when the page has been open for three minutes. */
     ".old{display:block;max-height:0;overflow:hidden;visibility:hidden;color:var(--second);"
     "animation:old 0s 180s forwards}\n"
     "@keyframes old{to{visibility:visible;max-height:6em}}\n"
@@ -88,7 +89,7 @@ const char page_style[] =
     "a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--accent);"
     "outline-offset:2px}\n"
     "@media(max-width:50rem){.charts{grid-template-columns:1fr}}\n"
-    /* On a telephone, a row of the trouble is a card. */
+    /* On a telephone, each row of the troubles becomes a card. */
     "@media(max-width:40rem){.cards thead{display:none}.cards,.cards tbody{display:block}"
     ".cards tr{display:grid;grid-template-columns:1fr 1fr;padding:.6rem 0}"
     ".cards th,.cards td{padding:0 .5rem .4rem 0;text-align:left}"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Values as bars of eight heights.
+ * Each value is a bar of one of eight heights.
  */
 #include <math.h>
 #include <string.h>
@@ -14,7 +14,7 @@ void series_add(struct series *series, double value)
     series->values[series->count++ % SERIES_LENGTH] = (float)value;
 }
 
-/* The value that is `back` before the newest; NAN where there is none. */
+/* Returns the value that many before the newest, or NAN. */
 static double value_at(const struct series *series, unsigned back)
 {
     if (back >= series->count || back >= SERIES_LENGTH)

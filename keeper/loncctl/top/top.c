@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * top's loop: keys, questions to the keeper, and the time. Nobody waits for anybody: while an
- * answer comes, keys are obeyed.
+ * top's loop: keys, queries at the keeper, and time. None waits for another: keys work while an
+ * answer is on its way.
  */
 #include <errno.h>
 #include <ncurses.h>
@@ -13,37 +13,41 @@
 #include <unistd.h>
 
 #include "common/monotonic.h"
+#include "common/options.h"
 #include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/interrupt.h"
+#include "keeper/loncctl/core/query.h"
 #include "keeper/loncctl/core/terminal.h"
 #include "keeper/loncctl/top/top.h"
 #include "keeper/loncctl/top/topscreen.h"
 
-/* Seconds that the keeper may be silent. */
+/* Seconds to wait for an answer. */
 #define PATIENCE 10
 
-/* Seconds that connecting may take: it is the one thing that keys wait for. */
+/* Seconds that connecting may take: the only thing that keys have to wait for. */
 #define CONNECT_PATIENCE 1
 
 static const unsigned intervals[] = {1, 2, 5, 10, 30, 60};
 #define INTERVALS (sizeof(intervals) / sizeof(*intervals))
 
-/* What is asked of the keeper, each by itself. */
-enum { STATUS, HOSTS, ACTION, QUESTIONS };
+/* Queries that may be in progress at once. */
+enum query_kind { QUERY_STATUS, QUERY_HOSTS, QUERY_ACTION, QUERIES };
 
 struct top {
     const char *socket;
     struct toplist list;
     struct topview view;
-    struct asking questions[QUESTIONS];
-    double asked[QUESTIONS]; /* when */
-    double next;             /* when to ask for status and hosts again */
-    size_t interval;         /* in intervals */
-    char selected[256];      /* the host that was chosen; empty: whoever is first */
-    char drawn[256];         /* the host that was selected on the screen, which keys mean */
-    char action[300];        /* the request of ACTION, without its LF */
-    char missing[256], message[600];
+    struct query queries[QUERIES];
+    double asked[QUERIES]; /* when each was started */
+    double next;           /* when to ask for status and hosts again */
+    size_t interval;       /* index of `intervals` */
+    char selected[256]; /* id of the host that was chosen; empty: the first one, whichever it is */
+    char drawn[256];    /* id of the host that the screen shows as selected; keys act on it */
+    char action[300];   /* what QUERY_ACTION asks for, without LF */
+    char missing[256];  /* why there is no answer; empty if there is one */
+    char message[600];  /* what the last key has led to, shown until the next key */
     bool quit;
 };
 
@@ -52,120 +56,124 @@ static double clock_now(void)
     return (double)monotonic_now() / 1e6;
 }
 
-/* Until the next key. */
-static void say(struct top *top, const char *what, const char *more)
+static void set_message(struct top *top, const char *what, const char *more)
 {
     snprintf(top->message, sizeof(top->message), "%s: %s", what, more);
 }
 
 /* --- The keeper ------------------------------------------------------------------------------- */
 
-static void lost(struct top *top, int question, const char *why)
+static void fail_query(struct top *top, enum query_kind kind, const char *why)
 {
-    asking_end(&top->questions[question]);
-    if (question == ACTION)
-        say(top, top->action, why);
+    query_end(&top->queries[kind]);
+    if (kind == QUERY_ACTION)
+        set_message(top, top->action, why);
     else
         snprintf(top->missing, sizeof(top->missing), "no keeper: %s", why);
 }
 
-static void start(struct top *top, int question, const char *line)
+static void start_query(struct top *top, enum query_kind kind, const char *line)
 {
-    if (top->questions[question].fd >= 0)
-        return; /* the last answer is on its way still */
-    int error = asking_start(&top->questions[question], top->socket, line, CONNECT_PATIENCE);
-    top->asked[question] = clock_now();
+    if (top->queries[kind].fd >= 0)
+        return; /* the last answer is still on its way */
+    int error = query_start(&top->queries[kind], top->socket, line, CONNECT_PATIENCE);
+    top->asked[kind] = clock_now();
     if (error < 0)
-        lost(top, question, strerror(-error));
+        fail_query(top, kind, strerror(-error));
 }
 
-/* What the keeper made of an action. */
-static void take_verdict(struct top *top, json_t *verdict)
+/* Takes the answer to an action, and frees it. */
+static void accept_outcome(struct top *top, json_t *outcome)
 {
-    const json_t *errors = json_object_get(verdict, "errors");
+    const json_t *errors = json_object_get(outcome, "errors");
     const char *why = json_string_value(json_array_get(errors, 0));
-    say(top, top->action, field_true(verdict, "ok") ? "done" : why != NULL ? why : "refused");
-    json_decref(verdict);
-    top->next = 0; /* to see what it did */
+    set_message(top, top->action,
+                field_true(outcome, "ok") ? "done"
+                : why != NULL             ? why
+                                          : "refused");
+    json_decref(outcome);
+    top->next = 0; /* show at once what it did */
 }
 
-static void take(struct top *top, int question, json_t *value)
+/* Takes an answer, which is freed later. */
+static void accept_answer(struct top *top, enum query_kind kind, json_t *value)
 {
-    const char *busy = question != ACTION ? turned_away(value) : NULL;
+    const char *busy = kind != QUERY_ACTION ? ask_busy_sentence(value) : NULL;
     if (busy != NULL) {
         snprintf(top->missing, sizeof(top->missing), "%s", busy);
         json_decref(value);
         return;
     }
-    switch (question) {
-    case STATUS:
+    switch (kind) {
+    case QUERY_STATUS:
         toplist_take_status(&top->list, value, clock_now());
         top->missing[0] = '\0';
         break;
-    case HOSTS:
+    case QUERY_HOSTS:
         toplist_take_hosts(&top->list, value, clock_now());
         break;
     default:
-        take_verdict(top, value);
+        accept_outcome(top, value);
         break;
     }
 }
 
-static void receive(struct top *top, int question)
+static void receive_answer(struct top *top, enum query_kind kind)
 {
-    struct asking *asking = &top->questions[question];
-    int got = asking_receive(asking);
+    struct query *query = &top->queries[kind];
+    int got = query_receive(query);
     if (got == 0)
         return;
     if (got < 0) {
-        lost(top, question, strerror(-got));
+        fail_query(top, kind, strerror(-got));
         return;
     }
-    json_t *value = asking_value(asking);
+    json_t *value = query_value(query);
     if (value == NULL) {
-        lost(top, question, "it hung up");
+        fail_query(top, kind, "it hung up");
         return;
     }
-    asking_end(asking);
-    take(top, question, value);
+    query_end(query);
+    accept_answer(top, kind, value);
 }
 
-static void give_up(struct top *top, double now)
+static void give_up_late_queries(struct top *top, double now)
 {
-    for (int question = 0; question < QUESTIONS; question++)
-        if (top->questions[question].fd >= 0 && now > top->asked[question] + PATIENCE)
-            lost(top, question, "it does not answer");
+    for (int kind = 0; kind < QUERIES; kind++)
+        if (top->queries[kind].fd >= 0 && now > top->asked[kind] + PATIENCE)
+            fail_query(top, (enum query_kind)kind, "it does not answer");
 }
 
 static void ask_again(struct top *top, double now)
 {
     if (now < top->next)
         return;
-    start(top, STATUS, "status\n");
-    start(top, HOSTS, "hosts\n");
+    start_query(top, QUERY_STATUS, "status\n");
+    start_query(top, QUERY_HOSTS, "hosts\n");
     top->next = now + top->view.interval;
 }
 
 /* --- Keys ------------------------------------------------------------------------------------- */
 
-static void act(struct top *top, const char *verb)
+/* Asks the keeper to do something with the selected host; `verb` NULL pauses or resumes it. */
+static void start_action(struct top *top, const char *verb)
 {
     char line[sizeof(top->action) + 1];
     size_t at = toplist_find(&top->list, top->drawn);
-    if (at >= top->list.shown_count || top->questions[ACTION].fd >= 0)
+    if (at >= top->list.shown_count || top->queries[QUERY_ACTION].fd >= 0)
         return;
     const struct tophost *host = top->list.shown[at];
     if (strcmp(host->id, top->drawn) != 0)
-        return; /* it went before the key came */
+        return; /* the host has gone since it was drawn */
     if (verb == NULL)
         verb = field_true(host->value, "paused") ? "resume" : "pause";
     snprintf(top->action, sizeof(top->action), "%s %s", verb, host->id);
     snprintf(line, sizeof(line), "%s\n", top->action);
-    start(top, ACTION, line);
+    start_query(top, QUERY_ACTION, line);
 }
 
-/* So many lines down, or up. */
-static void move_by(struct top *top, long lines)
+/* Moves the selection down, or up if `lines` is negative. */
+static void move_selection(struct top *top, long lines)
 {
     long last = (long)top->list.shown_count - 1, to = (long)top->view.selected + lines;
     if (last < 0)
@@ -175,7 +183,7 @@ static void move_by(struct top *top, long lines)
     snprintf(top->selected, sizeof(top->selected), "%s", top->list.shown[to]->id);
 }
 
-static void type_filter(struct top *top, int key)
+static void edit_filter(struct top *top, int key)
 {
     char *filter = top->list.filter;
     size_t length = strlen(filter);
@@ -205,7 +213,7 @@ static void change_interval(struct top *top, bool longer)
     top->next = 0;
 }
 
-static void obey(struct top *top, int key)
+static void handle_key(struct top *top, int key)
 {
     switch (key) {
     case 'q':
@@ -213,19 +221,19 @@ static void obey(struct top *top, int key)
         break;
     case KEY_UP:
     case KEY_DOWN:
-        move_by(top, key == KEY_UP ? -1 : 1);
+        move_selection(top, key == KEY_UP ? -1 : 1);
         break;
     case KEY_PPAGE:
-        move_by(top, -(long)topscreen_page());
+        move_selection(top, -(long)topscreen_page());
         break;
     case KEY_NPAGE:
-        move_by(top, (long)topscreen_page());
+        move_selection(top, (long)topscreen_page());
         break;
     case KEY_HOME:
         top->selected[0] = '\0';
         break;
     case KEY_END:
-        move_by(top, (long)top->list.shown_count);
+        move_selection(top, (long)top->list.shown_count);
         break;
     case 's':
         top->list.sort = (top->list.sort + 1) % TOPSORT_COUNT;
@@ -235,10 +243,10 @@ static void obey(struct top *top, int key)
         top->view.filtering = true;
         break;
     case 'r':
-        act(top, "retry");
+        start_action(top, "retry");
         break;
     case 'p':
-        act(top, NULL);
+        start_action(top, NULL);
         break;
     case '+':
     case '-':
@@ -249,7 +257,7 @@ static void obey(struct top *top, int key)
     }
 }
 
-static void obey_keys(struct top *top)
+static void handle_keys(struct top *top)
 {
     int key;
     while ((key = topscreen_key()) != ERR) {
@@ -257,16 +265,16 @@ static void obey_keys(struct top *top)
             continue;
         top->message[0] = '\0';
         if (top->view.filtering)
-            type_filter(top, key);
+            edit_filter(top, key);
         else
-            obey(top, key);
+            handle_key(top, key);
         top->view.selected = toplist_find(&top->list, top->selected);
     }
 }
 
 /* --- The loop --------------------------------------------------------------------------------- */
 
-static void draw(struct top *top)
+static void draw_screen(struct top *top)
 {
     top->view.selected = toplist_find(&top->list, top->selected);
     snprintf(top->drawn, sizeof(top->drawn), "%s",
@@ -274,51 +282,61 @@ static void draw(struct top *top)
     topscreen_draw(&top->view);
 }
 
-/* Until something comes, or it is time to ask again. */
-static void wait_for_something(struct top *top, const sigset_t *signals)
+/* Waits for an answer, a key or the time to ask again, and receives answers. */
+static void wait_for_events(struct top *top, const sigset_t *signals)
 {
     double left = top->next - clock_now();
     struct timespec limit = {.tv_sec = (time_t)left};
-    struct pollfd wait[QUESTIONS + 1];
-    for (int i = 0; i < QUESTIONS; i++)
-        wait[i] = (struct pollfd){.fd = top->questions[i].fd, .events = POLLIN};
-    wait[QUESTIONS] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
+    struct pollfd wait[QUERIES + 1];
+    for (int i = 0; i < QUERIES; i++)
+        wait[i] = (struct pollfd){.fd = top->queries[i].fd, .events = POLLIN};
+    wait[QUERIES] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
     if (left > 0)
         limit.tv_nsec = (long)((left - (double)limit.tv_sec) * 1e9);
     else
         limit = (struct timespec){.tv_sec = 0};
-    if (ppoll(wait, QUESTIONS + 1, &limit, signals) > 0) {
-        for (int i = 0; i < QUESTIONS; i++)
+    if (ppoll(wait, QUERIES + 1, &limit, signals) > 0) {
+        for (int i = 0; i < QUERIES; i++)
             if (wait[i].fd >= 0 && wait[i].revents != 0)
-                receive(top, i);
-        if (wait[QUESTIONS].revents & (POLLHUP | POLLERR | POLLNVAL))
-            top->quit = true; /* the terminal has gone */
+                receive_answer(top, (enum query_kind)i);
+        if (wait[QUERIES].revents & (POLLHUP | POLLERR | POLLNVAL))
+            top->quit = true; /* the terminal has gone away */
     }
 }
 
-static void run(struct top *top, const sigset_t *signals)
+static void run_until_quit(struct top *top, const sigset_t *signals)
 {
     while (!top->quit && !interrupt_came()) {
         double now = clock_now();
-        give_up(top, now);
+        give_up_late_queries(top, now);
         ask_again(top, now);
-        draw(top);
-        wait_for_something(top, signals);
-        /* After a signal, too: a change of size is a key. */
-        obey_keys(top);
+        draw_screen(top);
+        wait_for_events(top, signals);
+        /* Also after a signal: ncurses reports a change of size as a key. */
+        handle_keys(top);
     }
+}
+
+const struct command_line top_command_line = {.program = "loncctl top", .misuse = LONCCTL_USAGE};
+
+static void expect_no_arguments(int argc, char **argv)
+{
+    struct options options;
+    options_start(&options, &top_command_line, argc, argv);
+    while (options_next(&options) != OPTION_END)
+        ;
+    options_expect_no_words(&options);
 }
 
 int loncctl_top(const char *socket, int argc, char **argv)
 {
     struct top top = {.socket = socket};
     sigset_t resizes;
-    if (argc > 1)
-        fail(LONCCTL_USAGE, argv[1], "top takes no arguments");
+    expect_no_arguments(argc, argv);
     if (!terminal.present || !isatty(STDIN_FILENO))
-        fail(LONCCTL_USAGE, "top", "this is not a terminal; see loncctl hosts");
-    for (int i = 0; i < QUESTIONS; i++)
-        top.questions[i].fd = -1;
+        fail(LONCCTL_USAGE, "top", "needs a terminal; see loncctl hosts");
+    for (int i = 0; i < QUERIES; i++)
+        top.queries[i].fd = -1;
     top.view = (struct topview){.list = &top.list,
                                 .interval = intervals[0],
                                 .missing = top.missing,
@@ -329,10 +347,10 @@ int loncctl_top(const char *socket, int argc, char **argv)
     sigprocmask(SIG_BLOCK, &resizes, NULL);
     if (!topscreen_open())
         fail(LONCCTL_USAGE, "top", "this terminal is not known; see TERM");
-    run(&top, &signals);
+    run_until_quit(&top, &signals);
     topscreen_close();
-    for (int i = 0; i < QUESTIONS; i++)
-        asking_end(&top.questions[i]);
+    for (int i = 0; i < QUERIES; i++)
+        query_end(&top.queries[i]);
     toplist_free(&top.list);
     return LONCCTL_DONE;
 }

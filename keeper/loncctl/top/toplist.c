@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hosts over time, by trouble.
+ * Hosts over time: what is new is compared with what was known before, host by host.
  */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/top/toplist.h"
 
-/* --- What came -------------------------------------------------------------------------------- */
+/* --- Answers ---------------------------------------------------------------------------------- */
 
-static void count(struct counter *counter, json_int_t value, double elapsed)
+static void update_counter(struct counter *counter, json_int_t value, double elapsed)
 {
-    /* A counter that went back is another keeper's. */
+    /* A counter that went back belongs to another keeper. */
     bool comparable = counter->known && value >= counter->last && elapsed > 0;
     counter->rate = comparable ? (double)(value - counter->last) / elapsed : (double)NAN;
     counter->last = value;
     counter->known = true;
 }
 
-static json_int_t sum_of(const json_t *counts)
+static json_int_t sum_of_members(const json_t *counts)
 {
     json_int_t sum = 0;
     const char *key;
@@ -37,26 +37,26 @@ void toplist_take_status(struct toplist *list, json_t *status, double now)
     json_decref(list->status);
     list->status = status;
     list->status_at = now;
-    count(&list->requests, field_integer(status, "requests"), elapsed);
-    count(&list->con_lost, sum_of(json_object_get(status, "con_lost")), elapsed);
+    update_counter(&list->requests, field_integer(status, "requests"), elapsed);
+    update_counter(&list->con_lost, sum_of_members(json_object_get(status, "con_lost")), elapsed);
     series_add(&list->rates, list->requests.rate);
     series_add(&list->latencies, field_number(json_object_get(status, "latency"), "p99"));
     series_add(&list->queues, field_number(status, "queued"));
 }
 
-static int by_id(const void *a, const void *b)
+static int compare_ids(const void *a, const void *b)
 {
     const struct tophost *one = a, *other = b;
     return strcmp(one->id, other->id);
 }
 
-/* The host as it is now, after what was known of it. */
-static struct tophost follow_host(const struct toplist *list, const json_t *value, const char *id,
-                                  double elapsed)
+/* Returns the host as it is now, with the series of what was known of it before. */
+static struct tophost updated_host(const struct toplist *list, const json_t *value, const char *id,
+                                   double elapsed)
 {
     const struct tophost key = {.id = id};
     const struct tophost *before =
-        list->count > 0 ? bsearch(&key, list->hosts, list->count, sizeof(key), by_id) : NULL;
+        list->count > 0 ? bsearch(&key, list->hosts, list->count, sizeof(key), compare_ids) : NULL;
     const json_t *latency = json_object_get(value, "latency");
     struct tophost host = before != NULL ? *before : key;
     host.id = id;
@@ -65,8 +65,8 @@ static struct tophost follow_host(const struct toplist *list, const json_t *valu
     host.deferred = field_integer(value, "deferred");
     host.p50 = field_number(latency, "p50");
     host.p99 = field_number(latency, "p99");
-    count(&host.requests, field_integer(value, "requests"), elapsed);
-    count(&host.con_lost, sum_of(json_object_get(value, "con_lost")), elapsed);
+    update_counter(&host.requests, field_integer(value, "requests"), elapsed);
+    update_counter(&host.con_lost, sum_of_members(json_object_get(value, "con_lost")), elapsed);
     series_add(&host.rates, host.requests.rate);
     series_add(&host.latencies, host.p99);
     series_add(&host.queues, (double)host.queued);
@@ -82,14 +82,14 @@ void toplist_take_hosts(struct toplist *list, json_t *answer, double now)
     {
         const char *id = field_text(value, "id");
         if (id != NULL)
-            hosts[known++] = follow_host(list, value, id, now - list->hosts_at);
+            hosts[known++] = updated_host(list, value, id, now - list->hosts_at);
     }
-    qsort(hosts, known, sizeof(*hosts), by_id);
+    qsort(hosts, known, sizeof(*hosts), compare_ids);
     free(list->hosts);
     list->hosts = hosts;
     list->count = known;
     list->hosts_at = now;
-    /* Not before: what was known of the hosts points into it. */
+    /* Only now: the old hosts pointed into the old answer. */
     json_decref(list->answer);
     list->answer = answer;
     toplist_arrange(list);
@@ -108,7 +108,7 @@ const char *topsort_name(enum topsort sort)
     return sort_names[sort];
 }
 
-/* How bad its state is. */
+/* How bad the host's state is. */
 static int severity(const struct tophost *host)
 {
     const char *state = field_text(host->value, "state");
@@ -119,47 +119,47 @@ static int severity(const struct tophost *host)
     return field_true(host->value, "paused") ? 1 : 0;
 }
 
-/* The larger first; what is not known comes last. */
-static int larger(double one, double other)
+/* Compares so that the larger comes first, and NAN last. */
+static int compare_descending(double one, double other)
 {
     one = isnan(one) ? -1 : one;
     other = isnan(other) ? -1 : other;
     return one < other ? 1 : one > other ? -1 : 0;
 }
 
-static int by_trouble(const struct tophost *one, const struct tophost *other)
+static int compare_trouble(const struct tophost *one, const struct tophost *other)
 {
     int order = severity(other) - severity(one);
     if (order == 0)
-        order = larger((double)one->queued, (double)other->queued);
+        order = compare_descending((double)one->queued, (double)other->queued);
     if (order == 0)
-        order = larger(one->con_lost.rate, other->con_lost.rate);
-    return order != 0 ? order : larger(one->requests.rate, other->requests.rate);
+        order = compare_descending(one->con_lost.rate, other->con_lost.rate);
+    return order != 0 ? order : compare_descending(one->requests.rate, other->requests.rate);
 }
 
-static int compare(const void *a, const void *b, void *argument)
+static int compare_hosts(const void *a, const void *b, void *argument)
 {
     const struct tophost *one = *(struct tophost *const *)a, *other = *(struct tophost *const *)b;
     const enum topsort *sort = argument;
     int order = 0;
     switch (*sort) {
     case TOPSORT_TROUBLE:
-        order = by_trouble(one, other);
+        order = compare_trouble(one, other);
         break;
     case TOPSORT_RATE:
-        order = larger(one->requests.rate, other->requests.rate);
+        order = compare_descending(one->requests.rate, other->requests.rate);
         break;
     case TOPSORT_LATENCY:
-        order = larger(one->p99, other->p99);
+        order = compare_descending(one->p99, other->p99);
         break;
     case TOPSORT_QUEUE:
-        order = larger((double)one->queued, (double)other->queued);
+        order = compare_descending((double)one->queued, (double)other->queued);
         break;
     case TOPSORT_CON_LOST:
-        order = larger(one->con_lost.rate, other->con_lost.rate);
+        order = compare_descending(one->con_lost.rate, other->con_lost.rate);
         break;
     case TOPSORT_DEFERRED:
-        order = larger((double)one->deferred, (double)other->deferred);
+        order = compare_descending((double)one->deferred, (double)other->deferred);
         break;
     case TOPSORT_NAME:
     case TOPSORT_COUNT:
@@ -168,7 +168,7 @@ static int compare(const void *a, const void *b, void *argument)
     return order != 0 ? order : strcmp(one->id, other->id);
 }
 
-static bool matches(const struct toplist *list, const struct tophost *host)
+static bool matches_filter(const struct toplist *list, const struct tophost *host)
 {
     const char *name = field_text(host->value, "name");
     return strcasestr(host->id, list->filter) != NULL ||
@@ -181,9 +181,9 @@ void toplist_arrange(struct toplist *list)
     list->shown = must(calloc(list->count + 1, sizeof(struct tophost *)));
     list->shown_count = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (matches(list, &list->hosts[i]))
+        if (matches_filter(list, &list->hosts[i]))
             list->shown[list->shown_count++] = &list->hosts[i];
-    qsort_r(list->shown, list->shown_count, sizeof(struct tophost *), compare, &list->sort);
+    qsort_r(list->shown, list->shown_count, sizeof(struct tophost *), compare_hosts, &list->sort);
 }
 
 size_t toplist_find(const struct toplist *list, const char *id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What top shows: the hosts of the last answer with what became of them since earlier ones, chosen
- * by a filter and sorted. No drawing here, and no asking.
+ * What top shows: the hosts of the last answer, with rates and graphs from earlier ones, filtered
+ * and sorted. Neither draws nor asks the keeper.
  */
 #ifndef LONC_KEEPER_LONCCTL_TOP_TOPLIST_H
 #define LONC_KEEPER_LONCCTL_TOP_TOPLIST_H
@@ -12,16 +12,17 @@
 
 #include "keeper/loncctl/top/graph.h"
 
-/* What is counted up, and how fast. */
+/* A number that only grows, and how fast. */
 struct counter {
     json_int_t last;
     bool known;
-    double rate; /* per second since the last answer; NAN before the second, and after a restart */
+    double rate; /* per second since the last answer; NAN after the first one, and after a restart
+                    of the keeper */
 };
 
 struct tophost {
-    const char *id;      /* of `value` */
-    const json_t *value; /* as it came last; the list's */
+    const char *id;      /* points into `value` */
+    const json_t *value; /* the host in the last answer, which the list owns */
     struct counter requests, con_lost;
     json_int_t queued, deferred;
     double p50, p99;
@@ -44,28 +45,30 @@ const char *topsort_name(enum topsort sort);
 #define FILTER_SIZE 64
 
 struct toplist {
-    json_t *status, *answer;           /* the last of each, NULL before */
-    struct counter requests, con_lost; /* of all hosts */
+    json_t *status, *answer;           /* the last answers; NULL before the first */
+    struct counter requests, con_lost; /* of all hosts together */
     struct series rates, latencies, queues;
-    double status_at, hosts_at; /* when they came, in seconds of some clock */
-    struct tophost *hosts;      /* by id */
+    double status_at, hosts_at; /* when they came, in seconds of any clock */
+    struct tophost *hosts;      /* sorted by id */
     size_t count;
-    struct tophost **shown; /* those that match the filter, in order */
+    struct tophost **shown; /* those that match the filter, as `sort` says */
     size_t shown_count;
     enum topsort sort;
-    char filter[FILTER_SIZE]; /* a part of id or DNS name */
+    char filter[FILTER_SIZE]; /* part of an id or DNS name; empty: all hosts match */
 };
 
-/* New answers, which become the list's. Both may come in any order. */
+/* Add a new answer, which the list owns from now on; `now` is the time in seconds. The two may come
+ * in any order. */
 void toplist_take_status(struct toplist *list, json_t *status, double now);
 void toplist_take_hosts(struct toplist *list, json_t *answer, double now);
 
-/* Filters and sorts anew, after a change of either. */
+/* Filters and sorts again. Must be called after a change of `filter` or `sort`. */
 void toplist_arrange(struct toplist *list);
 
-/* Where the host of that id is in `shown`; 0 when it is not there. */
+/* Returns the index in `shown` of the host with this id; 0 if it is not there. */
 size_t toplist_find(const struct toplist *list, const char *id);
 
+/* Frees everything, and leaves an empty list. */
 void toplist_free(struct toplist *list);
 
 #endif

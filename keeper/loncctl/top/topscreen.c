@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Drawing top. Every text is cut where its column ends, so that nothing ever wraps.
+ * Drawing top, whole, at each event: ncurses sends the terminal only what has changed.
  */
 #include <math.h>
 #include <ncurses.h>
@@ -8,22 +8,23 @@
 #include <string.h>
 #include <time.h>
 
+#include "keeper/loncctl/top/pen.h"
 #include "keeper/loncctl/top/topscreen.h"
 #include "keeper/loncctl/views/view.h"
 
-/* Totals and the heading; the selected host and the keys. */
+/* Lines for totals and heading, and for the selected host and the keys. */
 #define LINES_ABOVE 6
 #define LINES_BELOW 2
 
-/* How long a lone escape may be the start of a key, in milliseconds. */
+/* Milliseconds after which an escape is a key of its own, not the beginning of another. */
 #define ESCAPE_DELAY 25
 
-/* What a graph's bars are as high as at least. */
+/* Values below these do not reach the full height of a graph. */
 #define RATE_LEAST    1.0
 #define LATENCY_LEAST 0.001
 #define QUEUE_LEAST   8.0
 
-/* Characters of the totals' graphs. */
+/* Width of the graphs of the totals. */
 #define TOTAL_GRAPH 20
 
 bool topscreen_open(void)
@@ -37,7 +38,7 @@ bool topscreen_open(void)
     nodelay(stdscr, TRUE);
     set_escdelay(ESCAPE_DELAY);
     curs_set(0);
-    if (terminal.colour && has_colors()) {
+    if (terminal.color && has_colors()) {
         start_color();
         use_default_colors();
         init_pair(STYLE_BAD, COLOR_RED, -1);
@@ -57,7 +58,7 @@ int topscreen_key(void)
     return getch();
 }
 
-/* While the keeper itself is in trouble there is a line more above. */
+/* One more while the keeper itself is in trouble. */
 static int lines_above = LINES_ABOVE;
 
 size_t topscreen_page(void)
@@ -65,103 +66,14 @@ size_t topscreen_page(void)
     return LINES > lines_above + LINES_BELOW ? (size_t)(LINES - lines_above - LINES_BELOW) : 1;
 }
 
-/* --- Pieces of a line ------------------------------------------------------------------------- */
-
-/* Where the next piece goes. */
-struct pen {
-    int line, column;
-    attr_t base; /* of all of the line */
-};
-
-static attr_t attributes(enum style style)
-{
-    switch (style) {
-    case STYLE_BAD:
-        return A_BOLD | (attr_t)COLOR_PAIR(STYLE_BAD);
-    case STYLE_WARNING:
-    case STYLE_NOTE:
-        return (attr_t)COLOR_PAIR(style);
-    case STYLE_HEADING:
-        return A_BOLD;
-    case STYLE_FAINT:
-        return A_DIM;
-    case STYLE_PLAIN:
-        break;
-    }
-    return A_NORMAL;
-}
-
-/* A clean text, cut at `width` characters and at the edge of the screen; the pen moves behind it.
- */
-static void put_clean(struct pen *pen, enum style style, const char *clean, unsigned width)
-{
-    int room = COLS - pen->column;
-    if (room <= 0)
-        return;
-    if (width > (unsigned)room)
-        width = (unsigned)room;
-    size_t fits = display_fit(clean, width);
-    attr_t wanted = pen->base | attributes(style);
-    attron(wanted);
-    mvaddnstr(pen->line, pen->column, clean, (int)fits);
-    attroff(wanted);
-    unsigned all = display_width(clean);
-    pen->column += (int)(all < width ? all : width);
-}
-
-static void put(struct pen *pen, enum style style, const char *text)
-{
-    char *clean = display_clean(text, strlen(text));
-    put_clean(pen, style, clean, (unsigned)COLS);
-    free(clean);
-}
-
-/* In a column of `width` characters, and one blank behind it. */
-static void put_left(struct pen *pen, enum style style, const char *text, unsigned width)
-{
-    int next = pen->column + (int)width + 1;
-    char *clean = display_clean(text, strlen(text));
-    put_clean(pen, style, clean, width);
-    free(clean);
-    pen->column = next;
-}
-
-/* The same, on the right of it; what is too long loses its end. */
-static void put_right(struct pen *pen, enum style style, const char *text, unsigned width)
-{
-    unsigned length = (unsigned)strlen(text);
-    int next = pen->column + (int)width + 1;
-    pen->column += length < width ? (int)(width - length) : 0;
-    put_clean(pen, style, text, width);
-    pen->column = next;
-}
-
-static void put_graph(struct pen *pen, const struct series *series, unsigned width, double least)
-{
-    char text[GRAPH_SIZE];
-    if (width == 0)
-        return;
-    graph_draw(text, series, width, least, terminal.utf8);
-    put_left(pen, STYLE_NOTE, text, width);
-}
-
-static void put_integer(struct pen *pen, enum style style, json_int_t number, unsigned width)
-{
-    struct word word;
-    int length = snprintf(word.text, sizeof(word.text), "%lld", (long long)number);
-    if (length > (int)width) /* a million in thousands says enough */
-        snprintf(word.text, sizeof(word.text), "%lldk", (long long)number / 1000);
-    put_right(pen, style, word.text, width);
-}
-
 /* --- Totals ----------------------------------------------------------------------------------- */
 
-static void put_count(struct pen *pen, const json_t *hosts, const char *key, enum style style)
+static void draw_count(struct pen *pen, const json_t *hosts, const char *key, enum style style)
 {
     struct word word;
     json_int_t number = field_integer(hosts, key);
     snprintf(word.text, sizeof(word.text), ", %lld %s", (long long)number, key);
-    put(pen, number > 0 ? style : STYLE_PLAIN, word.text);
+    pen_put(pen, number > 0 ? style : STYLE_PLAIN, word.text);
 }
 
 static void draw_title(const struct topview *view)
@@ -172,43 +84,42 @@ static void draw_title(const struct topview *view)
     time_t now = time(NULL);
     struct tm local;
     const char *version = field_text(status, "version");
-    put(&pen, STYLE_HEADING, "lonc-keeper ");
-    put(&pen, STYLE_HEADING, version != NULL ? version : "-");
+    pen_put(&pen, STYLE_HEADING, "lonc-keeper ");
+    pen_put(&pen, STYLE_HEADING, version != NULL ? version : "-");
     if (*view->missing != '\0') {
-        put(&pen, STYLE_BAD, "  ");
-        put(&pen, STYLE_BAD, view->missing);
+        pen_put(&pen, STYLE_BAD, "  ");
+        pen_put(&pen, STYLE_BAD, view->missing);
     } else {
-        put(&pen, STYLE_PLAIN, "  up for ");
-        put(&pen, STYLE_PLAIN, display_age(field_number(status, "up_for")).text);
+        pen_put(&pen, STYLE_PLAIN, "  up for ");
+        pen_put(&pen, STYLE_PLAIN, display_age(field_number(status, "up_for")).text);
         if (status != NULL && !field_true(status, "configured"))
-            put(&pen, STYLE_BAD, "  NO VALID CONFIGURATION");
+            pen_put(&pen, STYLE_BAD, "  NO VALID CONFIGURATION");
         if (field_true(status, "stopping"))
-            put(&pen, STYLE_WARNING, "  stopping");
+            pen_put(&pen, STYLE_WARNING, "  stopping");
     }
     localtime_r(&now, &local);
     strftime(clock, sizeof(clock), "%H:%M:%S", &local);
     snprintf(text, sizeof(text), "  every %us  %s", view->interval, clock);
     int start = COLS - (int)strlen(text);
     pen.column = pen.column > start ? pen.column : start;
-    put(&pen, STYLE_FAINT, text);
+    pen_put(&pen, STYLE_FAINT, text);
 }
 
-/* Each of the keeper's own troubles, and since when. */
 static void draw_troubles(const json_t *troubles)
 {
     struct pen pen = {.line = LINES_ABOVE - 1};
     const json_t *trouble;
     size_t i;
-    put(&pen, STYLE_BAD, "TROUBLE  ");
+    pen_put(&pen, STYLE_BAD, "TROUBLE  ");
     json_array_foreach(troubles, i, trouble)
     {
         const char *kind = field_text(trouble, "trouble");
-        put(&pen, STYLE_PLAIN, i > 0 ? ", " : "");
-        put(&pen, STYLE_BAD, kind != NULL ? kind : "-");
-        put(&pen, STYLE_PLAIN, " for ");
-        put(&pen, STYLE_PLAIN, display_age(field_number(trouble, "for")).text);
+        pen_put(&pen, STYLE_PLAIN, i > 0 ? ", " : "");
+        pen_put(&pen, STYLE_BAD, kind != NULL ? kind : "-");
+        pen_put(&pen, STYLE_PLAIN, " for ");
+        pen_put(&pen, STYLE_PLAIN, display_age(field_number(trouble, "for")).text);
     }
-    put(&pen, STYLE_FAINT, "; see loncctl status");
+    pen_put(&pen, STYLE_FAINT, "; see loncctl status");
 }
 
 static void draw_hosts_total(const struct toplist *list)
@@ -218,28 +129,28 @@ static void draw_hosts_total(const struct toplist *list)
     struct word word;
     snprintf(word.text, sizeof(word.text), "hosts    %lld",
              (long long)field_integer(hosts, "total"));
-    put(&pen, STYLE_PLAIN, word.text);
-    put_count(&pen, hosts, "healthy", STYLE_PLAIN);
-    put_count(&pen, hosts, "failing", STYLE_WARNING);
-    put_count(&pen, hosts, "dead", STYLE_BAD);
-    put_count(&pen, hosts, "paused", STYLE_NOTE);
+    pen_put(&pen, STYLE_PLAIN, word.text);
+    draw_count(&pen, hosts, "healthy", STYLE_PLAIN);
+    draw_count(&pen, hosts, "failing", STYLE_WARNING);
+    draw_count(&pen, hosts, "dead", STYLE_BAD);
+    draw_count(&pen, hosts, "paused", STYLE_NOTE);
     snprintf(word.text, sizeof(word.text), "   clients %lld",
              (long long)field_integer(list->status, "clients"));
-    put(&pen, STYLE_PLAIN, word.text);
+    pen_put(&pen, STYLE_PLAIN, word.text);
 }
 
 static void draw_rates(const struct toplist *list)
 {
     struct pen pen = {.line = 2};
-    put(&pen, STYLE_PLAIN, "requests ");
-    put_right(&pen, STYLE_PLAIN, display_rate(list->requests.rate).text, 6);
+    pen_put(&pen, STYLE_PLAIN, "requests ");
+    pen_put_right(&pen, STYLE_PLAIN, display_rate(list->requests.rate).text, 6);
     pen.column--;
-    put(&pen, STYLE_PLAIN, "/s ");
-    put_graph(&pen, &list->rates, TOTAL_GRAPH, RATE_LEAST);
-    put(&pen, STYLE_PLAIN, "  con_lost ");
-    put(&pen, list->con_lost.rate > 0 ? STYLE_WARNING : STYLE_PLAIN,
-        display_rate(list->con_lost.rate).text);
-    put(&pen, STYLE_PLAIN, "/s");
+    pen_put(&pen, STYLE_PLAIN, "/s ");
+    pen_put_graph(&pen, &list->rates, TOTAL_GRAPH, RATE_LEAST);
+    pen_put(&pen, STYLE_PLAIN, "  con_lost ");
+    pen_put(&pen, list->con_lost.rate > 0 ? STYLE_WARNING : STYLE_PLAIN,
+            display_rate(list->con_lost.rate).text);
+    pen_put(&pen, STYLE_PLAIN, "/s");
 }
 
 static void draw_times(const struct toplist *list)
@@ -247,25 +158,25 @@ static void draw_times(const struct toplist *list)
     const json_t *latency = json_object_get(list->status, "latency");
     struct pen pen = {.line = 3};
     struct word word;
-    put(&pen, STYLE_PLAIN, "p99      ");
-    put_right(&pen, STYLE_PLAIN, display_latency(field_number(latency, "p99")).text, 6);
+    pen_put(&pen, STYLE_PLAIN, "p99      ");
+    pen_put_right(&pen, STYLE_PLAIN, display_latency(field_number(latency, "p99")).text, 6);
     pen.column += 3;
-    put_graph(&pen, &list->latencies, TOTAL_GRAPH, LATENCY_LEAST);
-    put(&pen, STYLE_PLAIN, "  p50 ");
-    put(&pen, STYLE_PLAIN, display_latency(field_number(latency, "p50")).text);
+    pen_put_graph(&pen, &list->latencies, TOTAL_GRAPH, LATENCY_LEAST);
+    pen_put(&pen, STYLE_PLAIN, "  p50 ");
+    pen_put(&pen, STYLE_PLAIN, display_latency(field_number(latency, "p50")).text);
     pen = (struct pen){.line = 4};
-    put(&pen, STYLE_PLAIN, "queue    ");
-    put_integer(&pen, STYLE_PLAIN, field_integer(list->status, "queued"), 6);
+    pen_put(&pen, STYLE_PLAIN, "queue    ");
+    pen_put_integer(&pen, STYLE_PLAIN, field_integer(list->status, "queued"), 6);
     pen.column += 3;
-    put_graph(&pen, &list->queues, TOTAL_GRAPH, QUEUE_LEAST);
+    pen_put_graph(&pen, &list->queues, TOTAL_GRAPH, QUEUE_LEAST);
     snprintf(word.text, sizeof(word.text), "  deferred %lld",
              (long long)field_integer(list->status, "deferred"));
-    put(&pen, STYLE_PLAIN, word.text);
+    pen_put(&pen, STYLE_PLAIN, word.text);
 }
 
 /* --- Hosts ------------------------------------------------------------------------------------ */
 
-/* Widths: what has no fixed one gets what is left, the graphs up to GRAPH_MOST each. */
+/* Widths of columns. Three graphs of up to GRAPH_MOST share what is left, then the host gets it. */
 #define HOST_LEAST 15
 #define STATE      9
 #define NUMBER     6
@@ -274,14 +185,14 @@ static void draw_times(const struct toplist *list)
 #define FIXED      (STATE + 4 * NUMBER + QUEUE + 10)
 #define GRAPH_MOST 16
 
-/* From so many columns on there is room for how much is deferred. */
+/* A screen of this width has room for the number of deferred files. */
 #define WIDE 100
 
 struct layout {
     unsigned host, graph, deferred;
 };
 
-static struct layout lay_out(void)
+static struct layout make_layout(void)
 {
     struct layout layout = {.host = HOST_LEAST, .deferred = COLS >= WIDE ? DEFERRED : 0};
     int left = COLS - FIXED - HOST_LEAST - (layout.deferred > 0 ? DEFERRED + 1 : 0);
@@ -298,22 +209,22 @@ static void draw_heading(const struct layout *layout)
     attron(A_REVERSE);
     mvhline(pen.line, 0, ' ', COLS);
     attroff(A_REVERSE);
-    put_left(&pen, STYLE_PLAIN, "HOST", layout->host);
-    put_left(&pen, STYLE_PLAIN, "STATE", STATE);
-    put_right(&pen, STYLE_PLAIN, "RATE/S", NUMBER);
+    pen_put_left(&pen, STYLE_PLAIN, "HOST", layout->host);
+    pen_put_left(&pen, STYLE_PLAIN, "STATE", STATE);
+    pen_put_right(&pen, STYLE_PLAIN, "RATE/S", NUMBER);
     pen.column += (int)layout->graph + (layout->graph > 0);
-    put_right(&pen, STYLE_PLAIN, "P50", NUMBER);
-    put_right(&pen, STYLE_PLAIN, "P99", NUMBER);
+    pen_put_right(&pen, STYLE_PLAIN, "P50", NUMBER);
+    pen_put_right(&pen, STYLE_PLAIN, "P99", NUMBER);
     pen.column += (int)layout->graph + (layout->graph > 0);
-    put_right(&pen, STYLE_PLAIN, "QUEUE", QUEUE);
+    pen_put_right(&pen, STYLE_PLAIN, "QUEUE", QUEUE);
     pen.column += (int)layout->graph + (layout->graph > 0);
-    put_right(&pen, STYLE_PLAIN, "LOST/S", NUMBER);
+    pen_put_right(&pen, STYLE_PLAIN, "LOST/S", NUMBER);
     if (layout->deferred > 0)
-        put_right(&pen, STYLE_PLAIN, "DEFERRED", DEFERRED);
+        pen_put_right(&pen, STYLE_PLAIN, "DEFERRED", DEFERRED);
 }
 
-/* "paused" when that is all there is to say, else a sign of it. */
-static void put_state(struct pen *pen, const json_t *host)
+/* A paused host is called "paused" if it is well, else a "+p" follows its state. */
+static void draw_state(struct pen *pen, const json_t *host)
 {
     const char *state = field_text(host, "state");
     enum style style = view_state_style(host);
@@ -321,7 +232,7 @@ static void put_state(struct pen *pen, const json_t *host)
     snprintf(word.text, sizeof(word.text), "%s%s",
              style == STYLE_NOTE ? "paused" : (state != NULL ? state : "-"),
              style != STYLE_NOTE && field_true(host, "paused") ? "+p" : "");
-    put_left(pen, style, word.text, STATE);
+    pen_put_left(pen, style, word.text, STATE);
 }
 
 static void draw_host(const struct tophost *host, const struct layout *layout, int line,
@@ -333,25 +244,25 @@ static void draw_host(const struct tophost *host, const struct layout *layout, i
         mvhline(line, 0, ' ', COLS);
         attroff(A_STANDOUT);
     }
-    put_left(&pen, view_state_style(host->value), host->id, layout->host);
-    put_state(&pen, host->value);
-    put_right(&pen, STYLE_PLAIN, display_rate(host->requests.rate).text, NUMBER);
-    put_graph(&pen, &host->rates, layout->graph, RATE_LEAST);
-    put_right(&pen, STYLE_PLAIN, display_latency(host->p50).text, NUMBER);
-    put_right(&pen, STYLE_PLAIN, display_latency(host->p99).text, NUMBER);
-    put_graph(&pen, &host->latencies, layout->graph, LATENCY_LEAST);
-    put_integer(&pen, STYLE_PLAIN, host->queued, QUEUE);
-    put_graph(&pen, &host->queues, layout->graph, QUEUE_LEAST);
-    put_right(&pen, host->con_lost.rate > 0 ? STYLE_WARNING : STYLE_PLAIN,
-              display_rate(host->con_lost.rate).text, NUMBER);
+    pen_put_left(&pen, view_state_style(host->value), host->id, layout->host);
+    draw_state(&pen, host->value);
+    pen_put_right(&pen, STYLE_PLAIN, display_rate(host->requests.rate).text, NUMBER);
+    pen_put_graph(&pen, &host->rates, layout->graph, RATE_LEAST);
+    pen_put_right(&pen, STYLE_PLAIN, display_latency(host->p50).text, NUMBER);
+    pen_put_right(&pen, STYLE_PLAIN, display_latency(host->p99).text, NUMBER);
+    pen_put_graph(&pen, &host->latencies, layout->graph, LATENCY_LEAST);
+    pen_put_integer(&pen, STYLE_PLAIN, host->queued, QUEUE);
+    pen_put_graph(&pen, &host->queues, layout->graph, QUEUE_LEAST);
+    pen_put_right(&pen, host->con_lost.rate > 0 ? STYLE_WARNING : STYLE_PLAIN,
+                  display_rate(host->con_lost.rate).text, NUMBER);
     if (layout->deferred > 0)
-        put_integer(&pen, STYLE_PLAIN, host->deferred, DEFERRED);
+        pen_put_integer(&pen, STYLE_PLAIN, host->deferred, DEFERRED);
 }
 
 static void draw_hosts(struct topview *view)
 {
     const struct toplist *list = view->list;
-    const struct layout layout = lay_out();
+    const struct layout layout = make_layout();
     size_t page = topscreen_page();
     if (view->selected < view->first)
         view->first = view->selected;
@@ -363,56 +274,56 @@ static void draw_hosts(struct topview *view)
                   view->first + i == view->selected, *view->missing != '\0');
     if (list->shown_count == 0 && list->answer != NULL) {
         struct pen pen = {.line = lines_above};
-        put(&pen, STYLE_FAINT, list->count > 0 ? "no host matches the filter" : "no hosts");
+        pen_put(&pen, STYLE_FAINT, list->count > 0 ? "no host matches the filter" : "no hosts");
     }
 }
 
 /* --- Below ------------------------------------------------------------------------------------ */
 
-static void put_and_free(struct pen *pen, const char *before, char *text)
+static void draw_and_free(struct pen *pen, const char *before, char *text)
 {
     if (text != NULL) {
-        put(pen, STYLE_PLAIN, before);
-        put(pen, STYLE_PLAIN, text);
+        pen_put(pen, STYLE_PLAIN, before);
+        pen_put(pen, STYLE_PLAIN, text);
     }
     free(text);
 }
 
-/* What the last key came to, or all of what is known of the selected host. */
+/* Draws what the last key has led to, or else everything that is known of the selected host. */
 static void draw_detail(const struct topview *view)
 {
     const struct toplist *list = view->list;
     struct pen pen = {.line = LINES - 2};
     if (*view->message != '\0') {
-        put(&pen, STYLE_HEADING, view->message);
+        pen_put(&pen, STYLE_HEADING, view->message);
         return;
     }
     if (view->selected >= list->shown_count)
         return;
     const json_t *host = list->shown[view->selected]->value;
     double dead_for = field_number(host, "dead_for"), next = field_number(host, "next_attempt_in");
-    put(&pen, STYLE_HEADING, field_text(host, "id"));
-    put(&pen, STYLE_PLAIN, ": ");
-    put(&pen, view_state_style(host), view_state(host).text);
+    pen_put(&pen, STYLE_HEADING, field_text(host, "id"));
+    pen_put(&pen, STYLE_PLAIN, ": ");
+    pen_put(&pen, view_state_style(host), view_state(host).text);
     if (!isnan(dead_for)) {
-        put(&pen, STYLE_PLAIN, " for ");
-        put(&pen, STYLE_PLAIN, display_age(dead_for).text);
+        pen_put(&pen, STYLE_PLAIN, " for ");
+        pen_put(&pen, STYLE_PLAIN, display_age(dead_for).text);
     }
-    put_and_free(&pen, ", ", view_reason(host));
+    draw_and_free(&pen, ", ", view_reason(host));
     if (!isnan(next)) {
-        put(&pen, STYLE_PLAIN, ", next try in ");
-        put(&pen, STYLE_PLAIN, display_age(next).text);
+        pen_put(&pen, STYLE_PLAIN, ", next try in ");
+        pen_put(&pen, STYLE_PLAIN, display_age(next).text);
     }
-    put_and_free(&pen, ", at ", view_addresses(host));
-    put_and_free(&pen, ", con_lost: ", view_con_lost(json_object_get(host, "con_lost")));
+    draw_and_free(&pen, ", at ", view_addresses(host));
+    draw_and_free(&pen, ", con_lost: ", view_con_lost(json_object_get(host, "con_lost")));
 }
 
-static void put_key(struct pen *pen, const char *key, const char *meaning)
+static void draw_key(struct pen *pen, const char *key, const char *meaning)
 {
-    put(pen, STYLE_HEADING, key);
-    put(pen, STYLE_PLAIN, " ");
-    put(pen, STYLE_PLAIN, meaning);
-    put(pen, STYLE_PLAIN, "  ");
+    pen_put(pen, STYLE_HEADING, key);
+    pen_put(pen, STYLE_PLAIN, " ");
+    pen_put(pen, STYLE_PLAIN, meaning);
+    pen_put(pen, STYLE_PLAIN, "  ");
 }
 
 static void draw_keys(const struct topview *view)
@@ -420,20 +331,20 @@ static void draw_keys(const struct topview *view)
     const struct toplist *list = view->list;
     struct pen pen = {.line = LINES - 1};
     if (view->filtering) {
-        put_key(&pen, "filter:", list->filter);
-        put(&pen, STYLE_FAINT, "  (enter: keep, escape: none)");
+        draw_key(&pen, "filter:", list->filter);
+        pen_put(&pen, STYLE_FAINT, "  (Enter keeps it, Escape clears it)");
         return;
     }
-    put_key(&pen, "q", "quit");
-    put_key(&pen, terminal.utf8 ? "↑↓" : "arrows", "scroll");
-    put(&pen, STYLE_HEADING, "s");
-    put(&pen, STYLE_PLAIN, " sort: ");
-    put(&pen, STYLE_PLAIN, topsort_name(list->sort));
-    put(&pen, STYLE_PLAIN, "  ");
-    put_key(&pen, "/", *list->filter != '\0' ? list->filter : "filter");
-    put_key(&pen, "r", "retry");
-    put_key(&pen, "p", "(un)pause");
-    put_key(&pen, "+-", "interval");
+    draw_key(&pen, "q", "quit");
+    draw_key(&pen, terminal.utf8 ? "↑↓" : "arrows", "scroll");
+    pen_put(&pen, STYLE_HEADING, "s");
+    pen_put(&pen, STYLE_PLAIN, " sort: ");
+    pen_put(&pen, STYLE_PLAIN, topsort_name(list->sort));
+    pen_put(&pen, STYLE_PLAIN, "  ");
+    draw_key(&pen, "/", *list->filter != '\0' ? list->filter : "filter");
+    draw_key(&pen, "r", "retry");
+    draw_key(&pen, "p", "(un)pause");
+    draw_key(&pen, "+-", "interval");
 }
 
 void topscreen_draw(struct topview *view)

@@ -1,36 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * top's screen: totals above, a line a host, the selected host and the keys below. ncurses is used
- * here, and nowhere else.
+ * top's screen: totals at the top, one line for each host, then the selected host and the keys.
+ * ncurses is used here and in pen.c only.
  */
 #ifndef LONC_KEEPER_LONCCTL_TOP_TOPSCREEN_H
 #define LONC_KEEPER_LONCCTL_TOP_TOPSCREEN_H
 
 #include "keeper/loncctl/top/toplist.h"
 
-/* What there is to show. */
+/* What to show. */
 struct topview {
     const struct toplist *list;
-    size_t selected;   /* in list->shown */
-    size_t first;      /* the host of the first line; kept so that the selected one is to be seen */
-    unsigned interval; /* seconds */
+    size_t selected;   /* index in list->shown */
+    size_t first;      /* index of the host on the first line; topscreen_draw() moves it so that the
+                          selected host is visible */
+    unsigned interval; /* seconds between updates */
     bool filtering;    /* the filter is being typed */
-    const char *missing; /* why there is no answer; empty when there is one */
-    const char *message; /* what the last key came to; empty: nothing */
+    const char *missing; /* why there is no answer; empty if there is one */
+    const char *message; /* what the last key has led to, or empty */
 };
 
-/* Takes the screen over. False when the terminal cannot do what is needed. */
+/* Takes over the screen. Returns false if TERM is not known. */
 bool topscreen_open(void);
+
 void topscreen_draw(struct topview *view);
 
-/* Lines of hosts that fit. */
+/* How many hosts fit on the screen. */
 size_t topscreen_page(void);
 
-/* The next key without waiting, as ncurses has it; ERR when there is none. A change of size is seen
- * to, and is KEY_RESIZE. */
+/* Returns the next key of ncurses without waiting, or ERR. A change of the terminal's size has been
+ * handled when it is returned as KEY_RESIZE. */
 int topscreen_key(void);
 
-/* Gives the screen back as it was. */
+/* Restores the screen. */
 void topscreen_close(void);
 
 #endif

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/display.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/views/table.h"
 
 /* Blanks between columns. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The keeper's answers for people, on standard output: one function a kind of answer (see the
- * control protocol in keeper/control/control.h). They believe nothing: what is missing in an answer
- * shows as "-".
+ * The keeper's answers for people, printed on standard output: one function for each kind of answer
+ * (keeper/control/control.h describes the protocol). They rely on nothing: what is missing in an
+ * answer, or of another type, is shown as "-".
  */
 #ifndef LONC_KEEPER_LONCCTL_VIEWS_VIEW_H
 #define LONC_KEEPER_LONCCTL_VIEWS_VIEW_H
@@ -18,31 +18,33 @@ void view_connections(const json_t *answer);
 void view_clients(const json_t *answer);
 void view_config(const json_t *config);
 void view_queue(const json_t *answer);
-void view_reply(const json_t *answer); /* lond's reply alone, byte for byte unless to a terminal */
-void view_files(const json_t *answer); /* how many files it was */
-void view_event(const json_t *event);  /* one line, or more on a terminal that is narrow */
+void view_reply(const json_t *answer); /* only lond's reply; byte for byte unless on a
+                                          terminal */
+void view_files(const json_t *answer); /* how many files were changed */
+void view_event(const json_t *event);  /* one line, wrapped on a terminal */
 
-/* --- What several of them, and top, say of a host --- */
+/* --- Parts that several views, top and the status page share --- */
 
-/* "healthy", "failing", "dead", with ", paused" when it is. */
+/* "healthy", "failing" or "dead", with ", paused" if the host is. */
 struct word view_state(const json_t *host);
 enum style view_state_style(const json_t *host);
 
-/* Why it is not well, with what is known of it: "refused (detail)". The caller frees it; NULL when
- * there is nothing to say. */
+/* Why the host is not healthy: "refused (detail)". The caller frees it; NULL if there is no
+ * reason. */
 char *view_reason(const json_t *host);
 
-/* Its addresses with blanks between. The caller frees it; NULL when none is known. */
+/* The host's addresses, separated by blanks. The caller frees it; NULL if none is known. */
 char *view_addresses(const json_t *host);
 
-/* "dead 10, lost 3": causes of con_lost, the most frequent first. The caller frees it; NULL when
+/* Causes of con_lost, the most frequent first: "dead 10, lost 3". The caller frees it; NULL if
  * there was none. */
 char *view_con_lost(const json_t *causes);
 
-/* How many requests to it got con_lost, for whatever cause; those that still wait did not. */
+/* How many requests to the host were answered con_lost, whatever the cause. Requests that still
+ * wait are not among them. */
 json_int_t view_con_lost_count(const json_t *host);
 
-/* "1.421" of "$Revision: 1.421 $", as RCS wrote it into lond; anything else as it is. */
+/* lond's version: "1.421" for "$Revision: 1.421 $", as RCS wrote it; anything else as it is. */
 struct word view_lond_version(const json_t *host);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hosts: the table of all of them, and what is said of one.
+ * Hosts: the parts that describe one host, and the table of all.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/textstream.h"
 #include "keeper/loncctl/views/table.h"
 #include "keeper/loncctl/views/view.h"
 
-/* --- Of one host ------------------------------------------------------------------------------ */
+/* --- One host --------------------------------------------------------------------------------- */
 
 struct word view_state(const json_t *host)
 {
@@ -62,7 +62,7 @@ struct cause {
     json_int_t count;
 };
 
-static int more_first(const void *a, const void *b)
+static int compare_causes(const void *a, const void *b)
 {
     const struct cause *one = a, *other = b;
     if (one->count != other->count)
@@ -81,7 +81,7 @@ char *view_con_lost(const json_t *causes)
     struct cause *sorted = must(calloc(count, sizeof(*sorted)));
     json_object_foreach((json_t *)(uintptr_t)causes, reason, value) sorted[i++] =
         (struct cause){reason, count_of(value)};
-    qsort(sorted, count, sizeof(*sorted), more_first);
+    qsort(sorted, count, sizeof(*sorted), compare_causes);
     textstream_open(&text);
     for (i = 0; i < count; i++)
         fprintf(text.out, "%s%s %lld", i > 0 ? ", " : "", sorted[i].reason,
@@ -109,7 +109,7 @@ struct word view_lond_version(const json_t *host)
     return word;
 }
 
-/* --- All of them ------------------------------------------------------------------------------ */
+/* --- All hosts -------------------------------------------------------------------------------- */
 
 enum {
     HOST,
@@ -130,7 +130,7 @@ enum {
     COLUMNS
 };
 
-/* In 80 columns what tells how a host is doing stays; what it is comes where there is room. */
+/* On 80 columns, what stays is how a host is doing; what kind of host it is needs more room. */
 static const struct column columns[COLUMNS] = {
     [HOST] = {.title = "HOST", .least = 10},
     [STATE] = {.title = "STATE", .least = 7},
@@ -154,7 +154,7 @@ static void integer_cell(struct table *table, const json_t *object, const char *
     table_printf(table, STYLE_PLAIN, "%lld", (long long)field_integer(object, key));
 }
 
-/* In the order of the columns. */
+/* The cells are in the order of the columns. */
 static void add_host(struct table *table, const json_t *host)
 {
     const json_t *connections = json_object_get(host, "connections");
@@ -190,6 +190,6 @@ void view_hosts(const json_t *answer)
     table_print(table);
     table_free(table);
     if (terminal.present)
-        printf("%s%zu host%s%s\n", terminal_start(STYLE_FAINT), i, i == 1 ? "" : "s",
+        printf("%s%zu host%s%s\n", terminal_start(STYLE_FAINT), i, display_plural((long long)i),
                terminal_stop(STYLE_FAINT));
 }

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The deferred queue as Postfix's qshape shows one: a row a host, the hosts with most files first,
- * and how many of them are how old.
+ * The deferred queue in the form of Postfix's qshape(1): one row for each host, those with the most
+ * files first, and the number of files of each age.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/views/table.h"
 #include "keeper/loncctl/views/view.h"
 
-/* HOST, FILES, OLDEST, HELD, REJECTED, CORRUPT. */
+/* Columns before the ages: HOST, FILES, OLDEST, HELD, REJECTED, CORRUPT. */
 #define BEFORE 6
 
-/* What is shown of the ages: all bounds, or every second, fourth.. of them where a terminal is
- * narrow.
- */
+/* Which bounds of the ages have a column: all, or every second, fourth and so on where the terminal
+ * is narrow. */
 struct ages {
     const json_t *bounds;
-    size_t count; /* of the columns: one more than there are bounds to show */
+    size_t count; /* columns: one more than bounds that are shown, for what is older */
     size_t step;
 };
 
-/* The bound that ends column i; the last column has none. */
+/* Index of the bound at which column i ends; the last column has none. */
 static size_t bound_of(const struct ages *ages, size_t i)
 {
     return json_array_size(ages->bounds) - 1 - (ages->count - 2 - i) * ages->step;
@@ -34,7 +33,7 @@ static struct ages ages_by(const json_t *bounds, size_t step)
     return (struct ages){.bounds = bounds, .count = (all + step - 1) / step + 1, .step = step};
 }
 
-/* How many files of the row belong into column i. */
+/* Number of the row's files that belong in column i. */
 static json_int_t files_aged(const struct ages *ages, const json_t *row, size_t i)
 {
     const json_t *counts = json_object_get(row, "ages");
@@ -45,8 +44,8 @@ static json_int_t files_aged(const struct ages *ages, const json_t *row, size_t 
     return files;
 }
 
-/* "5m": younger than that. */
-static struct word title(const struct ages *ages, size_t i)
+/* "5m" heads the column of files younger than that. */
+static struct word age_title(const struct ages *ages, size_t i)
 {
     struct word word = {.text = "older"};
     if (i + 1 == ages->count)
@@ -56,7 +55,7 @@ static struct word title(const struct ages *ages, size_t i)
     return word;
 }
 
-static int most_files_first(const void *a, const void *b)
+static int compare_files(const void *a, const void *b)
 {
     const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
     json_int_t x = field_integer(one, "files"), y = field_integer(other, "files");
@@ -89,8 +88,8 @@ static void add_to(json_t *total, const json_t *row, const char *key)
                         json_integer(field_integer(total, key) + field_integer(row, key)));
 }
 
-/* The sum of all rows, as a row. */
-static json_t *sum(const json_t *hosts, size_t ages)
+/* Returns the sum of all rows as a row, which the caller owns. */
+static json_t *total_row(const json_t *hosts, size_t ages)
 {
     json_t *total = must(json_pack("{s:s, s:[]}", "host", "TOTAL", "ages"));
     json_t *sums = json_object_get(total, "ages"), *row;
@@ -128,7 +127,7 @@ static struct table *make_table(const struct ages *ages, json_t *const *rows, si
     columns[4] = (struct column){.title = "REJECTED", .right = true};
     columns[5] = (struct column){.title = "CORRUPT", .right = true};
     for (size_t i = 0; i < ages->count; i++) {
-        titles[i] = title(ages, i);
+        titles[i] = age_title(ages, i);
         columns[BEFORE + i] = (struct column){.title = titles[i].text, .right = true};
     }
     struct table *table = table_new(columns, BEFORE + ages->count);
@@ -146,10 +145,10 @@ void view_queue(const json_t *answer)
     size_t count = json_array_size(hosts);
     struct ages ages = ages_by(bounds, 1);
     json_t **rows = must(calloc(count + 1, sizeof(*rows)));
-    rows[0] = sum(hosts, json_array_size(bounds) + 1);
+    rows[0] = total_row(hosts, json_array_size(bounds) + 1);
     for (size_t i = 0; i < count; i++)
         rows[i + 1] = json_array_get(hosts, i);
-    qsort(rows + 1, count, sizeof(*rows), most_files_first);
+    qsort(rows + 1, count, sizeof(*rows), compare_files);
     struct table *table = make_table(&ages, rows, count + 1);
     while (!table_fits(table) && ages.count > 2) {
         table_free(table);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How the keeper is: one screen, and the hosts that want attention on what is left of it.
+ * How the keeper is, on one screen; what is left of the screen shows the hosts that want attention.
  */
 #include <math.h>
 #include <stdint.h>
@@ -10,18 +10,18 @@
 #include "keeper/loncctl/views/table.h"
 #include "keeper/loncctl/views/view.h"
 
-/* Where the values stand. */
+/* Column where the values begin. */
 #define INDENT 14
 
-/* What is shown of the hosts in trouble however small the terminal is. */
+/* Hosts in trouble that are shown on any terminal, however small. */
 #define TROUBLE_LEAST 5
 
-/* Lines of the screen that the rest takes: what comes above the table, its heading, what is said
- * below it, and the prompt; and those that one of the keeper's own troubles takes. */
+/* Lines of the screen that are taken by everything else (what is above the table of hosts, its
+ * heading, the lines below it and the prompt), and by each of the keeper's own troubles. */
 #define LINES_TAKEN   19
 #define TROUBLE_LINES 5
 
-static void label(const char *name)
+static void print_label(const char *name)
 {
     printf("  %s%-*s%s", terminal_start(STYLE_FAINT), INDENT - 2, name, terminal_stop(STYLE_FAINT));
 }
@@ -42,14 +42,13 @@ static void show_heading(const json_t *status)
     fputs(terminal_stop(STYLE_BAD), stdout);
 }
 
-/* A line of one of the keeper's own troubles. */
-static void show_part(const char *name, const char *text)
+/* Prints one line of a trouble. */
+static void show_detail(const char *name, const char *text)
 {
-    label(name);
+    print_label(name);
     display_wrapped(INDENT, text != NULL ? text : "-");
 }
 
-/* What is wrong with the keeper itself comes before everything that it counts. */
 static void show_own_troubles(const json_t *troubles)
 {
     const json_t *trouble;
@@ -61,15 +60,15 @@ static void show_own_troubles(const json_t *troubles)
         printf("%sTROUBLE: %s%s, for %s\n", terminal_start(STYLE_BAD), clean,
                terminal_stop(STYLE_BAD), display_age(field_number(trouble, "for")).text);
         free(clean);
-        show_part("found", field_text(trouble, "detail"));
-        show_part("costs", field_text(trouble, "cost"));
-        show_part("to do", field_text(trouble, "remedy"));
+        show_detail("found", field_text(trouble, "detail"));
+        show_detail("costs", field_text(trouble, "cost"));
+        show_detail("to do", field_text(trouble, "remedy"));
     }
     if (json_array_size(troubles) > 0)
         putchar('\n');
 }
 
-/* "5 dead", in the colour of it unless there is none. */
+/* Prints "5 dead" in the given style; "0 dead" is plain. */
 static void show_count(const json_t *hosts, const char *key, enum style style)
 {
     json_int_t count = field_integer(hosts, key);
@@ -80,7 +79,7 @@ static void show_count(const json_t *hosts, const char *key, enum style style)
 
 static void show_hosts(const json_t *hosts)
 {
-    label("hosts");
+    print_label("hosts");
     printf("%lld: ", (long long)field_integer(hosts, "total"));
     show_count(hosts, "healthy", STYLE_PLAIN);
     fputs(", ", stdout);
@@ -98,38 +97,38 @@ static void show_requests(const json_t *status)
 {
     double rate = field_number(status, "rate");
     char *con_lost = view_con_lost(json_object_get(status, "con_lost"));
-    label("requests");
+    print_label("requests");
     printf("%lld, of which %lld got lond's reply\n", (long long)field_integer(status, "requests"),
            (long long)field_integer(status, "replies"));
     if (!isnan(rate)) {
-        label("rate");
+        print_label("rate");
         printf("%s/s\n", display_rate(rate).text);
     }
     if (con_lost != NULL) {
-        label("con_lost");
+        print_label("con_lost");
         display_wrapped(INDENT, con_lost);
     }
     free(con_lost);
 }
 
-static void show_times(const json_t *status)
+static void show_latencies(const json_t *status)
 {
     const json_t *latency = json_object_get(status, "latency");
     const json_t *queue = json_object_get(status, "queue_time");
     const json_t *lost = json_object_get(status, "con_lost_time");
     if (json_is_object(latency)) {
-        label("latency");
+        print_label("latency");
         printf("p50 %s, p99 %s, p99.9 %s\n", display_latency(field_number(latency, "p50")).text,
                display_latency(field_number(latency, "p99")).text,
                display_latency(field_number(latency, "p999")).text);
     }
     if (json_is_object(queue)) {
-        label("queue time");
+        print_label("queue time");
         printf("p50 %s, p99 %s\n", display_latency(field_number(queue, "p50")).text,
                display_latency(field_number(queue, "p99")).text);
     }
     if (!isnan(field_number(lost, "p50"))) {
-        label("lost after");
+        print_label("lost after");
         printf("p50 %s, p99 %s\n", display_latency(field_number(lost, "p50")).text,
                display_latency(field_number(lost, "p99")).text);
     }
@@ -137,7 +136,7 @@ static void show_times(const json_t *status)
 
 static void show_waiting(const json_t *status)
 {
-    label("waiting");
+    print_label("waiting");
     printf("%lld queued, %lld deferred\n", (long long)field_integer(status, "queued"),
            (long long)field_integer(status, "deferred"));
 }
@@ -147,46 +146,47 @@ static void show_connections(const json_t *status)
     const json_t *connections = json_object_get(status, "connections");
     if (!json_is_object(connections))
         return;
-    label("connections");
-    printf("%lld opening, %lld idle, %lld busy; %lld clients\n",
+    print_label("connections");
+    long long clients = (long long)field_integer(status, "clients");
+    printf("%lld opening, %lld idle, %lld busy; %lld client%s\n",
            (long long)field_integer(connections, "opening"),
            (long long)field_integer(connections, "idle"),
-           (long long)field_integer(connections, "busy"),
-           (long long)field_integer(status, "clients"));
+           (long long)field_integer(connections, "busy"), clients, display_plural(clients));
 }
 
 static void show_resources(const json_t *status)
 {
     json_int_t most = field_integer(status, "descriptors_max");
     json_int_t cut = field_integer(status, "handovers_cut");
-    label("descriptors");
+    print_label("descriptors");
     printf("%lld", (long long)field_integer(status, "descriptors"));
     if (most > 0)
         printf(" of %lld", (long long)most);
     if (cut > 0)
-        printf("; %s%lld clients lost for want of them%s", terminal_start(STYLE_WARNING),
-               (long long)cut, terminal_stop(STYLE_WARNING));
+        printf("; %s%lld hand-over%s lost clients for lack of them%s",
+               terminal_start(STYLE_WARNING), (long long)cut, display_plural((long long)cut),
+               terminal_stop(STYLE_WARNING));
     putchar('\n');
     if (field_integer(status, "control_refused") > 0) {
-        label("control");
-        printf("%s%lld turned away%s for want of a place\n", terminal_start(STYLE_WARNING),
+        print_label("control");
+        printf("%s%lld turned away%s for lack of a place\n", terminal_start(STYLE_WARNING),
                (long long)field_integer(status, "control_refused"), terminal_stop(STYLE_WARNING));
     }
     json_int_t made = field_integer(status, "create_done");
     json_int_t failed = field_integer(status, "create_failed");
     if (made + failed > 0) {
-        label("sockets");
-        printf("%lld asked for by lonnet, %lld of them in vain\n", (long long)(made + failed),
+        print_label("sockets");
+        printf("%lld requested by lonnet, %lld of them in vain\n", (long long)(made + failed),
                (long long)failed);
     }
     if (json_object_get(status, "buffers") == NULL)
         return;
-    label("buffers");
+    print_label("buffers");
     printf("%s of %s\n", display_size(field_number(status, "buffers")).text,
            display_size(field_number(status, "buffers_limit")).text);
 }
 
-/* --- Who wants attention ---------------------------------------------------------------------- */
+/* --- Hosts in trouble ------------------------------------------------------------------------- */
 
 static const struct column columns[] = {
     {.title = "HOST", .least = 12}, {"STATE", .least = 7},
@@ -194,8 +194,8 @@ static const struct column columns[] = {
     {"NEXT TRY", .dispense = 2},    {"ADDRESS", .least = 12, .dispense = 3},
 };
 
-/* In the order of the columns. */
-static void add_trouble(struct table *table, const json_t *host)
+/* The cells are in the order of the columns. */
+static void add_host_in_trouble(struct table *table, const json_t *host)
 {
     char *reason = view_reason(host), *addresses = view_addresses(host);
     enum style style = view_state_style(host);
@@ -209,8 +209,8 @@ static void add_trouble(struct table *table, const json_t *host)
     free(addresses);
 }
 
-/* How many hosts the screen has room for, below so many of the keeper's own troubles. */
-static size_t room_for_trouble(size_t own_troubles)
+/* How many hosts the screen has room for, below the keeper's own troubles. */
+static size_t room_for_hosts(size_t own_troubles)
 {
     size_t taken = LINES_TAKEN + TROUBLE_LINES * own_troubles;
     if (terminal.height == 0)
@@ -218,10 +218,10 @@ static size_t room_for_trouble(size_t own_troubles)
     return terminal.height > taken + TROUBLE_LEAST ? terminal.height - taken : TROUBLE_LEAST;
 }
 
-static void show_trouble(const json_t *hosts, size_t own_troubles)
+static void show_hosts_in_trouble(const json_t *hosts, size_t own_troubles)
 {
     const json_t *trouble = json_object_get(hosts, "trouble"), *host;
-    size_t room = room_for_trouble(own_troubles), i;
+    size_t room = room_for_hosts(own_troubles), i;
     if (json_array_size(trouble) == 0)
         return;
     puts("\nHosts that want attention:");
@@ -230,7 +230,7 @@ static void show_trouble(const json_t *hosts, size_t own_troubles)
     {
         if (i == room)
             break;
-        add_trouble(table, host);
+        add_host_in_trouble(table, host);
     }
     table_print(table);
     table_free(table);
@@ -247,9 +247,9 @@ void view_status(const json_t *status)
     show_own_troubles(troubles);
     show_hosts(hosts);
     show_requests(status);
-    show_times(status);
+    show_latencies(status);
     show_waiting(status);
     show_connections(status);
     show_resources(status);
-    show_trouble(hosts, json_array_size(troubles));
+    show_hosts_in_trouble(hosts, json_array_size(troubles));
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The smaller answers: a host's connections, clients, settings, lond's reply, files, events.
+ * The smaller views: a host's connections, clients, settings, lond's reply, files, events.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "keeper/loncctl/core/ask.h"
+#include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/views/table.h"
 #include "keeper/loncctl/views/view.h"
 
@@ -59,14 +59,13 @@ void view_clients(const json_t *answer)
         printf("the first %zu of %lld clients\n", i, (long long)field_integer(answer, "total"));
 }
 
-/* What is set to nothing can be seen. */
 static const char *or_empty(const char *text)
 {
     return text != NULL && *text == '\0' ? "(empty)" : text;
 }
 
-/* Where a setting's value is from: "default", "FILE:LINE" or "loncctl". */
-static void from_cell(struct table *table, const json_t *setting, const char *file)
+/* Where a setting's value comes from: "default", "FILE:LINE" or "loncctl". */
+static void source_cell(struct table *table, const json_t *setting, const char *file)
 {
     json_int_t line = field_integer(setting, "line");
     if (line > 0 && file != NULL)
@@ -75,14 +74,14 @@ static void from_cell(struct table *table, const json_t *setting, const char *fi
         table_cell(table, STYLE_PLAIN, field_text(setting, "from"));
 }
 
-/* A setting that is not as usual stands out. */
+/* A setting that differs from its default stands out. */
 static void add_setting(struct table *table, const json_t *setting, const char *file)
 {
     enum style style = field_true(setting, "changed") ? STYLE_HEADING : STYLE_PLAIN;
     table_cell(table, style, field_text(setting, "name"));
     table_cell(table, style, or_empty(field_text(setting, "value")));
     table_cell(table, STYLE_PLAIN, or_empty(field_text(setting, "default")));
-    from_cell(table, setting, file);
+    source_cell(table, setting, file);
     table_cell(table, STYLE_PLAIN, field_text(setting, "meaning"));
 }
 
@@ -106,10 +105,11 @@ void view_config(const json_t *config)
     table_free(table);
 }
 
-/* --- What a verb did -------------------------------------------------------------------------- */
+/* --- What was done ---------------------------------------------------------------------------- */
 
-/* The bytes of a reply that was no UTF-8, each of which came as the character of its number. */
-static size_t from_latin_1(char *bytes, const char *text, size_t length)
+/* Restores a reply that was not UTF-8: the keeper sends each of its bytes as the character with
+ * that number, which is Latin-1. Returns its length. */
+static size_t decode_latin_1(char *bytes, const char *text, size_t length)
 {
     char *out = bytes;
     for (size_t i = 0; i < length; i++) {
@@ -129,7 +129,7 @@ void view_reply(const json_t *answer)
         return;
     char *bytes = must(malloc(length + 1));
     if (field_text(answer, "encoding") != NULL)
-        length = from_latin_1(bytes, json_string_value(reply), length);
+        length = decode_latin_1(bytes, json_string_value(reply), length);
     else
         memcpy(bytes, json_string_value(reply), length);
     if (terminal.present) {
@@ -146,7 +146,7 @@ void view_reply(const json_t *answer)
 void view_files(const json_t *answer)
 {
     json_int_t files = field_integer(answer, "files");
-    printf("%lld file%s\n", (long long)files, files == 1 ? "" : "s");
+    printf("%lld file%s\n", (long long)files, display_plural((long long)files));
 }
 
 /* --- Events ----------------------------------------------------------------------------------- */
@@ -168,10 +168,11 @@ static enum style event_style(const char *event)
     return STYLE_PLAIN;
 }
 
-/* The time of day with its milliseconds, 12 characters. */
+/* Characters of a time of day with milliseconds: "14:45:33.121". */
 #define TIME_LENGTH 12
 
-/* Somebody who watches knows what day it is, and has a local time. */
+/* Returns the local time of day, for somebody who watches and knows the date; empty if `iso` is not
+ * a time. */
 static struct word local_time(const char *iso)
 {
     struct word word = {.text = ""};
