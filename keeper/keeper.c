@@ -385,7 +385,7 @@ int keeper_run(struct config *config, const char *config_path, const char *diagn
     static struct keeper keeper;
     keeper.config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGIO, SIG_IGN); /* a lease of delayed.c was broken, which it sees by itself */
+    signal(SIGIO, SIG_IGN); /* a broken lease, which delayed_read.c notices by itself */
     int r = start(&keeper, config);
     if (r >= 0)
         r = reload_first(keeper.reload, config, diagnostic);

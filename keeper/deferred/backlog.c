@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The files and names of the deferred queue, and their states; the model is in backlog.h.
+ * Files, their states, and the backlogs that hold them; backlog.h explains the model.
  */
 #include <errno.h>
 #include <limits.h>
@@ -32,11 +32,93 @@ RB_GENERATE(files_by_order, file, by_order, compare_orders)
 RB_GENERATE(files_by_name, file, by_name, compare_names)
 RB_GENERATE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
+/* --- How many wait ---------------------------------------------------------------------------- */
+
+static void set_count(struct backlog *backlog, size_t count)
+{
+    if (backlog->count == count)
+        return;
+    backlog->all->waiting += count - backlog->count; /* modulo, for a count that shrinks */
+    backlog->count = count;
+    core_changed(backlog->all->core);
+}
+
+/* Not during a scan, when only a part is known. */
+static void recount(struct backlog *backlog)
+{
+    if (!backlog->all->scanning)
+        set_count(backlog, backlog->names.count + backlog->beyond + backlog->file_count);
+}
+
+/* --- States of files -------------------------------------------------------------------------- */
+
+/* A file that has waited for long is looked at less often. */
+static struct deadline_queue *next_look(const struct file *file)
+{
+    struct backlogs *all = file->backlog->all;
+    uint64_t waited = file->wait.since != 0 ? all->core->loop.now - file->wait.since : 0;
+    return waited < all->core->settings.deferred_retry ? &all->settling : &all->postponing;
+}
+
+static void join_state(struct file *file, enum file_state state)
+{
+    struct backlog *backlog = file->backlog;
+    struct backlogs *all = backlog->all;
+    file->state = state;
+    all->count[state]++;
+    switch (state) {
+    case FILE_NEW:
+        RB_INSERT(files_by_order, &backlog->fresh, file);
+        deadline_start(&all->settling, &file->deadline);
+        break;
+    case FILE_WAITING:
+        deadline_start(next_look(file), &file->deadline);
+        break;
+    case FILE_POSTPONED:
+    case FILE_DELIVERED:
+        deadline_start(&all->postponing, &file->deadline);
+        break;
+    case FILE_READY:
+        RB_INSERT(files_by_order, &backlog->ready, file);
+        break;
+    case FILE_SENDING:
+        backlog->sending = file;
+        break;
+    case FILE_STATES:
+        break;
+    }
+}
+
+static void leave_state(struct file *file)
+{
+    struct backlog *backlog = file->backlog;
+    deadline_stop(&file->deadline);
+    backlog->all->count[file->state]--;
+    if (file->state == FILE_NEW)
+        RB_REMOVE(files_by_order, &backlog->fresh, file);
+    else if (file->state == FILE_READY)
+        RB_REMOVE(files_by_order, &backlog->ready, file);
+    else if (file->state == FILE_SENDING)
+        backlog->sending = NULL;
+}
+
+void file_enter(struct file *file, enum file_state state)
+{
+    leave_state(file);
+    join_state(file, state);
+}
+
+static void on_due(struct deadline *deadline)
+{
+    struct file *file = CONTAINER_OF(deadline, struct file, deadline);
+    file->backlog->all->due(file);
+}
+
 /* --- Files ------------------------------------------------------------------------------------ */
 
-struct file *backlog_find_file(struct backlogs *all, const char *name)
+struct file *backlogs_find_file(struct backlogs *all, const char *name)
 {
-    /* The key is a file with nothing but a name, which is the last member and of any length. */
+    /* The key is a file with nothing but a name, whose array is the last member of struct file. */
     struct {
         struct file file;
         char name[NAME_MAX + 1];
@@ -48,7 +130,8 @@ struct file *backlog_find_file(struct backlogs *all, const char *name)
     return RB_FIND(files_by_name, &all->files, &key.file);
 }
 
-struct file *file_new(struct backlog *backlog, const char *name, const char *id)
+struct file *file_new(struct backlog *backlog, const char *name, const char *id,
+                      enum file_state state)
 {
     size_t size = strlen(name) + 1;
     struct file *file = calloc(1, sizeof(*file) + size);
@@ -56,127 +139,76 @@ struct file *file_new(struct backlog *backlog, const char *name, const char *id)
         return NULL;
     memcpy(file->name, name, size);
     delayed_parse_name(name, &file->order);
-    file->epoch = file->order.epoch;
     file->host = file->name + (id - name);
     file->backlog = backlog;
     file->born = backlog->all->core->loop.now;
     RB_INSERT(files_by_name, &backlog->all->files, file);
     LIST_INSERT_HEAD(&backlog->files, file, of_backlog);
     backlog->file_count++;
-    backlog_recount(backlog);
+    join_state(file, state);
+    recount(backlog);
     return file;
 }
 
-static void leave_state(struct file *file)
+/* The command may be a secret: permlog_drop wipes it. Its LF is not kept. */
+static void drop_command(struct file *file)
 {
-    struct backlog *backlog = file->backlog;
-    struct backlogs *all = backlog->all;
-    deadline_stop(&file->deadline);
-    switch (file->state) {
-    case FILE_SETTLED:
-        TAILQ_REMOVE(&all->settled, file, by_settling);
-        /* fall through */
-    case FILE_NEW:
-        RB_REMOVE(files_by_order, &backlog->fresh, file);
-        all->fresh--;
-        break;
-    case FILE_READY:
-        RB_REMOVE(files_by_order, &backlog->ready, file);
-        break;
-    case FILE_SENDING:
-        backlog->sending = NULL;
-        all->sending--;
-        break;
-    case FILE_DELIVERED:
-        all->delivered--;
-        break;
-    case FILE_LOOSE:
-    case FILE_WAITING:
-    case FILE_POSTPONED:
-        break;
-    }
+    permlog_drop(file->sent.command, file->sent.length - 1);
+    file->sent.command = NULL;
 }
 
-/* What waits for long is looked at less often. */
-static struct deadline_queue *next_look(const struct file *file)
+void file_renew(struct file *file)
 {
-    struct backlogs *all = file->backlog->all;
-    uint64_t waited = file->waits_since != 0 ? all->core->loop.now - file->waits_since : 0;
-    return waited < all->core->settings.deferred_retry ? &all->settling : &all->postponing;
-}
-
-void file_enter(struct file *file, enum file_state state)
-{
-    struct backlog *backlog = file->backlog;
-    struct backlogs *all = backlog->all;
-    leave_state(file);
-    file->state = state;
-    switch (state) {
-    case FILE_NEW:
-        RB_INSERT(files_by_order, &backlog->fresh, file);
-        all->fresh++;
-        deadline_start(&all->settling, &file->deadline);
-        break;
-    case FILE_SETTLED:
-        RB_INSERT(files_by_order, &backlog->fresh, file);
-        all->fresh++;
-        TAILQ_INSERT_TAIL(&all->settled, file, by_settling);
-        break;
-    case FILE_WAITING:
-        deadline_start(next_look(file), &file->deadline);
-        break;
-    case FILE_READY:
-        RB_INSERT(files_by_order, &backlog->ready, file);
-        break;
-    case FILE_SENDING:
-        backlog->sending = file;
-        all->sending++;
-        break;
-    case FILE_DELIVERED:
-        all->delivered++;
-        deadline_start(&all->postponing, &file->deadline);
-        break;
-    case FILE_POSTPONED:
-        deadline_start(&all->postponing, &file->deadline);
-        break;
-    case FILE_LOOSE:
-        break;
-    }
+    file_recovered(file);
+    drop_command(file);
+    file->born = file->backlog->all->core->loop.now;
+    file->attempts = 0;
+    file->reported = false;
+    file->wait = (struct file_wait){.since = 0};
+    file->sent = (struct file_sent){.length = 0};
+    file_enter(file, FILE_NEW);
 }
 
 void file_forget(struct file *file)
 {
     struct backlog *backlog = file->backlog;
-    file_enter(file, FILE_LOOSE);
-    file_well(file);
+    leave_state(file);
+    file_recovered(file);
     LIST_REMOVE(file, of_backlog);
     RB_REMOVE(files_by_name, &backlog->all->files, file);
-    permlog_drop(file->command, file->command_length);
+    drop_command(file);
     free(file);
     backlog->file_count--;
-    backlog_recount(backlog);
+    recount(backlog);
+}
+
+void file_put_back(struct file *file)
+{
+    backlog_put(file->backlog, file->name);
+    file_forget(file);
 }
 
 /* --- What is wrong with files ----------------------------------------------------------------- */
 
-void file_say(struct file *file, const char *what, int error)
+void file_report(struct file *file, const char *what, int error)
 {
-    if (file->said)
+    if (file->reported)
         return;
-    file->said = true;
+    file->reported = true;
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = file->host},
               "deferred file %s %s%s%s", file->name, what, error != 0 ? ": " : "",
               error != 0 ? strerror(error) : "");
 }
 
-static void list_trouble(struct backlogs *all)
+/* One trouble stands for all such files: it names the first of them. */
+static void update_trouble(struct backlogs *all)
 {
     const struct file *first = TAILQ_FIRST(&all->troubled);
     if (first == NULL) {
         trouble_end(all->core, TROUBLE_DEFERRED);
         return;
     }
-    trouble_begin(all->core, TROUBLE_DEFERRED, "%s/%s %s: %s%s", all->folder_path, first->name,
+    trouble_begin(all->core, TROUBLE_DEFERRED, "%s/%s %s: %s%s", all->folder->path, first->name,
                   first->what, strerror(first->error),
                   TAILQ_NEXT(first, by_trouble) != NULL ? "; others too" : "");
 }
@@ -188,54 +220,72 @@ void file_trouble(struct file *file, const char *what, int error)
         TAILQ_INSERT_TAIL(&all->troubled, file, by_trouble);
     file->error = error;
     file->what = what;
-    list_trouble(all);
+    update_trouble(all);
 }
 
-void file_well(struct file *file)
+void file_recovered(struct file *file)
 {
     struct backlogs *all = file->backlog->all;
     if (file->error == 0)
         return;
     TAILQ_REMOVE(&all->troubled, file, by_trouble);
     file->error = 0;
-    list_trouble(all);
+    update_trouble(all);
+}
+
+void file_postpone(struct file *file, const char *what, int error)
+{
+    if (error != 0)
+        file_trouble(file, what, error);
+    file_report(file, what, error);
+    file_enter(file, FILE_POSTPONED);
 }
 
 /* --- Backlogs --------------------------------------------------------------------------------- */
 
-struct backlog *backlog_find(const struct backlogs *all, const struct host *host)
+struct backlog *backlogs_find(const struct backlogs *all, const struct host *host)
 {
     struct backlog key = {.host = (struct host *)(uintptr_t)host};
     return RB_FIND(backlogs_by_host, (struct backlogs_by_host *)(uintptr_t)&all->by_host, &key);
 }
 
-struct backlog *backlog_need(struct backlogs *all, const char *id)
+static struct backlog *backlog_new(struct backlogs *all, struct host *host)
 {
-    struct host *host = hosts_hold(all->core->hosts, id);
-    if (host == NULL)
+    struct backlog *backlog = calloc(1, sizeof(*backlog));
+    if (backlog == NULL)
         return NULL;
-    struct backlog *backlog = backlog_find(all, host);
-    if (backlog != NULL) {
-        hosts_release(host); /* held once is enough */
-        return backlog;
-    }
-    backlog = calloc(1, sizeof(*backlog));
-    if (backlog == NULL) {
-        hosts_release(host);
-        return NULL;
-    }
     backlog->host = host;
     backlog->all = all;
-    name_set_init(&backlog->names, &all->shelved);
+    name_set_init(&backlog->names, &all->name_bytes);
     LIST_INIT(&backlog->files);
     RB_INIT(&backlog->fresh);
     RB_INIT(&backlog->ready);
     RB_INSERT(backlogs_by_host, &all->by_host, backlog);
-    delivery_attach(backlog);
     return backlog;
 }
 
-const char *backlog_host_in(struct backlogs *all, const char *name)
+struct backlog *backlogs_obtain(struct backlogs *all, const char *id)
+{
+    struct host *host = hosts_hold(all->core->hosts, id);
+    if (host == NULL)
+        return NULL;
+    struct backlog *backlog = backlogs_find(all, host);
+    if (backlog == NULL && (backlog = backlog_new(all, host)) != NULL)
+        return backlog;
+    hosts_release(host); /* a backlog holds its host once */
+    return backlog;
+}
+
+void backlog_free(struct backlog *backlog)
+{
+    set_count(backlog, 0);
+    hosts_release(backlog->host);
+    name_set_clear(&backlog->names);
+    RB_REMOVE(backlogs_by_host, &backlog->all->by_host, backlog);
+    free(backlog);
+}
+
+const char *backlogs_host_in(struct backlogs *all, const char *name)
 {
     struct delayed_order order;
     const char *id = delayed_parse_name(name, &order);
@@ -249,88 +299,10 @@ const char *backlog_host_in(struct backlogs *all, const char *name)
     return NULL;
 }
 
-static void set_count(struct backlog *backlog, size_t count)
-{
-    if (backlog->count == count)
-        return;
-    backlog->all->waiting += count - backlog->count; /* modulo, for a count that shrinks */
-    backlog->count = count;
-    core_changed(backlog->all->core);
-}
-
-void backlog_recount(struct backlog *backlog)
-{
-    if (!backlog->all->scanning)
-        set_count(backlog, backlog->names.count + backlog->beyond + backlog->file_count);
-}
-
 bool backlog_is_over(const struct backlog *backlog)
 {
-    return backlog->names.count == 0 && !backlog->cut && backlog->file_count == 0 &&
+    return backlog->names.count == 0 && backlog->beyond == 0 && backlog->file_count == 0 &&
            !backlog->all->scanning;
-}
-
-void backlog_free(struct backlog *backlog)
-{
-    set_count(backlog, 0);
-    deadline_stop(&backlog->pause);
-    host_withdraw_offer(backlog->host);
-    hosts_release(backlog->host);
-    buffer_free(&backlog->content);
-    name_set_clear(&backlog->names);
-    RB_REMOVE(backlogs_by_host, &backlog->all->by_host, backlog);
-    free(backlog);
-}
-
-/* --- Names ------------------------------------------------------------------------------------ */
-
-static void set_horizon(struct backlog *backlog, const struct delayed_order *order)
-{
-    if (!backlog->cut || delayed_compare(order, &backlog->horizon) < 0)
-        backlog->horizon = *order;
-    backlog->cut = true;
-}
-
-/* Names take more memory than they may: each backlog lets go of those that are farthest off. */
-static void halve_names(struct backlogs *all)
-{
-    struct backlog *backlog;
-    struct delayed_order from;
-    RB_FOREACH (backlog, backlogs_by_host, &all->by_host) {
-        size_t before = backlog->names.count;
-        if (!name_set_halve(&backlog->names, &from))
-            continue;
-        backlog->beyond += before - backlog->names.count;
-        set_horizon(backlog, &from);
-    }
-}
-
-void backlog_put(struct backlog *backlog, const char *name, const struct delayed_order *order)
-{
-    struct backlogs *all = backlog->all;
-    if (backlog->cut && delayed_compare(order, &backlog->horizon) >= 0) {
-        backlog->beyond++;
-    } else if (name_set_put(&backlog->names, name) < 0) {
-        backlog->beyond++;
-        set_horizon(backlog, order);
-    }
-    if (all->shelved > all->core->settings.deferred_memory)
-        halve_names(all);
-    backlog_recount(backlog);
-}
-
-void backlog_put_back(struct file *file)
-{
-    struct backlog *backlog = file->backlog;
-    backlog_put(backlog, file->name, &file->order);
-    file_forget(file);
-}
-
-void backlog_clear(struct backlog *backlog)
-{
-    name_set_clear(&backlog->names);
-    backlog->cut = false;
-    backlog->beyond = 0;
 }
 
 /* The earlier of two times, of which 0 is none. */
@@ -342,25 +314,104 @@ static uint64_t earlier(uint64_t one, uint64_t other)
 uint64_t backlog_oldest(const struct backlog *backlog)
 {
     const struct file *file;
-    struct delayed_order first;
+    struct delayed_order order;
     uint64_t oldest = 0;
-    if (name_set_first(&backlog->names, &first) != NULL)
-        oldest = first.epoch;
-    else if (backlog->cut)
+    if (name_set_first(&backlog->names, &order) != NULL)
+        oldest = order.epoch;
+    else if (backlog->beyond > 0)
         oldest = backlog->horizon.epoch;
-    LIST_FOREACH (file, &backlog->files, of_backlog)
-        oldest = earlier(oldest, file->epoch);
+    LIST_FOREACH (file, &backlog->files, of_backlog) {
+        /* Not file->order, which a file loses that has cost too many connections. */
+        delayed_parse_name(file->name, &order);
+        oldest = earlier(oldest, order.epoch);
+    }
     return oldest;
 }
 
-/* --- All -------------------------------------------------------------------------------------- */
+/* --- Names ------------------------------------------------------------------------------------ */
 
-void backlogs_setup(struct backlogs *all, struct core *core)
+/* `count` names at or behind this order are given up. */
+static void give_up_names(struct backlog *backlog, const struct delayed_order *from, size_t count)
 {
-    *all = (struct backlogs){.core = core, .folder = -1};
+    if (backlog->beyond == 0 || delayed_compare(from, &backlog->horizon) < 0)
+        backlog->horizon = *from;
+    backlog->beyond += count;
+}
+
+static void halve_names(struct backlogs *all)
+{
+    struct backlog *backlog;
+    struct delayed_order from;
+    RB_FOREACH (backlog, backlogs_by_host, &all->by_host) {
+        size_t dropped = name_set_halve(&backlog->names, &from);
+        if (dropped > 0)
+            give_up_names(backlog, &from, dropped);
+    }
+}
+
+void backlog_put(struct backlog *backlog, const char *name)
+{
+    struct backlogs *all = backlog->all;
+    struct delayed_order order;
+    delayed_parse_name(name, &order);
+    if (backlog->beyond > 0 && delayed_compare(&order, &backlog->horizon) >= 0)
+        backlog->beyond++;
+    else if (name_set_put(&backlog->names, name) < 0)
+        give_up_names(backlog, &order, 1);
+    if (all->name_bytes > all->core->settings.deferred_memory)
+        halve_names(all);
+    recount(backlog);
+}
+
+struct file *backlog_take_first(struct backlog *backlog)
+{
+    struct backlogs *all = backlog->all;
+    struct delayed_order order;
+    const char *name = name_set_first(&backlog->names, &order);
+    const char *id = backlogs_host_in(all, name);
+    struct file *file = NULL;
+    all->names_taken++;
+    if (id != NULL && backlogs_find_file(all, name) == NULL)
+        file = file_new(backlog, name, id, FILE_READY);
+    name_set_drop_first(&backlog->names);
+    recount(backlog);
+    return file;
+}
+
+void backlog_clear(struct backlog *backlog)
+{
+    name_set_clear(&backlog->names);
+    backlog->beyond = 0;
+    recount(backlog);
+}
+
+/* --- All backlogs ----------------------------------------------------------------------------- */
+
+void backlogs_begin_scan(struct backlogs *all)
+{
+    struct backlog *backlog;
+    all->scanning = true;
+    all->names_taken = 0;
+    RB_FOREACH (backlog, backlogs_by_host, &all->by_host)
+        backlog_clear(backlog);
+}
+
+void backlogs_end_scan(struct backlogs *all)
+{
+    struct backlog *backlog;
+    all->scanning = false;
+    RB_FOREACH (backlog, backlogs_by_host, &all->by_host)
+        recount(backlog);
+}
+
+void backlogs_init(struct backlogs *all, struct core *core, struct folder *folder,
+                   void (*due)(struct file *file))
+{
+    const struct settings *settings = &core->settings;
+    *all = (struct backlogs){.core = core, .folder = folder, .due = due};
     RB_INIT(&all->files);
     RB_INIT(&all->by_host);
-    TAILQ_INIT(&all->settled);
     TAILQ_INIT(&all->troubled);
-    delivery_setup(all);
+    deadline_queue_add(&core->loop, &all->settling, &settings->deferred_hold, on_due);
+    deadline_queue_add(&core->loop, &all->postponing, &settings->deferred_retry, on_due);
 }

@@ -1,25 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The inside of the deferred queue; deferred.h is the outside.
+ * The deferred queue in memory: files, their states, and the backlog of each host.
  *
- * The model. A transaction is a file in the folder. For each host (its backlog) the names of its
- * files are kept sorted, within a bound of memory; of what is past the bound only the number is
- * known, and the order where it begins (`horizon`). Reading the folder (a scan) makes these sets
- * anew, and nothing is sent meanwhile. A name leaves its set to become a `struct file`: when it has
- * arrived (FILE_NEW, until deferred_hold is over), when its turn has come, or when it cannot go
- * yet. So a name is in its set or a file, not both, and next is the first of the set or of the
- * files that are FILE_READY. file_enter is the one door from state to state:
+ * The model. A transaction is a file in the folder, and the files for one host are its backlog.
+ * Most of them are known by name only; the names are kept in a sorted set. The memory for names is
+ * bounded. Of the files past the bound, the keeper knows only how many there are and at which order
+ * they begin (the horizon). A scan of the folder rebuilds the sets, and nothing is sent meanwhile.
  *
- *     arrives -> NEW -> (its set) -> READY -> SENDING -> recorded, removed, gone
- *                                     |         |  \-> rejected: set aside
- *                                     |         |---> con_lost: READY, after a pause
- *                                     |         \---> DELIVERED: not recorded or removed yet
- *                                     |---> too young: NEW; empty, or being written: WAITING
- *                                     |---> an error of the moment: POSTPONED
- *                                     \---> no transaction: set aside
+ * A name leaves its set and becomes a `struct file` when there is more to know about it: it has
+ * just arrived, its turn has come, or it cannot be sent yet. So a file is known either as a name in
+ * a set or as a struct file, never as both. The next file to be sent is the first, in order, of the
+ * set and of the files that are FILE_READY. file_enter is the only function that changes a state:
  *
- * backlog.c keeps files and sets, delivery.c sends, deferred.c knows the folder, enqueue.c adds to
- * it.
+ *     arrives -> NEW -> (the set) -> READY -> SENDING -> recorded, removed: gone
+ *                                     |         |--> rejected: set aside
+ *                                     |         |--> con_lost: READY, after a pause
+ *                                     |         \--> DELIVERED: not recorded or removed yet
+ *                                     |--> changed a moment ago: NEW
+ *                                     |--> empty, or being written: WAITING
+ *                                     |--> an error that may pass: POSTPONED
+ *                                     \--> not a transaction: set aside
+ *
+ * Calls between the files of this folder go down only:
+ *
+ *     deferred         the queue as others see it; which folder is open
+ *     discovery        how files become known: inotify, scans
+ *     delivery         which file is next; sending it; what the reply means
+ *     inspection       whether a file can be sent: its age, its content, who has it open
+ *     completion       after a delivery: S line, removal, marks
+ *     disposal         taking files out of the folder
+ *     backlog          this file
+ *     enqueue          storing a transaction for a client; beside discovery and all below it
+ *     folder           the open folder and its syncs
+ *     delayed_*, permlog, marks, name_set, async_fsync, mounts: each knows nobody else
  */
 #ifndef LONC_KEEPER_DEFERRED_BACKLOG_H
 #define LONC_KEEPER_DEFERRED_BACKLOG_H
@@ -28,54 +41,57 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/attributes.h"
 #include "keeper/core/core.h"
-#include "keeper/deferred/async_fsync.h"
-#include "keeper/deferred/delayed.h"
+#include "keeper/deferred/delayed_read.h"
+#include "keeper/deferred/folder.h"
 #include "keeper/deferred/name_set.h"
 #include "keeper/host/host.h"
 
 enum file_state {
-    FILE_LOOSE,     /* on its way from one state to another */
-    FILE_NEW,       /* in its first seconds; those behind it wait as well, so that order is kept */
-    FILE_SETTLED,   /* those are over, but the folder is being read: it waits for the end of that */
-    FILE_WAITING,   /* empty, or being written: looked at again and again */
+    FILE_NEW,     /* changed less than deferred_hold ago; files behind it wait, to keep the order */
+    FILE_WAITING, /* empty, or being written: looked at now and then */
     FILE_POSTPONED, /* something is wrong with it: tried again after deferred_retry */
-    FILE_READY,     /* in its backlog's order */
-    FILE_SENDING,   /* with its lond */
-    FILE_DELIVERED, /* only its S line, or its removal, is left to do, and failed */
+    FILE_READY,     /* may be sent when it is first */
+    FILE_SENDING,   /* its request is with lond */
+    FILE_DELIVERED, /* executed by lond, but its S line or its removal has failed so far */
+    FILE_STATES
+};
+
+/* For how long a file has kept the keeper waiting, and for what; inspection.c writes it. */
+struct file_wait {
+    uint64_t since;             /* loop.now when `reason` began; 0: it waits for nothing */
+    enum delayed_result reason; /* READ: for deferred_hold or deferred_still to be over */
+    uint64_t seen_at;           /* loop.now since when the file has been `seen`; 0: never seen */
+    struct delayed_identity seen;
+};
+
+/* What was sent, from FILE_SENDING on; completion.c writes it. */
+struct file_sent {
+    struct delayed_identity is;
+    size_t length;
+    /* In FILE_DELIVERED: */
+    bool logged;   /* the S line is written */
+    char *command; /* its beginning, for the S line; NULL without memory */
+    unsigned char digest[DELAYED_DIGEST_SIZE];
 };
 
 struct file {
-    RB_ENTRY(file) by_order; /* in its backlog's fresh (NEW, SETTLED) or ready (READY) */
     RB_ENTRY(file) by_name;  /* among all files */
+    RB_ENTRY(file) by_order; /* in its backlog's `fresh` (NEW) or `ready` (READY) */
     LIST_ENTRY(file) of_backlog;
-    TAILQ_ENTRY(file) by_settling; /* while SETTLED */
-    TAILQ_ENTRY(file) by_trouble;  /* while `error` is set */
+    TAILQ_ENTRY(file) by_trouble; /* while `error` is set */
     struct backlog *backlog;
     enum file_state state;
-    struct deadline deadline;
+    struct deadline deadline; /* of its state */
     struct delayed_order order;
-    uint64_t epoch; /* of its name, which its order may no longer have */
-    uint64_t born;  /* loop.now when it became a file */
-
-    /* What it waits for, and since when; 0: nothing so far. */
-    enum delayed_result waits_for;
-    uint64_t waits_since;
-    struct delayed_identity seen; /* as it was at `seen_at` and ever since; 0: not looked at */
-    uint64_t seen_at;
-
-    unsigned attempts; /* in a row that cost its connection */
-    bool said;         /* what is wrong with it has been logged */
-    int error;         /* an errno that is one of the keeper's troubles, or 0 */
-    const char *what;  /* what failed with it */
-
-    struct delayed_identity sent; /* what was sent, from SENDING on */
-    size_t sent_length;
-    bool logged;   /* DELIVERED: its S line is written */
-    char *command; /* DELIVERED: the beginning, for the S line; NULL without memory */
-    size_t command_length;
-    unsigned char digest[DELAYED_DIGEST_SIZE]; /* DELIVERED: of its content */
-
+    uint64_t born;     /* loop.now when it became known as a file, or was replaced */
+    unsigned attempts; /* in a row that cost their connection; delivery.c writes it */
+    bool reported;     /* the log has said what is wrong with it */
+    int error;         /* an errno that makes it one of the keeper's troubles, or 0 */
+    const char *what;  /* what failed with `error` */
+    struct file_wait wait;
+    struct file_sent sent;
     const char *host; /* in `name` */
     char name[];
 };
@@ -83,160 +99,140 @@ struct file {
 RB_HEAD(files_by_order, file);
 RB_HEAD(files_by_name, file);
 
-/* What waits for one host. */
-struct backlog {
-    RB_ENTRY(backlog) by_host;
-    struct background background; /* what the host asks for the next file */
-    struct backlogs *all;
-    struct host *host;     /* held */
-    struct name_set names; /* sorted; whose files are there and are no struct file */
-    bool cut;              /* there are more, at or behind the horizon */
-    struct delayed_order horizon;
-    size_t beyond; /* how many */
-    LIST_HEAD(, file) files;
-    size_t file_count;
-    struct files_by_order fresh, ready;
-    size_t count; /* on disk, as far as is known; while scanning, what it was before */
-
-    struct file *sending;
-    struct buffer content;
+/* The sending side of a backlog; delivery.c alone reads and writes it. */
+struct sender {
+    struct background background; /* what the host calls for the next file */
     struct transaction transaction;
+    struct buffer content; /* of the file being sent */
     struct deadline pause; /* after a failure, or to let clients go first */
     uint64_t requests;     /* of all clients, when the last file was delivered */
 };
 
+/* What is deferred for one host. */
+struct backlog {
+    RB_ENTRY(backlog) by_host;
+    struct backlogs *all;
+    struct host *host;            /* held */
+    struct name_set names;        /* of files on disk that are no struct file */
+    size_t beyond;                /* how many more there are, past the bound of memory */
+    struct delayed_order horizon; /* those are at or behind it; valid while `beyond` is not 0 */
+    LIST_HEAD(, file) files;
+    size_t file_count;
+    struct files_by_order fresh, ready;
+    struct file *sending; /* the file in FILE_SENDING, or NULL */
+    size_t count;         /* on disk, as far as is known; during a scan, as it was before */
+    struct sender sender;
+};
+
 RB_HEAD(backlogs_by_host, backlog);
 
-/* What all backlogs share. */
+/* All backlogs. Only backlog.c writes these members. */
 struct backlogs {
     struct core *core;
-    struct async_fsync *fsyncs;
-    char *folder_path, *permlog_path;
-    int folder; /* -1: there is none */
+    struct folder *folder;
     struct files_by_name files;
     struct backlogs_by_host by_host;
-    TAILQ_HEAD(, file) settled, troubled;
-    size_t fresh;     /* files NEW or SETTLED */
-    size_t sending;   /* files with their lond */
-    size_t delivered; /* files DELIVERED */
-    size_t waiting;   /* files of all backlogs, as far as is known */
-    size_t shelved;   /* bytes of all names */
-    size_t taken;     /* names that have become files since the last scan: it would find others */
-    size_t removals;  /* by the keeper itself, of which inotify has not told yet */
-    bool scanning;    /* the folder is being read */
-    bool closed;      /* what is delivered could not be recorded or removed: nothing is sent */
-    bool was_open;    /* it could be, at some time since the start */
-    bool switching;   /* the path leads to another folder: nothing more is sent from this one */
-    bool unmarked;    /* marks could not be written */
-    bool syncing, sync_wanted; /* the folder has changed since the sync under way began */
-    struct deadline gate;      /* runs while closed */
-    struct deadline_queue settling, postponing, pausing, pacing, gating;
-    void (*refill)(struct backlogs *all); /* a backlog has no names left, and more is on disk */
-    void (*idle)(struct backlogs *all);   /* no file is with its lond any more */
-    void (*shut)(struct backlogs *all, const char *path, int error); /* `closed` has begun, or
-                                                                        goes on */
+    TAILQ_HEAD(, file) troubled;
+    size_t count[FILE_STATES]; /* files in each state */
+    size_t waiting;            /* the sum of `count` of all backlogs */
+    size_t name_bytes;         /* memory of all sets of names */
+    size_t names_taken;        /* names that have become files since the last scan began */
+    bool scanning;             /* the folder is being read */
+    struct deadline_queue settling, postponing;
+    void (*due)(struct file *file); /* the time that its state lasts is over */
 };
 
 RB_PROTOTYPE(files_by_order, file, by_order, compare_orders)
 RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
 RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
-/* --- backlog.c: files and names ----------------------------------------------------------------
+/*
+ * No backlogs yet. `due` is called in the loop for a file that is NEW, WAITING, POSTPONED or
+ * DELIVERED when it is time to look at it again; it moves the file to another state, or forgets it.
  */
+void backlogs_init(struct backlogs *all, struct core *core, struct folder *folder,
+                   void (*due)(struct file *file));
 
-/* Empty, and without a folder; the caller sets the functions, and delivery_setup the deadlines. */
-void backlogs_setup(struct backlogs *all, struct core *core);
+/* --- Files ------------------------------------------------------------------------------------ */
 
 /* The file known by this name, or NULL. */
-struct file *backlog_find_file(struct backlogs *all, const char *name);
+struct file *backlogs_find_file(struct backlogs *all, const char *name);
 
 /*
- * A new file, LOOSE, of this name, which is no file yet; `id` is the host in that name. NULL
- * without memory.
+ * Makes a file of this name, which must not be one yet, and enters `state`: NEW or READY. `id` is
+ * the host's part of `name`, a pointer into it. NULL without memory.
  */
-struct file *file_new(struct backlog *backlog, const char *name, const char *id);
+struct file *file_new(struct backlog *backlog, const char *name, const char *id,
+                      enum file_state state);
 
-/* The one door: takes the file out of the state that it is in, and into this one. */
+/* Takes the file out of its state and into another, and starts the deadline of that. */
 void file_enter(struct file *file, enum file_state state);
 
-/* The file is known no longer, and freed; whether it lies on disk is another matter. */
+/* Forgets all that is known of the file: another one has taken its name. It becomes NEW. */
+void file_renew(struct file *file);
+
+/* Frees the file. Whether it still lies on disk is up to the caller. */
 void file_forget(struct file *file);
 
-/* Says once what is wrong with a file; `error` is an errno, or 0. */
-void file_say(struct file *file, const char *what, int error);
+/* Turns the file into a name in its backlog's set again, and frees it. */
+void file_put_back(struct file *file);
 
-/* An error of the moment is one of the keeper's troubles until the file is well, or gone. */
+/*
+ * Logs what is wrong with the file, unless that has been logged before. `what` goes on after the
+ * file's name, as "cannot be read"; `error` is an errno, or 0.
+ */
+void file_report(struct file *file, const char *what, int error);
+
+/* Lists the file among the keeper's troubles until file_recovered, or until it is forgotten. */
 void file_trouble(struct file *file, const char *what, int error);
-void file_well(struct file *file);
+void file_recovered(struct file *file);
 
-/* The backlog of the host of this lonHostID; NULL when there is no such host, or no memory. */
-struct backlog *backlog_need(struct backlogs *all, const char *id);
+/* Reports the file and tries it again after deferred_retry; with an error, it is a trouble too. */
+void file_postpone(struct file *file, const char *what, int error);
 
-/* The same, or NULL where nothing is known to wait for the host. */
-struct backlog *backlog_find(const struct backlogs *all, const struct host *host);
+/* --- Backlogs --------------------------------------------------------------------------------- */
 
-/* Frees a backlog whose files have been forgotten. */
+/*
+ * The backlog of the host with this lonHostID, which is made if there is none. NULL if there is no
+ * such host, or no memory.
+ */
+struct backlog *backlogs_obtain(struct backlogs *all, const char *id);
+
+/* The same, or NULL if nothing is known to wait for the host. */
+struct backlog *backlogs_find(const struct backlogs *all, const struct host *host);
+
+/* The lonHostID in a name: its shortest end that is a known host, a pointer into it. Or NULL. */
+const char *backlogs_host_in(struct backlogs *all, const char *name);
+
+/* Frees a backlog. Its files must have been forgotten, and its sender be at rest. */
 void backlog_free(struct backlog *backlog);
 
-/* Nothing is left of it, known or unknown. */
+/* Whether nothing is left of it, neither known nor unknown. */
 bool backlog_is_over(const struct backlog *backlog);
 
-/* The lonHostID in a name: the shortest end of it that is a known host. NULL for none. */
-const char *backlog_host_in(struct backlogs *all, const char *name);
+/*
+ * Adds the name of a file on disk that is neither in the set nor a struct file. When that takes
+ * more than deferred_memory, each backlog forgets its names farthest from their turn.
+ */
+void backlog_put(struct backlog *backlog, const char *name);
 
 /*
- * Adds a name that is neither in its set nor a file. Past deferred_memory, those farthest off are
- * no longer known by name.
+ * Makes a struct file of the first name, which must be there; the file becomes READY. NULL if it is
+ * a file already, if its host has gone, or without memory; the name has left the set in any case.
  */
-void backlog_put(struct backlog *backlog, const char *name, const struct delayed_order *order);
+struct file *backlog_take_first(struct backlog *backlog);
 
-/* The file is a name in its set from now on, and freed. */
-void backlog_put_back(struct file *file);
-
-/* Forgets all names, before a scan. */
+/* Forgets all names, and how many files there are beyond. */
 void backlog_clear(struct backlog *backlog);
 
-/* Counts again how many wait; not while scanning, when only a part is known. */
-void backlog_recount(struct backlog *backlog);
-
-/* When its oldest file was deferred, in seconds of the epoch; 0 where that is not known. */
+/* The epoch in the name of its oldest file, in seconds; 0 if that is not known. */
 uint64_t backlog_oldest(const struct backlog *backlog);
 
-/* --- delivery.c --------------------------------------------------------------------------------
- */
-
-/* The deadlines of files and backlogs; once. */
-void delivery_setup(struct backlogs *all);
-
-/* What a host asks for the next file, and what it answers with. */
-void delivery_attach(struct backlog *backlog);
-
-/* Offers what there is to the host, sees to it that more is known, or frees what is over. */
-void backlog_pump(struct backlog *backlog);
-void backlogs_pump(struct backlogs *all);
-
-/* What is postponed, or pauses, is tried now; the backlog may be gone afterwards. */
-void backlog_flush(struct backlog *backlog);
-
 /*
- * Something has happened to a file that is known: it is left alone again for a while. One that is
- * with its lond is looked at when the reply is there.
+ * A scan begins: the names are forgotten, and backlog_put tells them anew until the scan ends.
+ * Until then the counts stay as they were before.
  */
-void file_touched(struct file *file);
-
-/*
- * Somebody has removed the file, or moved it away: it is forgotten, and so may its backlog be. One
- * that is with its lond, or was, stays until it has its S line.
- */
-void file_vanished(struct file *file);
-
-/*
- * Looks whether what is delivered could be recorded and removed, and goes on sending or stops that;
- * both are listed as troubles.
- */
-void delivery_check(struct backlogs *all);
-
-/* Finishes what an earlier keeper has delivered, but not recorded or removed (marks.h). */
-void delivery_resume(struct backlogs *all);
+void backlogs_begin_scan(struct backlogs *all);
+void backlogs_end_scan(struct backlogs *all);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names of deferred files, and their order.
+ * Parsing and comparing names of deferred files.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 
 #include "common/host_name.h"
 #include "keeper/deferred/delayed_name.h"
-
-/* --- Names ------------------------------------------------------------------------------------ */
 
 int delayed_compare(const struct delayed_order *one, const struct delayed_order *other)
 {
@@ -47,7 +45,7 @@ const char *delayed_longer_host(const char *name, const char *host)
     start = start != NULL ? parse_number(start, &order.count) : NULL;
     if (start == NULL || host - start < 2)
         return NULL;
-    host -= 2; /* the last byte of the component on the left */
+    host -= 2; /* to the last byte of the component on the left */
     while (host > start && host[-1] != '.')
         host--;
     return host_name_is_valid(host) ? host : NULL;

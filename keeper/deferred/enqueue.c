@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Storing a transaction for a client, in steps that each wait for the disk without holding the
- * loop: written under a temporary name, synced, named, the folder synced, and only then told.
+ * Storing a transaction in steps, none of which makes the loop wait for the disk: the file is
+ * written under a temporary name and synced, gets its name, the folder is synced, and only then is
+ * the client told.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,93 +12,94 @@
 
 #include "common/log.h"
 #include "common/monotonic.h"
+#include "keeper/deferred/delayed_create.h"
 #include "keeper/deferred/enqueue.h"
 
-/* A request being stored for a client. */
-struct store {
-    struct backlogs *all;
-    int folder; /* what the path leads to now, which may not be the one that is read; or an error */
+/* A transaction that is being stored. */
+struct enqueueing {
+    struct folder *folder;
+    int fd; /* the folder that its path leads to now, not always the open one; or a negative errno
+             */
     struct delayed_file file;
     char *host, *command;
-    size_t length;
+    size_t length; /* of the command, without LF */
     void (*done)(void *argument, bool stored);
     void *argument;
 };
 
-void enqueue_log(struct backlogs *all, enum permlog_kind kind, const char *host,
-                 const char *command, size_t length)
+void enqueue_record(const struct folder *folder, enum permlog_kind kind, const char *host,
+                    const char *command, size_t length)
 {
-    int r = all->permlog_path == NULL
-                ? -ENOENT
-                : permlog_append(all->permlog_path, kind, host, command, length, time(NULL));
+    int r = folder->permlog_path == NULL
+                ? -ENOMEM
+                : permlog_append(folder->permlog_path, kind, host, command, length, time(NULL));
     if (r < 0)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = host},
                   "cannot write the %c line to lonnet.perm.log: %s", (char)kind, strerror(-r));
 }
 
-static void end_store(struct store *store, int result)
+static void end_enqueueing(struct enqueueing *stored, int result)
 {
     if (result < 0) {
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = store->host},
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = stored->host},
                   "cannot store a transaction: %s", strerror(-result));
-        if (store->folder >= 0)
-            delayed_abandon(store->folder, &store->file);
+        if (stored->fd >= 0)
+            delayed_abandon(stored->fd, &stored->file);
     }
-    enqueue_log(store->all, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED, store->host,
-                store->command, store->length);
-    store->done(store->argument, result >= 0);
-    if (store->folder >= 0)
-        close(store->folder);
-    free(store->host);
-    permlog_drop(store->command, store->length);
-    free(store);
+    enqueue_record(stored->folder, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED, stored->host,
+                   stored->command, stored->length);
+    stored->done(stored->argument, result >= 0);
+    if (stored->fd >= 0)
+        close(stored->fd);
+    free(stored->host);
+    permlog_drop(stored->command, stored->length);
+    free(stored);
 }
 
-/* The disk may have taken its time: what is started from here on starts now. */
-static void refresh_clock(const struct store *store)
+/* The disk may have taken its time: deadlines that are started from here on start now. */
+static void refresh_clock(const struct enqueueing *stored)
 {
-    store->all->core->loop.now = monotonic_now();
+    stored->folder->core->loop.now = monotonic_now();
 }
 
 static void on_name_durable(void *argument, int result)
 {
-    struct store *store = argument;
-    refresh_clock(store);
-    /* It is whole and has its name; on a disk that cannot say so, that is not known to last. */
+    struct enqueueing *stored = argument;
+    refresh_clock(stored);
+    /* The file is complete and has its name, but the disk does not promise that this lasts. */
     if (result < 0)
-        unlinkat(store->folder, store->file.name, 0);
-    end_store(store, result);
+        (void)unlinkat(stored->fd, stored->file.name, 0);
+    end_enqueueing(stored, result);
 }
 
 static void on_content_durable(void *argument, int result)
 {
-    struct store *store = argument;
-    struct backlogs *all = store->all;
-    refresh_clock(store);
+    struct enqueueing *stored = argument;
+    refresh_clock(stored);
     if (result >= 0)
-        result = delayed_publish(store->folder, &store->file);
+        result = delayed_publish(stored->fd, &stored->file);
     if (result < 0)
-        end_store(store, result);
+        end_enqueueing(stored, result);
     else
-        async_fsync_start(all->fsyncs, store->folder, on_name_durable, store);
+        async_fsync_start(stored->folder->fsyncs, stored->fd, on_name_durable, stored);
 }
 
-void enqueue_start(struct backlogs *all, const char *host, const char *line, size_t length,
+void enqueue_start(struct folder *folder, const char *host, const char *line, size_t length,
                    void (*done)(void *argument, bool stored), void *argument)
 {
-    struct store *store = calloc(1, sizeof(*store));
+    struct enqueueing *stored = calloc(1, sizeof(*stored));
     char *id = strdup(host);
     char *command = permlog_keep(line, length - 1);
-    if (store == NULL || id == NULL || command == NULL) {
-        free(store);
+    if (stored == NULL || id == NULL || command == NULL) {
+        free(stored);
         free(id);
         permlog_drop(command, length - 1);
         done(argument, false);
         return;
     }
-    *store = (struct store){
-        .all = all,
-        .folder = all->folder_path != NULL ? delayed_open(all->folder_path) : -ENOMEM,
+    *stored = (struct enqueueing){
+        .folder = folder,
+        .fd = folder->path != NULL ? delayed_open(folder->path) : -ENOMEM,
         .file = {.fd = -1},
         .host = id,
         .command = command,
@@ -105,11 +107,11 @@ void enqueue_start(struct backlogs *all, const char *host, const char *line, siz
         .done = done,
         .argument = argument,
     };
-    int r = store->folder;
+    int r = stored->fd;
     if (r >= 0)
-        r = delayed_create(store->folder, host, (uint64_t)time(NULL), line, length, &store->file);
+        r = delayed_create(stored->fd, host, (uint64_t)time(NULL), line, length, &stored->file);
     if (r < 0)
-        end_store(store, r);
+        end_enqueueing(stored, r);
     else
-        async_fsync_start(all->fsyncs, store->file.fd, on_content_durable, store);
+        async_fsync_start(folder->fsyncs, stored->file.fd, on_content_durable, stored);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A file of marks for each folder of deferred files, since several keepers may share a directory:
+ * Each deferred folder has a file of marks of its own, since several keepers may share a directory.
+ * A line is a mark:
  *
  *     <logged> <inode of the folder> <inode of the file> <SHA-256 of its content> <name>
  *
- * It is not synced: a machine that loses power may cost one more execution, as a kill may.
+ * The file is not synced, as that would make the loop wait for a disk that is in trouble already.
+ * If the machine loses power at that moment, a transaction may be executed once more, which "at
+ * least once" allows.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/draft.h"
 #include "keeper/deferred/marks.h"
 
 #define HEX_SIZE (2 * DELAYED_DIGEST_SIZE)
@@ -24,7 +28,7 @@ static void put_hex(const unsigned char digest[DELAYED_DIGEST_SIZE], char hex[HE
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-static bool take_hex(const char hex[HEX_SIZE], unsigned char digest[DELAYED_DIGEST_SIZE])
+static bool parse_hex(const char hex[HEX_SIZE], unsigned char digest[DELAYED_DIGEST_SIZE])
 {
     for (size_t i = 0; i < DELAYED_DIGEST_SIZE; i++)
         if (sscanf(hex + 2 * i, "%2hhx", &digest[i]) != 1)
@@ -32,7 +36,7 @@ static bool take_hex(const char hex[HEX_SIZE], unsigned char digest[DELAYED_DIGE
     return true;
 }
 
-/* The folder's path does not fit into a name; its digest does. */
+/* The file is named after the digest of the folder's path, which itself has slashes. */
 static int make_path(char path[PATH_MAX], const char *directory, const char *delayed)
 {
     unsigned char digest[DELAYED_DIGEST_SIZE];
@@ -43,7 +47,7 @@ static int make_path(char path[PATH_MAX], const char *directory, const char *del
     return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int write_lines(FILE *file, const struct mark *marks, size_t count)
+static void write_lines(FILE *file, const struct mark *marks, size_t count)
 {
     char hex[HEX_SIZE + 1];
     for (size_t i = 0; i < count; i++) {
@@ -51,28 +55,16 @@ static int write_lines(FILE *file, const struct mark *marks, size_t count)
         fprintf(file, "%d %" PRIuMAX " %" PRIuMAX " %s %s\n", marks[i].logged,
                 (uintmax_t)marks[i].folder, (uintmax_t)marks[i].inode, hex, marks[i].name);
     }
-    int error = ferror(file) ? EIO : 0;
-    if (fclose(file) != 0)
-        error = errno;
-    return -error;
 }
 
 static int write_file(const char *path, const struct mark *marks, size_t count)
 {
-    char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof(temporary), "%s.new", path);
-    if (length < 0 || (size_t)length >= sizeof(temporary))
-        return -ENAMETOOLONG;
-    unlink(temporary);
-    FILE *file = fopen(temporary, "wxe");
-    if (file == NULL)
-        return -errno;
-    int r = write_lines(file, marks, count);
-    if (r == 0 && rename(temporary, path) < 0)
-        r = -errno;
+    struct draft draft;
+    int r = draft_open(&draft, path, 0600);
     if (r < 0)
-        unlink(temporary);
-    return r;
+        return r;
+    write_lines(draft.file, marks, count);
+    return draft_install(&draft, false);
 }
 
 int marks_write(const char *const directories[], const char *delayed, const struct mark *marks,
@@ -85,25 +77,25 @@ int marks_write(const char *const directories[], const char *delayed, const stru
         int made = make_path(path, directories[i], delayed);
         if (made < 0)
             continue;
-        if (written) { /* what stands here is older */
-            unlink(path);
+        if (written) { /* what is here is older */
+            (void)unlink(path);
             continue;
         }
-        (void)mkdir(directories[i], 0700); /* else the error is in writing */
+        (void)mkdir(directories[i], 0700); /* if this fails, so does writing */
         r = write_file(path, marks, count);
         written = r == 0;
     }
     return r;
 }
 
-/* One line; false where it is none. */
-static bool parse_line(const char *line, struct mark *mark)
+/* Whether the line is a mark, which is then in *mark. */
+static bool is_mark(const char *line, struct mark *mark)
 {
     char hex[HEX_SIZE + 1];
     uintmax_t folder, inode;
     int logged;
     if (sscanf(line, "%d %ju %ju %64s %255s", &logged, &folder, &inode, hex, mark->name) != 5 ||
-        strlen(hex) != HEX_SIZE || !take_hex(hex, mark->digest) || strchr(mark->name, '/') != NULL)
+        strlen(hex) != HEX_SIZE || !parse_hex(hex, mark->digest) || strchr(mark->name, '/') != NULL)
         return false;
     mark->logged = logged != 0;
     mark->folder = (ino_t)folder;
@@ -119,7 +111,7 @@ size_t marks_read(const char *const directories[], const char *delayed, struct m
     for (size_t i = 0; directories[i] != NULL; i++) {
         FILE *file = make_path(path, directories[i], delayed) < 0 ? NULL : fopen(path, "re");
         while (file != NULL && count < most && fgets(line, sizeof(line), file) != NULL)
-            count += parse_line(line, &marks[count]);
+            count += is_mark(line, &marks[count]);
         if (file != NULL)
             fclose(file);
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Marks of transactions that lond has executed and whose files could not be recorded or removed
- * yet. They are written where the folder's own troubles do not reach, so that the next keeper
- * finishes them instead of sending them again. There are few: nothing more is sent while the cause
- * lasts.
+ * Marks of transactions that lond has executed, but that could not be recorded or removed yet. They
+ * are written outside the deferred folder, where its troubles do not reach, so that the next keeper
+ * completes these transactions instead of sending them again. There are few of them, since nothing
+ * more is sent while the cause lasts.
  */
 #ifndef LONC_KEEPER_DEFERRED_MARKS_H
 #define LONC_KEEPER_DEFERRED_MARKS_H
@@ -12,29 +12,28 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "keeper/deferred/delayed.h"
+#include "common/attributes.h"
+#include "keeper/deferred/delayed_read.h"
 
-/* As many as are kept; where there are more, nothing is sent any more until there are fewer. */
+/* The most marks that are kept. With so many, nothing is sent until there are fewer. */
 #define MARKS_MOST 1000
 
 struct mark {
-    ino_t folder, inode;
-    bool logged; /* its S line is written: only the file is left */
-    unsigned char digest[DELAYED_DIGEST_SIZE];
+    ino_t folder, inode; /* of the deferred folder, and of the file */
+    bool logged;         /* the S line is written; only the file is left to be removed */
+    unsigned char digest[DELAYED_DIGEST_SIZE]; /* of the content */
     char name[256];
 };
 
 /*
- * Writes the marks of this folder of deferred files in the place of those before; without any,
- * there is no file of them. `directories` (ended by NULL) are tried in turn. 0 or a negative errno.
+ * Replaces the marks of the deferred folder with path `delayed`. They go to the first of the
+ * `directories` (ended by NULL) that can be written, and disappear from those behind it; without
+ * marks, from all. 0 or a negative errno.
  */
-int marks_write(const char *const directories[], const char *delayed, const struct mark *marks,
-                size_t count);
+MUST_CHECK int marks_write(const char *const directories[], const char *delayed,
+                           const struct mark *marks, size_t count);
 
-/*
- * Reads them: up to `most`, the number is returned. What cannot be read, or is malformed, is not
- * there.
- */
+/* Reads up to `most` marks and returns how many. What is unreadable or malformed is left out. */
 size_t marks_read(const char *const directories[], const char *delayed, struct mark *marks,
                   size_t most);
 

@@ -13,7 +13,7 @@
 
 #include "keeper/deferred/mounts.h"
 
-/* Whether a list with commas between has the option. */
+/* Whether a comma-separated list has the option. */
 static bool has_option(const char *options, const char *wanted)
 {
     size_t length = strlen(wanted);
@@ -25,7 +25,9 @@ static bool has_option(const char *options, const char *wanted)
     return false;
 }
 
-/* "36 35 98:0 /root /point ro,noatime shared:1 - ext4 /dev/sda rw": the mount's, then the super's.
+/*
+ * A line is "36 35 98:0 /root /point ro,noatime shared:1 - ext4 /dev/sda rw", where the sixth field
+ * has the options of the mount and the last one those of the file system.
  */
 static bool forbids_writing(char *line)
 {
@@ -42,8 +44,8 @@ static bool forbids_writing(char *line)
     return has_option(options, "ro") && has_option(super + 1, "rw");
 }
 
-/* The mount of the path, or, where there is no such file yet, of its folder. False when unknown. */
-static bool find_mount(const char *path, uint64_t *id)
+/* The number of the mount; 0 if it is not known, which is no mount's number. */
+static uint64_t find_mount(const char *path)
 {
     struct statx status;
     char folder[PATH_MAX];
@@ -54,10 +56,7 @@ static bool find_mount(const char *path, uint64_t *id)
         folder[slash - path] = '\0';
         r = statx(AT_FDCWD, *folder != '\0' ? folder : "/", 0, STATX_MNT_ID, &status);
     }
-    if (r < 0 || !(status.stx_mask & STATX_MNT_ID))
-        return false;
-    *id = status.stx_mnt_id;
-    return true;
+    return r == 0 && (status.stx_mask & STATX_MNT_ID) ? status.stx_mnt_id : 0;
 }
 
 bool mounts_forbid_writing(const char *path)
@@ -65,8 +64,8 @@ bool mounts_forbid_writing(const char *path)
     bool found = false, forbidden = false;
     char *line = NULL;
     size_t size = 0;
-    uint64_t id;
-    if (!find_mount(path, &id))
+    uint64_t id = find_mount(path);
+    if (id == 0)
         return false;
     FILE *file = fopen("/proc/self/mountinfo", "re");
     while (file != NULL && !found && getline(&line, &size, file) > 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names in sorted, packed runs.
+ * Runs of sorted names, and the unsorted names that will become the next run.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,28 +8,28 @@
 
 #include "keeper/deferred/name_set.h"
 
-/* Names of a run: sorting them takes half a millisecond, which nobody notices. */
+/* Names in a run: sorting so many takes half a millisecond, which nobody notices. */
 #define RUN_NAMES 2048
 
-/* Runs whose middle is looked at to find the middle of all. */
+/* Of so many runs the middle is looked at to find the middle of all. */
 #define SAMPLES 256
 
-/* A set is not halved below this. */
+/* A set with fewer names than this is not halved. */
 #define NAMES_LEFT 64
 
 struct name_set_entry {
     struct delayed_order order;
-    uint32_t at; /* in the text */
+    uint32_t at; /* in `text` */
 };
 
-/* Its size: offset[count], then the names, each with its NUL. */
+/* A block of `size` bytes: this, offset[count], then the names, each with its NUL. */
 struct name_set_run {
     RB_ENTRY(name_set_run) by_first;
     struct delayed_order first; /* of names[next] */
     struct delayed_order last;
     size_t size;
     uint32_t next, count;
-    uint32_t offset[]; /* from the run's beginning */
+    uint32_t offset[]; /* of each name, from the beginning of the block */
 };
 
 static const char *name_in(const struct name_set_run *run, uint32_t i)
@@ -44,7 +44,7 @@ static int compare_names(const struct delayed_order *one, const char *one_name,
     return order != 0 ? order : strcmp(one_name, other_name);
 }
 
-/* Names may be on the shelf twice; runs may not be the same. */
+/* Two runs may begin with the same name, as a name may have been added twice. */
 static int compare_runs(const struct name_set_run *one, const struct name_set_run *other)
 {
     int order = compare_names(&one->first, name_in(one, one->next), &other->first,
@@ -55,107 +55,108 @@ static int compare_runs(const struct name_set_run *one, const struct name_set_ru
 RB_PROTOTYPE(name_set_runs, name_set_run, by_first, compare_runs)
 RB_GENERATE(name_set_runs, name_set_run, by_first, compare_runs)
 
-/* --- Loose names ------------------------------------------------------------------------------ */
+/* --- Adding ----------------------------------------------------------------------------------- */
 
-static void free_loose(struct name_set *set)
+static void free_unsorted(struct name_set *set)
 {
-    *set->bytes -= set->loose_room * sizeof(*set->loose) + set->text_room;
-    free(set->loose);
+    *set->bytes -= set->unsorted_room * sizeof(*set->unsorted) + set->text_room;
+    free(set->unsorted);
     free(set->text);
-    set->loose = NULL;
+    set->unsorted = NULL;
     set->text = NULL;
-    set->loose_count = set->loose_room = set->text_length = set->text_room = 0;
+    set->unsorted_count = set->unsorted_room = set->text_length = set->text_room = 0;
 }
 
-static int compare_loose(const void *one, const void *other, void *text)
+static int compare_entries(const void *one, const void *other, void *text)
 {
     const struct name_set_entry *a = one, *b = other;
     return compare_names(&a->order, (char *)text + a->at, &b->order, (char *)text + b->at);
 }
 
-/* Sorts and packs what is loose. False without memory: then it is as it was. */
-static bool pack(struct name_set *set)
+/* Packs the unsorted names into a run. 0, or -ENOMEM with the set as it was. */
+static int pack(struct name_set *set)
 {
     struct name_set_run *run;
-    size_t head = sizeof(*run) + set->loose_count * sizeof(*run->offset);
+    size_t head = sizeof(*run) + set->unsorted_count * sizeof(*run->offset);
     size_t size = head + set->text_length;
-    if (set->loose_count == 0)
-        return true;
+    if (set->unsorted_count == 0)
+        return 0;
     run = malloc(size);
     if (run == NULL)
-        return false;
-    qsort_r(set->loose, set->loose_count, sizeof(*set->loose), compare_loose, set->text);
+        return -ENOMEM;
+    qsort_r(set->unsorted, set->unsorted_count, sizeof(*set->unsorted), compare_entries, set->text);
     *run = (struct name_set_run){
-        .first = set->loose[0].order,
-        .last = set->loose[set->loose_count - 1].order,
+        .first = set->unsorted[0].order,
+        .last = set->unsorted[set->unsorted_count - 1].order,
         .size = size,
-        .count = (uint32_t)set->loose_count,
+        .count = (uint32_t)set->unsorted_count,
     };
     char *to = (char *)run + head;
-    for (size_t i = 0; i < set->loose_count; i++) {
-        const char *name = set->text + set->loose[i].at;
+    for (size_t i = 0; i < set->unsorted_count; i++) {
+        const char *name = set->text + set->unsorted[i].at;
         size_t length = strlen(name) + 1;
         run->offset[i] = (uint32_t)(to - (char *)run);
         memcpy(to, name, length);
         to += length;
     }
-    free_loose(set);
+    free_unsorted(set);
     *set->bytes += size;
     RB_INSERT(name_set_runs, &set->runs, run);
-    return true;
+    return 0;
 }
 
-static bool make_room(struct name_set *set, size_t length)
+static int make_room(struct name_set *set, size_t length)
 {
-    if (set->loose_count == set->loose_room) {
-        size_t room = set->loose_room == 0 ? 16 : 2 * set->loose_room;
-        struct name_set_entry *loose = reallocarray(set->loose, room, sizeof(*loose));
-        if (loose == NULL)
-            return false;
-        *set->bytes += (room - set->loose_room) * sizeof(*loose);
-        set->loose = loose;
-        set->loose_room = room;
+    if (set->unsorted_count == set->unsorted_room) {
+        size_t room = set->unsorted_room == 0 ? 16 : 2 * set->unsorted_room;
+        struct name_set_entry *unsorted = reallocarray(set->unsorted, room, sizeof(*unsorted));
+        if (unsorted == NULL)
+            return -ENOMEM;
+        *set->bytes += (room - set->unsorted_room) * sizeof(*unsorted);
+        set->unsorted = unsorted;
+        set->unsorted_room = room;
     }
     if (set->text_length + length > set->text_room) {
         size_t room = 2 * set->text_room + length;
         char *text = realloc(set->text, room);
         if (text == NULL)
-            return false;
+            return -ENOMEM;
         *set->bytes += room - set->text_room;
         set->text = text;
         set->text_room = room;
     }
-    return true;
+    return 0;
 }
 
 int name_set_put(struct name_set *set, const char *name)
 {
     size_t length = strlen(name) + 1;
-    if ((set->loose_count == RUN_NAMES && !pack(set)) || !make_room(set, length))
+    if ((set->unsorted_count == RUN_NAMES && pack(set) < 0) || make_room(set, length) < 0)
         return -ENOMEM;
-    struct name_set_entry *loose = &set->loose[set->loose_count];
-    loose->at = (uint32_t)set->text_length;
-    delayed_parse_name(name, &loose->order);
+    struct name_set_entry *entry = &set->unsorted[set->unsorted_count];
+    entry->at = (uint32_t)set->text_length;
+    delayed_parse_name(name, &entry->order);
     memcpy(set->text + set->text_length, name, length);
     set->text_length += length;
-    if (set->loose_count == 0 || compare_loose(loose, &set->loose[set->first_loose], set->text) < 0)
-        set->first_loose = set->loose_count;
-    set->loose_count++;
+    if (set->unsorted_count == 0 ||
+        compare_entries(entry, &set->unsorted[set->first_unsorted], set->text) < 0)
+        set->first_unsorted = set->unsorted_count;
+    set->unsorted_count++;
     set->count++;
     return 0;
 }
 
-/* --- The first -------------------------------------------------------------------------------- */
+/* --- Looking ---------------------------------------------------------------------------------- */
 
-/* The run with the first name, or NULL where that is a loose one. */
+/* The run that has the first name; NULL if that is an unsorted name, or the set is empty. */
 static struct name_set_run *first_run(const struct name_set *set)
 {
     struct name_set_run *run = RB_MIN(name_set_runs, &((struct name_set *)(uintptr_t)set)->runs);
-    if (run == NULL || set->loose_count == 0)
+    if (run == NULL || set->unsorted_count == 0)
         return run;
-    const struct name_set_entry *loose = &set->loose[set->first_loose];
-    return compare_names(&run->first, name_in(run, run->next), &loose->order,
-                         set->text + loose->at) <= 0
+    const struct name_set_entry *entry = &set->unsorted[set->first_unsorted];
+    return compare_names(&run->first, name_in(run, run->next), &entry->order,
+                         set->text + entry->at) <= 0
                ? run
                : NULL;
 }
@@ -169,8 +170,8 @@ const char *name_set_first(const struct name_set *set, struct delayed_order *ord
         *order = run->first;
         return name_in(run, run->next);
     }
-    *order = set->loose[set->first_loose].order;
-    return set->text + set->loose[set->first_loose].at;
+    *order = set->unsorted[set->first_unsorted].order;
+    return set->text + set->unsorted[set->first_unsorted].at;
 }
 
 static struct delayed_order order_at(const struct name_set_run *run, uint32_t i)
@@ -203,9 +204,9 @@ static bool is_in_run(const struct name_set_run *run, const char *name,
 bool name_set_has(const struct name_set *set, const char *name, const struct delayed_order *order)
 {
     struct name_set_run *run;
-    for (size_t i = 0; i < set->loose_count; i++)
-        if (delayed_compare(&set->loose[i].order, order) == 0 &&
-            strcmp(set->text + set->loose[i].at, name) == 0)
+    for (size_t i = 0; i < set->unsorted_count; i++)
+        if (delayed_compare(&set->unsorted[i].order, order) == 0 &&
+            strcmp(set->text + set->unsorted[i].at, name) == 0)
             return true;
     RB_FOREACH (run, name_set_runs, &((struct name_set *)(uintptr_t)set)->runs) {
         if (delayed_compare(&run->first, order) > 0) /* and so are all that follow */
@@ -223,27 +224,27 @@ static void free_run(struct name_set *set, struct name_set_run *run)
     free(run);
 }
 
-/* Without memory to pack the loose ones, as few as possible of them are moved. */
-static void drop_first_loose(struct name_set *set)
+/* For when there is no memory to pack the unsorted names: the next first one has to be found. */
+static void drop_first_unsorted(struct name_set *set)
 {
-    size_t last = --set->loose_count;
-    set->loose[set->first_loose] = set->loose[last];
-    set->first_loose = 0;
+    size_t last = --set->unsorted_count;
+    set->unsorted[set->first_unsorted] = set->unsorted[last];
+    set->first_unsorted = 0;
     for (size_t i = 1; i < last; i++)
-        if (compare_loose(&set->loose[i], &set->loose[set->first_loose], set->text) < 0)
-            set->first_loose = i;
+        if (compare_entries(&set->unsorted[i], &set->unsorted[set->first_unsorted], set->text) < 0)
+            set->first_unsorted = i;
     if (last == 0)
-        free_loose(set);
+        free_unsorted(set);
 }
 
 void name_set_drop_first(struct name_set *set)
 {
     struct name_set_run *run = first_run(set);
-    if (run == NULL && pack(set))
+    if (run == NULL && pack(set) == 0)
         run = first_run(set);
     set->count--;
     if (run == NULL) {
-        drop_first_loose(set);
+        drop_first_unsorted(set);
     } else if (run->next + 1 == run->count) {
         free_run(set, run);
     } else {
@@ -254,14 +255,14 @@ void name_set_drop_first(struct name_set *set)
     }
 }
 
-/* --- Fewer ------------------------------------------------------------------------------------ */
+/* --- Halving ---------------------------------------------------------------------------------- */
 
 static int compare_samples(const void *one, const void *other)
 {
     return delayed_compare(one, other);
 }
 
-/* The middle of the middles. */
+/* Roughly the middle of all names: the middle of the runs' middles. */
 static struct delayed_order find_middle(struct name_set *set)
 {
     struct delayed_order samples[SAMPLES] = {{0}};
@@ -277,7 +278,7 @@ static struct delayed_order find_middle(struct name_set *set)
     return samples[taken / 2];
 }
 
-/* Drops what is at or behind `from`; the run may be gone then. */
+/* Removes the names at or behind `from`; the run is freed if none is left. */
 static void cut_run(struct name_set *set, struct name_set_run *run,
                     const struct delayed_order *from)
 {
@@ -297,7 +298,7 @@ static void cut_run(struct name_set *set, struct name_set_run *run,
     }
     if (low == run->count)
         return;
-    /* The text has the order of the names. */
+    /* The names lie in the block in their order, so it ends where the first removed one began. */
     size_t size = run->offset[low];
     RB_REMOVE(name_set_runs, &set->runs, run);
     run->count = low;
@@ -311,16 +312,17 @@ static void cut_run(struct name_set *set, struct name_set_run *run,
     RB_INSERT(name_set_runs, &set->runs, run);
 }
 
-bool name_set_halve(struct name_set *set, struct delayed_order *from)
+size_t name_set_halve(struct name_set *set, struct delayed_order *from)
 {
     struct name_set_run *run, *next;
-    if (set->count < NAMES_LEFT || !pack(set))
-        return false;
+    size_t before = set->count;
+    if (before < NAMES_LEFT || pack(set) < 0)
+        return 0;
     *from = find_middle(set);
-    /* A run that is cut keeps its place among the others. */
+    /* A run that is cut short keeps its place among the others. */
     RB_FOREACH_SAFE (run, name_set_runs, &set->runs, next)
         cut_run(set, run, from);
-    return true;
+    return before - set->count;
 }
 
 /* --- Coming and going ------------------------------------------------------------------------- */
@@ -334,7 +336,7 @@ void name_set_init(struct name_set *set, size_t *bytes)
 void name_set_clear(struct name_set *set)
 {
     struct name_set_run *run, *next;
-    free_loose(set);
+    free_unsorted(set);
     RB_FOREACH_SAFE (run, name_set_runs, &set->runs, next)
         free_run(set, run);
     set->count = 0;

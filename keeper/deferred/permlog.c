@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Lines of lonnet.perm.log. lonnet and other programs append to it too, so a line is one write.
+ * Appending lines to lonnet.perm.log. lonnet and other programs append to it at the same time, so
+ * each line is one write.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 #include "keeper/deferred/permlog.h"
 #include "keeper/lond/request.h"
 
-/* Administrators put it on another disk by a symbolic link; what is no file cannot be a log. */
+/* A symbolic link is followed, as administrators use one to put the log on another disk. */
 static int open_log(const char *path, int create)
 {
     struct stat status;
@@ -36,8 +37,8 @@ static int check_room(const struct statvfs *room)
 }
 
 /*
- * The room for a line is reserved behind the end, where a file system can do that; one that cannot
- * tells by its free blocks.
+ * Reserves the room for a line behind the end of the log. A file system that cannot reserve is
+ * asked for its free blocks.
  */
 static int reserve_line(int fd)
 {
@@ -52,7 +53,7 @@ static int reserve_line(int fd)
     return fstatvfs(fd, &room) < 0 ? -errno : check_room(&room);
 }
 
-/* Whether a log that is not there yet could be made. */
+/* Whether a log that does not exist yet could be created. */
 static int probe_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -79,8 +80,8 @@ int permlog_probe(const char *path)
     return r;
 }
 
-/* So much of a command is read. */
-static size_t read_of(size_t length)
+/* How much of a command of this length is read. */
+static size_t kept_length(size_t length)
 {
     return length < PERMLOG_COMMAND_MAX ? length : PERMLOG_COMMAND_MAX;
 }
@@ -89,12 +90,12 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
                    size_t length, time_t now)
 {
     char line[PERMLOG_LINE_MAX], bytes[32] = "", date[64];
-    struct request_shown shown = request_shown(command, read_of(length));
+    struct request_shown shown = request_shown(command, kept_length(length));
     if (shown.secret) /* "encrypt:auth (37 bytes)" */
         snprintf(bytes, sizeof(bytes), " (%zu bytes)", length);
     struct tm local;
     localtime_r(&now, &local);
-    /* As Perl's localtime says it, which is what loncron's readers expect. */
+    /* The form of Perl's localtime, which the readers of loncron's report expect. */
     strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &local);
 
     int at = snprintf(line, sizeof(line), "%lld:%c:%.*s:", (long long)now, (char)kind,
@@ -114,15 +115,15 @@ int permlog_append(const char *path, enum permlog_kind kind, const char *host, c
 
 char *permlog_keep(const char *command, size_t length)
 {
-    char *kept = malloc(read_of(length) + 1); /* it may be empty */
+    char *kept = malloc(kept_length(length) + 1); /* a command may be empty */
     if (kept != NULL)
-        memcpy(kept, command, read_of(length));
+        memcpy(kept, command, kept_length(length));
     return kept;
 }
 
 void permlog_drop(char *kept, size_t length)
 {
     if (kept != NULL)
-        explicit_bzero(kept, read_of(length));
+        explicit_bzero(kept, kept_length(length));
     free(kept);
 }

@@ -69,7 +69,7 @@ our %LIVES = (
     backlog => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', @LOND) }], # and files wait already
 );
 
-# More than have a place in the keeper's memory each, so that some are on the shelf (keeper/deferred/name_set.h).
+# More than have a place in the keeper's memory each, so that some are known by name only (keeper/deferred/name_set.h).
 my $BACKLOG = 100;
 
 sub lond_by_ssl {

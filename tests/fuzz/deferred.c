@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/deferred/delayed.h"
+#include "keeper/deferred/delayed_create.h"
+#include "keeper/deferred/delayed_name.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/peer.h"
 #include "tests/fuzz/world.h"

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "common/host_name.h"
-#include "keeper/deferred/delayed.h"
+#include "keeper/deferred/delayed_create.h"
+#include "keeper/deferred/delayed_name.h"
+#include "keeper/deferred/delayed_take.h"
 #include "tests/fuzz/fuzz.h"
 
 #define LINE_LIMIT 64

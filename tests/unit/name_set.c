@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/deferred/delayed.h"
 #include "keeper/deferred/name_set.h"
 
 static size_t bytes;

@@ -88,7 +88,8 @@ Test(permlog, each_kind_has_its_letter)
 
 Test(permlog, a_day_below_ten_is_padded_with_a_blank_as_perl_pads_it)
 {
-    permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR + 86400);
+    cr_assert_eq(permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR + 86400),
+                 0);
     expect_log("1104623999:S:msul1:x:Sat Jan  1 23:59:59 2005\n");
 }
 
@@ -196,7 +197,9 @@ Test(permlog, the_length_of_a_long_secret_is_its_own)
     static char command[3 * PERMLOG_COMMAND_MAX];
     memset(command, 's', sizeof(command));
     memcpy(command, "encrypt:auth:", 13);
-    permlog_append("perm.log", PERMLOG_DEFERRED, "msul1", command, sizeof(command), NEW_YEAR);
+    cr_assert_eq(
+        permlog_append("perm.log", PERMLOG_DEFERRED, "msul1", command, sizeof(command), NEW_YEAR),
+        0);
     expect_log("1104537599:D:msul1:encrypt:auth (12288 bytes):Fri Dec 31 23:59:59 2004\n");
 }
 
@@ -322,7 +325,9 @@ Test(permlog, no_descriptor_stays_open)
     close(before);
     for (int i = 0; i < 10; i++) {
         append(PERMLOG_DELIVERED, "x");
-        permlog_append("missing/perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR);
+        cr_expect_eq(
+            permlog_append("missing/perm.log", PERMLOG_DELIVERED, "msul1", "x", 1, NEW_YEAR),
+            -ENOENT);
     }
     int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
     cr_expect_eq(after, before);

@@ -16,7 +16,7 @@
 #include "common/attributes.h"
 #include "keeper/deferred/delayed_name.h"
 
-/* The folder that a file lies in is its state (keeper/deferred/delayed.h). */
+/* The folder that a file lies in is its state (keeper/deferred/delayed_name.h). */
 enum queue_place { QUEUE_WAITING, QUEUE_HELD, QUEUE_REJECTED, QUEUE_CORRUPT, QUEUE_PLACES };
 
 struct queue_place_names {

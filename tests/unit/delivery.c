@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which file of a host is next, and which is not yet. The host is paused, so that nothing is sent
- * but what is asked for here.
+ * Which file of a host is delivered next, which has to wait, and what follows a delivery. The host
+ * is paused, so that it never asks for a file: the tests ask in its place, and answer for its lond.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/deferred/backlog.h"
+#include "keeper/deferred/delivery.h"
 #include "keeper/host/hosts.h"
 #include "tests/unit/heard.h"
 
@@ -27,11 +27,12 @@
 static struct core core;
 static struct config config;
 static struct hosts hosts;
-static struct backlogs all;
+static struct folder folder;
+static struct delivery delivery;
 static char name[64];
 static unsigned refills;
 
-static void on_refill(struct backlogs *of)
+static void on_names_wanted(struct delivery *of)
 {
     (void)of;
     refills++;
@@ -53,7 +54,7 @@ static void begin(void)
         .deferred_retry = 1000,
         .deferred_pace = 1000,
         .deferred_empty_timeout = 2000,
-        .deferred_write_timeout = 5000,
+        .deferred_write_timeout = 1000000,
         .retry_delay = 1000,
         .line_limit = 1024,
         .state_dir = (char *)(uintptr_t) "state",
@@ -66,30 +67,28 @@ static void begin(void)
     host->listed = true;
     host->paused = true;
     RB_INSERT(hosts_by_id, &hosts.by_id, host);
-    backlogs_setup(&all, &core);
-    all.refill = on_refill;
+    static const struct delivery_events events = {.names_wanted = on_names_wanted};
+    cr_assert_eq(folder_init(&folder, &core), 0);
+    delivery_init(&delivery, &core, &folder, &events);
     cr_assert_eq(mkdir("delayed", 0700), 0);
     cr_assert_eq(mkdir("logs", 0700), 0);
-    all.folder = open("delayed", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cr_assert_geq(all.folder, 0);
-    all.folder_path = (char *)(uintptr_t) "delayed";
-    all.permlog_path = (char *)(uintptr_t) "logs/lonnet.perm.log";
-    all.fsyncs = async_fsync_new(core.loop.event);
+    folder.path = strdup("delayed");
+    folder.permlog_path = strdup("logs/lonnet.perm.log");
+    cr_assert_eq(folder_open(&folder), 0);
 }
 
 static void end(void)
 {
-    async_fsync_free(all.fsyncs);
-    close(all.folder);
+    folder_free(&folder);
     loop_close(&core.loop);
     heard_end();
 }
 
-TestSuite(backlog, .init = begin, .fini = end, .timeout = 60);
+TestSuite(delivery, .init = begin, .fini = end, .timeout = 60);
 
 static struct backlog *backlog(void)
 {
-    struct backlog *there = backlog_need(&all, ID);
+    struct backlog *there = backlogs_obtain(&delivery.backlogs, ID);
     cr_assert_not_null(there);
     return there;
 }
@@ -103,7 +102,7 @@ static const char *name_of(unsigned n)
 /* A file whose time of change is long ago is what `is_still` is for: here 1 ms is long. */
 static void write_named(unsigned n, const char *text)
 {
-    int fd = openat(all.folder, name_of(n), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = openat(folder.fd, name_of(n), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     cr_assert_geq(fd, 0);
     cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
@@ -111,10 +110,7 @@ static void write_named(unsigned n, const char *text)
 
 static void put_name(unsigned n)
 {
-    struct delayed_order order;
-    name_of(n);
-    cr_assert_not_null(delayed_parse_name(name, &order));
-    backlog_put(backlog(), name, &order);
+    backlog_put(backlog(), name_of(n));
 }
 
 static void put_file(unsigned n, const char *text)
@@ -127,17 +123,25 @@ static void put_file(unsigned n, const char *text)
 static struct file *put_new(unsigned n)
 {
     write_named(n, "put\n");
-    struct file *file = file_new(backlog(), name_of(n), strstr(name, ID));
+    struct file *file = file_new(backlog(), name_of(n), strstr(name, ID), FILE_NEW);
     cr_assert_not_null(file);
-    file_enter(file, FILE_NEW);
     return file;
+}
+
+/* Asks for the next file, as the host would. NULL: none may be sent now. */
+static struct transaction *next_now(void)
+{
+    struct background *background = &backlog()->sender.background;
+    if (background->next == NULL)
+        delivery_advance(backlog());
+    return background->next != NULL ? background->next(background) : NULL;
 }
 
 /* Asks for the next file, and goes on asking while the backlog says that it will look again. */
 static struct transaction *next(void)
 {
     struct transaction *asked;
-    while ((asked = backlog()->background.next(&backlog()->background)) == NULL)
+    while ((asked = next_now()) == NULL)
         cr_assert_gt(loop_turn(&core.loop, LONG), 0, "nothing more comes");
     return asked;
 }
@@ -154,54 +158,54 @@ static void answer(void)
 {
     struct buffer reply = {0};
     cr_assert_eq(buffer_append(&reply, "ok\n", 3), 0);
-    struct transaction *asked = &backlog()->transaction;
+    struct transaction *asked = &backlog()->sender.transaction;
     asked->done(asked, REASON_NONE, &reply, 3);
     buffer_free(&reply);
 }
 
 static bool lies_there(unsigned n)
 {
-    return faccessat(all.folder, name_of(n), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return faccessat(folder.fd, name_of(n), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-Test(backlog, files_are_sent_in_order_recorded_and_removed)
+Test(delivery, files_are_sent_in_order_recorded_and_removed)
 {
     put_file(10, "ten\n");
     put_file(9, "nine\n");
     expect_next("nine\n");
-    cr_expect_null(backlog()->background.next(&backlog()->background), "one at a time");
+    cr_expect_null(next_now(), "one at a time");
     answer();
     cr_expect_not(lies_there(9));
     expect_next("ten\n");
     answer();
-    cr_expect_eq(all.waiting, 0);
+    cr_expect_eq(delivery.backlogs.waiting, 0);
     cr_expect_eq(access("logs/lonnet.perm.log", F_OK), 0);
 }
 
-Test(backlog, a_file_behind_names_of_gone_files_is_sent)
+Test(delivery, a_file_behind_names_of_gone_files_is_sent)
 {
     for (unsigned n = 0; n < MANY; n++)
         put_name(n);
     put_file(MANY, "there\n");
-    cr_expect_eq(all.waiting, MANY + 1);
+    cr_expect_eq(delivery.backlogs.waiting, MANY + 1);
     expect_next("there\n");
-    cr_expect_eq(all.waiting, 1, "the others are counted no longer");
+    cr_expect_eq(delivery.backlogs.waiting, 1, "the others are counted no longer");
 }
 
-Test(backlog, a_file_in_its_first_seconds_holds_up_those_behind_it_and_no_others)
+Test(delivery, a_file_in_its_first_seconds_holds_up_those_behind_it_and_no_others)
 {
     put_file(1, "one\n");
     put_new(2);
     put_file(3, "three\n");
     expect_next("one\n");
     answer();
-    cr_expect_null(backlog()->background.next(&backlog()->background));
+    cr_expect_null(next_now());
     expect_next("put\n");
     answer();
     expect_next("three\n");
 }
 
-Test(backlog, an_empty_file_holds_up_nobody_and_is_set_aside_at_last)
+Test(delivery, an_empty_file_holds_up_nobody_and_is_set_aside_at_last)
 {
     put_file(1, "");
     put_file(2, "two\n");
@@ -210,15 +214,15 @@ Test(backlog, an_empty_file_holds_up_nobody_and_is_set_aside_at_last)
     answer();
     while (lies_there(1)) {
         cr_assert_gt(loop_turn(&core.loop, LONG), 0);
-        (void)backlog()->background.next(&backlog()->background);
+        (void)next_now();
     }
     cr_expect_eq(access("delayed/corrupt/1700000000.1.4711.put." ID, F_OK), 0);
 }
 
-Test(backlog, a_file_that_is_being_written_holds_up_nobody_and_goes_as_a_whole)
+Test(delivery, a_file_that_is_being_written_holds_up_nobody_and_goes_as_a_whole)
 {
     put_file(1, "half");
-    int fd = openat(all.folder, name_of(1), O_WRONLY | O_APPEND | O_CLOEXEC);
+    int fd = openat(folder.fd, name_of(1), O_WRONLY | O_APPEND | O_CLOEXEC);
     put_file(2, "two\n");
     expect_next("two\n");
     answer();
@@ -227,54 +231,54 @@ Test(backlog, a_file_that_is_being_written_holds_up_nobody_and_goes_as_a_whole)
     expect_next("half and half\n");
 }
 
-Test(backlog, what_is_past_the_bound_of_memory_is_counted_and_not_sent_before_it_is_known)
+Test(delivery, what_is_past_the_bound_of_memory_is_counted_and_not_sent_before_it_is_known)
 {
     core.settings.deferred_memory = 4096;
     for (unsigned n = 1; n <= 500; n++)
         put_name(n);
-    cr_expect(backlog()->cut);
-    cr_expect_eq(all.waiting, 500);
+    cr_expect(backlog()->beyond > 0);
+    cr_expect_eq(delivery.backlogs.waiting, 500);
     cr_expect_lt(backlog()->names.count, 300);
     size_t known = backlog()->names.count;
     put_name(501);
     cr_expect_eq(backlog()->names.count, known, "no name behind the horizon is kept");
-    cr_expect_eq(all.waiting, 501);
+    cr_expect_eq(delivery.backlogs.waiting, 501);
     struct file *file = put_new(600);
     file_enter(file, FILE_READY);
     while (refills == 0) {
-        cr_assert_null(backlog()->background.next(&backlog()->background));
+        cr_assert_null(next_now());
         cr_assert_gt(loop_turn(&core.loop, LONG), 0);
     }
     cr_expect_eq(file->state, FILE_READY, "it waits for those that are not known");
 }
 
-Test(backlog, nothing_is_sent_that_could_not_be_recorded)
+Test(delivery, nothing_is_sent_that_could_not_be_recorded)
 {
     put_file(1, "one\n");
     cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
-    cr_expect_null(backlog()->background.next(&backlog()->background));
+    cr_expect_null(next_now());
     cr_expect(trouble_is_present(&core, TROUBLE_PERM_LOG));
     cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
     expect_next("one\n");
     cr_expect_not(trouble_is_present(&core, TROUBLE_PERM_LOG));
 }
 
-Test(backlog, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_keeper)
+Test(delivery, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_keeper)
 {
     put_file(1, "one\n");
     expect_next("one\n");
     cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
     answer();
     cr_expect(lies_there(1));
-    cr_expect_eq(all.delivered, 1);
+    cr_expect_eq(delivery.backlogs.count[FILE_DELIVERED], 1);
     cr_expect(trouble_is_present(&core, TROUBLE_DEFERRED));
     /* This one stops in whatever way. */
-    file_forget(backlog_find_file(&all, name_of(1)));
+    file_forget(backlogs_find_file(&delivery.backlogs, name_of(1)));
     cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
-    cr_assert_eq(fchmodat(all.folder, name_of(1), 0640, 0), 0);
-    delivery_resume(&all);
+    cr_assert_eq(fchmodat(folder.fd, name_of(1), 0640, 0), 0);
+    completion_resume(&delivery.completion);
     cr_expect_not(lies_there(1));
-    cr_expect_eq(all.delivered, 0);
+    cr_expect_eq(delivery.backlogs.count[FILE_DELIVERED], 0);
     char line[256] = "";
     FILE *log = fopen("logs/lonnet.perm.log", "r");
     cr_assert_not_null(log);
@@ -283,16 +287,16 @@ Test(backlog, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_k
     fclose(log);
 }
 
-Test(backlog, a_mark_is_no_reason_to_remove_another_file)
+Test(delivery, a_mark_is_no_reason_to_remove_another_file)
 {
     put_file(1, "one\n");
     expect_next("one\n");
     cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
     answer();
-    file_forget(backlog_find_file(&all, name_of(1)));
+    file_forget(backlogs_find_file(&delivery.backlogs, name_of(1)));
     cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
     write_named(1, "two\n");
-    delivery_resume(&all);
+    completion_resume(&delivery.completion);
     cr_expect(lies_there(1));
-    cr_expect_eq(all.delivered, 0);
+    cr_expect_eq(delivery.backlogs.count[FILE_DELIVERED], 0);
 }
