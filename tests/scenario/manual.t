@@ -149,7 +149,7 @@ for my $item (split /^(?=\.It Cm )/m, $verbs_told) {
 }
 my %asked = map {s/\\\(en//r} section('loncctl.1', 'CONTROL PROTOCOL') =~ /^\.It Cm (\w+) Ta (.*)$/mg;
 is_deeply \%asked, {contents("$tree/keeper/control/verbs.c") =~ /^    \{"(\w+)", "([^"]*)", \d/mg}, '... and the verbs of the control socket, with their words';
-my %hosts_verb = map { $_ => 1 } contents("$tree/units/lonc-hosts/lonc-hosts.c") =~ /strcmp\(options->verb, "(\w+)"\)/g;
+my %hosts_verb = map { $_ => 1 } contents("$tree/units/lonc-hosts/lonc-hosts.c") =~ /strcmp\(invocation->verb, "(\w+)"\)/g;
 is words(section('lonc-hosts.8', 'VERBS') =~ /^\.It Cm (\w+)/mg), words(keys %hosts_verb), 'lonc-hosts.8 has the verbs of lonc-hosts';
 
 # --- Metrics --------------------------------------------------------------------------------------

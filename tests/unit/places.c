@@ -111,7 +111,7 @@ static size_t count(char *const *list)
 
 Test(places, folders_elsewhere_are_needed_and_written)
 {
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect_eq(count(places.writable), 4);
     cr_expect_eq(count(places.needed), 5);
     cr_expect(has(places.writable, "sockets") && has(places.writable, "perl/logs"));
@@ -124,11 +124,11 @@ Test(places, folders_elsewhere_are_needed_and_written)
 Test(places, a_log_file_may_be_anywhere)
 {
     config.settings.log_file = in_root("else/lonc.log");
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect(has(places.writable, "else") && has(places.needed, "else"));
     places_free(&places);
     config.settings.log_file = in_root("perl/logs/lonc.log");
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect_eq(count(places.writable), 4);
     places_free(&places);
 }
@@ -149,7 +149,7 @@ Test(places, what_roots_links_lead_to_is_written)
     lay("perl/logs/lonnet.perm.log", in_root("else/not-yet/perm.log"));
     lay("perl/logs/lonc.log", "./other.log");
     config.settings.log_file = in_root("perl/logs/lonc.log");
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect_eq(count(places.writable), 6);
     cr_expect(has(places.writable, "else/delayed") && has(places.needed, "else/delayed"));
     cr_expect(has(places.writable, "else/not-yet"));
@@ -162,7 +162,7 @@ Test(places, links_of_others_are_not_followed)
     lay("sockets/delayed", in_root("else"));
     if (geteuid() == 0)
         cr_assert_eq(lchown(in_root("sockets/delayed"), 65534, 65534), 0);
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect_eq(count(places.writable), 4);
     cr_expect_not(has(places.writable, "else"));
     places_free(&places);
@@ -171,7 +171,7 @@ Test(places, links_of_others_are_not_followed)
 Test(places, links_in_a_circle_lead_nowhere)
 {
     lay("sockets/delayed", "delayed");
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect_eq(count(places.writable), 4);
     places_free(&places);
 }
@@ -182,7 +182,7 @@ Test(places, a_linked_folder_needs_the_mounts_of_what_it_leads_to)
         return;
     cr_assert_eq(rename(in_root("tabs"), in_root("else/tabs")), 0);
     lay("tabs", "else/tabs");
-    cr_assert(places_find(&places, &config));
+    cr_assert_eq(places_find(&places, &config), 0);
     cr_expect(has(places.needed, "tabs") && has(places.needed, "else/tabs"));
     places_free(&places);
 }

@@ -24,7 +24,7 @@ static struct host make_host(const char *id, const char *first, const char *seco
 
 static const char *unit_of(const char *template, const struct host *host)
 {
-    unit_text_unit(&text, template, host, &user);
+    unit_text_host_unit(&text, template, host, &user);
     cr_expect_eq(text.length, strlen(text.bytes));
     static const char header[] = "# Made by `lonc-hosts sync`.\n";
     cr_assert_eq(strncmp(text.bytes, header, strlen(header)), 0, "%s", text.bytes);
@@ -85,7 +85,7 @@ Test(unit_text, what_does_not_fit_is_cut_off)
 Test(unit_text, a_unit_has_the_paths_that_it_was_written_with)
 {
     struct host host = make_host("a", "/srv/100% lonc/a", "/srv/100% lonc/a.msu.edu");
-    unit_text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &user);
+    unit_text_host_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &user);
     cr_expect(unit_text_has_paths(text.bytes, &host));
 }
 
@@ -118,9 +118,9 @@ Test(unit_text, a_unit_that_is_not_there_has_other_paths)
 Test(unit_text, the_paths_of_a_unit_are_those_it_was_written_with)
 {
     struct host host = make_host("a", "/srv/100% lonc/a", "/srv/100% lonc/a.msu.edu");
-    unit_text_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &user);
+    unit_text_host_unit(&text, "[Socket]\nListenStream=@SOCKET@\nAccept=yes\n", &host, &user);
     struct host found = make_host("a", "/other", NULL);
-    unit_text_take_paths(text.bytes, &found);
+    found.path_count = unit_text_read_paths(text.bytes, found.paths);
     cr_assert_eq(found.path_count, 2);
     cr_expect_str_eq(found.paths[0], host.paths[0]);
     cr_expect_str_eq(found.paths[1], host.paths[1]);
@@ -130,13 +130,13 @@ Test(unit_text, what_no_unit_of_ours_has_is_no_path)
 {
     static char unit[400] = "ListenStream=/a\nListenStream=/b\nListenStream=/c\nBacklog=1\n";
     struct host host = make_host("a", NULL, NULL);
-    unit_text_take_paths(unit, &host);
+    host.path_count = unit_text_read_paths(unit, host.paths);
     cr_expect_eq(host.path_count, PATHS_MAX);
     memset(unit, 'x', sizeof(unit) - 1);
     memcpy(unit, "ListenStream=/", 14);
-    unit_text_take_paths(unit, &host);
+    host.path_count = unit_text_read_paths(unit, host.paths);
     cr_expect_eq(host.path_count, 0);
-    unit_text_take_paths("", &host);
+    host.path_count = unit_text_read_paths("", host.paths);
     cr_expect_eq(host.path_count, 0);
 }
 

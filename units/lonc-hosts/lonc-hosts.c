@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lonc-hosts makes the set of started socket units equal to the host table: one for each lonHostID,
- * of the kind that keeper.conf chooses. It also mends what systemd leaves broken: a socket that
- * failed, or whose path is gone. It is for administrators, for the keeper's reload and for a timer,
- * never on a request's way. When the configuration has a mistake it only mends.
+ * lonc-hosts makes the set of started socket units equal to the host table: one unit for each
+ * lonHostID, of the kind that keeper.conf chooses. It also mends what systemd leaves broken: a
+ * socket that failed or whose path is gone. Administrators, the keeper's reload and a timer run it;
+ * no request ever waits for it. If the configuration has a mistake, it only mends.
  *
  *     lonc-hosts [--config FILE] sync [--dry-run]
  *     lonc-hosts [--config FILE] list
@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,7 +23,9 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "common/options.h"
 #include "units/lonc-hosts/dropins.h"
+#include "units/lonc-hosts/expected.h"
 #include "units/lonc-hosts/manager.h"
 #include "units/lonc-hosts/sockets.h"
 #include "units/lonc-hosts/sync.h"
@@ -32,316 +33,312 @@
 
 enum hosts_exit { HOSTS_DONE = 0, HOSTS_CONFIG = 1, HOSTS_USAGE = 2, HOSTS_SYSTEMD = 3 };
 
-/* For all that is asked of systemd: a start of a socket takes milliseconds. */
+/* For everything that one sync asks of systemd. Starting a socket takes milliseconds. */
 #define PATIENCE_SECONDS 30
 
-/* In a row, where the keeper asks for another sync while one is at work; the timer comes after. */
-#define RUNS_MAX 3
+/* How many syncs one process does in a row if the keeper keeps asking for another. After that, the
+ * timer starts the next one. */
+#define SYNCS_MAX 3
 
 static const char *const kind_name[] = {
     [ACTIVATION_PER_CONNECTION] = "per-connection",
     [ACTIVATION_SHARED] = "shared",
 };
 
-/* --- The verbs -------------------------------------------------------------------------------- */
+/* What the verbs work with. */
+struct work {
+    const struct config *config;
+    struct manager *manager;
+    struct unit_files files;
+    struct host_list hosts;
+};
 
-/* The units' files; a change of what is running is not in it. */
-static int write_files(struct unit_files *unit_files, const struct hosts *hosts,
-                       const struct config *config)
-{
-    int r = unit_files_dropins(unit_files, config);
-    for (size_t i = 0; r >= 0 && i < hosts->wanted; i++)
-        r = unit_files_host(unit_files, &hosts->list[i]);
-    return r;
-}
+/* --- sync ------------------------------------------------------------------------------------- */
 
-static void find_moved(struct hosts *hosts)
+/* Two syncs at once (a reload, the timer) would undo each other's steps. The second one waits, and
+ * then finds everything done. The lock lasts until this process ends. */
+static int lock_syncs(void)
 {
-    for (size_t i = 0; i < hosts->wanted; i++)
-        for (int kind = 0; kind < 2; kind++) {
-            struct host *host = &hosts->list[i];
-            host->moved[kind] = host->socket[kind] == UNIT_ACTIVE &&
-                                !unit_files_has_paths(host, (enum activation)kind);
-        }
-}
-
-/* What there is, beside what there should be: without a valid table, what there is already. */
-static int look(struct hosts *hosts, const struct config *config, struct manager *manager)
-{
-    int r = sockets_look(hosts, manager);
-    if (r < 0)
-        return r;
-    if (config->valid)
-        find_moved(hosts);
-    else if (hosts->wanted == 0)
-        sockets_keep(hosts, unit_files_take_paths);
-    return 0;
-}
-
-static int reread(struct unit_files *unit_files, struct manager *manager)
-{
-    int r = unit_files->changed && !unit_files->dry_run ? manager_reload(manager) : 0;
-    unit_files->changed = false;
-    return r;
-}
-
-/* Two at once (a reload, the timer) would undo each other's sync; the second finds it done. */
-static int take_turn(void)
-{
-    static bool taken;
-    if (taken)
+    static bool locked;
+    if (locked)
         return 0;
     int fd = open("/run/systemd/system", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
-        if (errno != EWOULDBLOCK || tries == PATIENCE_SECONDS * 20) {
-            fputs("lonc-hosts: another one is at work and does not end\n", stderr);
+        int error = errno;
+        if (error != EWOULDBLOCK || tries == PATIENCE_SECONDS * 20) {
+            fputs("lonc-hosts: another lonc-hosts is at work and does not end\n", stderr);
             close(fd);
-            return -1;
+            return -error;
         }
         poll(NULL, 0, 50);
     }
-    taken = true; /* until this process ends */
+    locked = true;
     return 0;
 }
 
+/* Without a valid table, the sockets that are found first are those that there should be. */
+static int look_at_sockets(struct work *work)
+{
+    int r = sockets_look(&work->hosts, work->manager, &work->files);
+    if (r == 0 && !work->config->valid && work->hosts.wanted == 0) {
+        expected_from_found(&work->hosts, &work->files);
+        sockets_look_at_paths(&work->hosts);
+    }
+    return r;
+}
+
+/* Writes the unit files. What is running does not change. */
+static int write_files(struct work *work)
+{
+    int r = unit_files_write_dropins(&work->files, work->config);
+    for (size_t i = 0; r >= 0 && i < work->hosts.wanted; i++)
+        r = unit_files_write_host(&work->files, &work->hosts.list[i]);
+    return r;
+}
+
+/* The state of a host's sockets, as a phrase. */
 static const char *describe(const struct host *host)
 {
     static const char *const words[] = {
         [UNIT_INACTIVE] = "down", [UNIT_ACTIVE] = "listening", [UNIT_FAILED] = "failed"};
     if (!host->wanted)
-        return "not to be served";
-    if (host->moved[host->kind])
+        return "no longer needed";
+    if (host->found.moved[host->kind])
         return "its paths have changed";
-    if (host->socket[host->kind] == UNIT_ACTIVE && !host->paths_alive)
+    if (host->found.socket[host->kind] == UNIT_ACTIVE && !host->found.paths_alive)
         return "its path is gone";
-    if (host->socket[host->kind] != UNIT_ACTIVE && host->socket[!host->kind] == UNIT_ACTIVE)
+    if (host->found.socket[host->kind] != UNIT_ACTIVE &&
+        host->found.socket[!host->kind] == UNIT_ACTIVE)
         return "served the other way";
-    return words[host->socket[host->kind]];
+    return words[host->found.socket[host->kind]];
 }
 
-/* Looks again, and leaves word of what is not as it should be even now. */
-static int tell_unserved(struct hosts *hosts, const struct config *config, struct manager *manager,
-                         bool changed)
+static void print_unserved(FILE *text, const struct host_list *hosts)
+{
+    for (size_t i = 0; i < OWN_SOCKETS; i++)
+        if (!hosts->own[i].path_alive && hosts->own[OWN_TARGET].state == UNIT_ACTIVE)
+            fprintf(text, "%s: nobody listens there\n", hosts->own[i].path);
+    for (size_t i = 0; i < hosts->wanted; i++)
+        for (size_t n = 0; n < hosts->list[i].path_count; n++)
+            if (!host_list_is_served(&hosts->list[i]))
+                fprintf(text, "%s: %s\n", hosts->list[i].paths[n], describe(&hosts->list[i]));
+}
+
+/* Tells the keeper which sockets are still not as they should be. Looks again if the sync has
+ * changed something. */
+static int report_unserved(struct work *work, bool changed)
 {
     char *lines = NULL;
     size_t size;
-    if (changed && look(hosts, config, manager) < 0)
-        return -1;
+    int r = changed ? look_at_sockets(work) : 0;
+    if (r < 0)
+        return r;
     FILE *text = open_memstream(&lines, &size);
-    for (size_t i = 0; text != NULL && i < OWN_SOCKETS; i++)
-        if (!hosts->own[i].path_alive && hosts->own[OWN_TARGET].state == UNIT_ACTIVE)
-            fprintf(text, "%s: nobody listens there\n", hosts->own[i].path);
-    for (size_t i = 0; text != NULL && i < hosts->wanted; i++)
-        for (size_t n = 0; n < hosts->list[i].path_count; n++)
-            if (!sockets_is_served(&hosts->list[i]))
-                fprintf(text, "%s: %s\n", hosts->list[i].paths[n], describe(&hosts->list[i]));
-    int r = text == NULL || fclose(text) != 0
-                ? -1
-                : unit_files_unserved(config->settings.runtime_dir, lines);
+    if (text == NULL)
+        return -errno;
+    print_unserved(text, &work->hosts);
+    r = fclose(text) == 0 ? unit_files_write_unserved(work->config->settings.runtime_dir, lines)
+                          : -errno;
     free(lines);
     return r;
 }
 
-static enum hosts_exit sync_hosts(struct hosts *hosts, const struct config *config,
-                                  struct manager *manager, bool dry_run)
+static enum hosts_exit sync_result(const struct work *work, const struct sync *sync)
 {
-    struct sync sync = {.manager = manager, .dry_run = dry_run};
-    struct unit_files unit_files = {.dry_run = dry_run};
-    if (!dry_run && take_turn() < 0)
+    bool all_good = sync->failed == 0 && !work->hosts.has_unservable && !work->hosts.has_unknown;
+    return all_good ? HOSTS_DONE : HOSTS_SYSTEMD;
+}
+
+static enum hosts_exit sync_hosts(struct work *work, bool dry_run)
+{
+    struct sync sync = {.manager = work->manager, .dry_run = dry_run};
+    struct unit_files *files = &work->files;
+    if ((!dry_run && lock_syncs() < 0) || look_at_sockets(work) < 0)
         return HOSTS_SYSTEMD;
-    if (look(hosts, config, manager) < 0)
+    sync_stop_sockets(&sync, &work->hosts);
+    if (write_files(work) < 0)
         return HOSTS_SYSTEMD;
-    sync_make_way(&sync, hosts);
-    if (write_files(&unit_files, hosts, config) < 0)
+    if (files->needs_reload && !dry_run && manager_reload(work->manager) < 0)
         return HOSTS_SYSTEMD;
-    bool changed = unit_files.changed;
-    if (reread(&unit_files, manager) < 0)
+    sync_start_sockets(&sync, &work->hosts);
+    /* Only now: a unit whose file is gone cannot be stopped in good order. */
+    if (unit_files_prune(files, &work->hosts) < 0)
         return HOSTS_SYSTEMD;
-    sync_serve(&sync, hosts);
-    /* Last, since a unit whose file is gone cannot be stopped in good order. */
-    if (unit_files_prune(&unit_files, hosts) < 0)
-        return HOSTS_SYSTEMD;
-    sync_renew_keeper(&sync, hosts);
-    changed |= unit_files.hosts || sync.done > 0;
+    sync_restart_outdated_keeper(&sync, &work->hosts, files);
+    bool changed = files->needs_reload || files->hosts_changed || sync.done > 0;
     if (dry_run && !changed)
         puts("nothing to do");
-    if (changed) /* not each minute */
-        dropins_report(hosts);
-    if (!dry_run && tell_unserved(hosts, config, manager, sync.done > 0) < 0)
+    if (changed) /* otherwise the timer would repeat the report each minute */
+        dropins_report(&work->hosts);
+    if (!dry_run && report_unserved(work, sync.done > 0) < 0)
         return HOSTS_SYSTEMD;
-    return sync.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+    return sync_result(work, &sync);
 }
 
-/* Without a valid table: nothing is written, and no socket is stopped for good. */
-static enum hosts_exit mend_hosts(struct hosts *hosts, const struct config *config,
-                                  struct manager *manager, bool dry_run)
+/* Without a valid table: writes no unit, and stops no socket for good. */
+static enum hosts_exit mend_hosts(struct work *work, bool dry_run)
 {
-    struct sync sync = {.manager = manager, .dry_run = dry_run};
-    if ((!dry_run && take_turn() < 0) || look(hosts, config, manager) < 0)
+    struct sync sync = {.manager = work->manager, .dry_run = dry_run};
+    if ((!dry_run && lock_syncs() < 0) || look_at_sockets(work) < 0)
         return HOSTS_SYSTEMD;
-    sync_make_way(&sync, hosts);
-    sync_serve(&sync, hosts);
+    sync_stop_sockets(&sync, &work->hosts);
+    sync_start_sockets(&sync, &work->hosts);
     fputs("lonc-hosts: the hosts and their paths stay as they are\n", stderr);
-    if (!dry_run && tell_unserved(hosts, config, manager, sync.done > 0) < 0)
+    if (!dry_run && report_unserved(work, sync.done > 0) < 0)
         return HOSTS_SYSTEMD;
-    return sync.failed > 0 || hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+    return sync_result(work, &sync);
 }
 
-static enum hosts_exit list_hosts(struct hosts *hosts, const struct config *config,
-                                  struct manager *manager)
+/* --- list ------------------------------------------------------------------------------------- */
+
+static void print_host(const struct host *host, int width)
 {
-    if (look(hosts, config, manager) < 0)
+    bool shared = host->found.socket[ACTIVATION_SHARED] != UNIT_INACTIVE;
+    enum activation kind = host->wanted ? host->kind
+                           : shared     ? ACTIVATION_SHARED
+                                        : ACTIVATION_PER_CONNECTION;
+    printf("%-*s  %-14s  %-22s  %s", width, host->id, kind_name[kind], describe(host),
+           host->wanted ? host->paths[0] : "-");
+    for (size_t i = 1; i < host->path_count; i++)
+        printf(" %s", host->paths[i]);
+    putchar('\n');
+}
+
+static enum hosts_exit list_hosts(struct work *work)
+{
+    const struct host_list *hosts = &work->hosts;
+    if (look_at_sockets(work) < 0)
         return HOSTS_SYSTEMD;
     int width = 4;
     for (size_t i = 0; i < hosts->count; i++)
         if ((int)strlen(hosts->list[i].id) > width)
             width = (int)strlen(hosts->list[i].id);
     printf("%-*s  %-14s  %-22s  %s\n", width, "HOST", "ACTIVATION", "STATE", "SOCKETS");
-    for (size_t i = 0; i < hosts->count; i++) {
-        const struct host *host = &hosts->list[i];
-        bool shared = host->socket[ACTIVATION_SHARED] != UNIT_INACTIVE;
-        enum activation kind = host->wanted ? host->kind
-                               : shared     ? ACTIVATION_SHARED
-                                            : ACTIVATION_PER_CONNECTION;
-        printf("%-*s  %-14s  %-22s  %s", width, host->id, kind_name[kind], describe(host),
-               host->wanted ? host->paths[0] : "-");
-        for (size_t n = 1; n < host->path_count; n++)
-            printf(" %s", host->paths[n]);
-        putchar('\n');
-    }
+    for (size_t i = 0; i < hosts->count; i++)
+        print_host(&hosts->list[i], width);
     dropins_report(hosts);
-    return hosts->incomplete ? HOSTS_SYSTEMD : HOSTS_DONE;
+    return hosts->has_unservable || hosts->has_unknown ? HOSTS_SYSTEMD : HOSTS_DONE;
 }
 
 /* --- The command line ------------------------------------------------------------------------- */
 
-static const char help_text[] =
-    "lonc-hosts makes the sockets that systemd listens on equal to the host table.\n"
-    "\n"
-    "usage: lonc-hosts [--config FILE] VERB\n"
-    "\n"
-    "  sync           start and stop sockets, and restart those that failed or whose\n"
-    "                 path is gone\n"
-    "  sync --dry-run only say what sync would do\n"
-    "  list           show each host's sockets\n"
-    "\n"
-    "  --config FILE  settings, by default " CONFIG_PATH "\n"
-    "\n"
-    "Exit codes: 0 all is as it should be, 1 a mistake in the configuration (sockets\n"
-    "are only mended), 2 wrong usage, 3 systemd cannot be reached or could not do\n"
-    "something.\n";
+static const struct option_row option_rows[] = {
+    {"dry-run", 'n', NULL, "with sync: only say what it would do"},
+    {"config", 'c', "FILE", "settings, by default " CONFIG_PATH},
+    {"version", OPTION_VERSION, NULL, "print the version"},
+    {"help", OPTION_HELP, NULL, "print this help"},
+};
+static const struct option_word verb_rows[] = {
+    {"sync", "start and stop sockets, and restart those that failed or whose path is gone"},
+    {"list", "show each host's sockets"},
+};
+static const char *const help_notes[] = {
+    "Exit codes: 0 all is as it should be, 1 a mistake in the configuration (sockets are only "
+    "mended), 2 wrong usage, 3 systemd cannot be reached or could not do something.",
+    NULL,
+};
+static const struct command_line command_line = {
+    .program = "lonc-hosts",
+    OPTION_ROWS(option_rows),
+    .misuse = HOSTS_USAGE,
+    .purpose = "lonc-hosts makes the sockets that systemd listens on equal to the host table.",
+    .usage = "VERB",
+    OPTION_WORDS(verb_rows),
+    .notes = help_notes,
+};
 
-struct options {
+struct invocation {
     const char *config, *verb;
     bool dry_run;
 };
 
-static _Noreturn void usage(const char *what, const char *value)
+static void parse_command_line(struct invocation *invocation, int argc, char **argv)
 {
-    fprintf(stderr, "lonc-hosts: %s%s; see --help\n", what, value);
-    exit(HOSTS_USAGE);
-}
-
-static void parse_options(struct options *options, int argc, char **argv)
-{
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"dry-run", no_argument, NULL, 'n'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct options options;
     int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    options_start(&options, &command_line, argc, argv);
+    while ((option = options_next(&options)) != OPTION_END)
         switch (option) {
         case 'c':
-            options->config = optarg;
+            invocation->config = options.value;
             break;
         case 'n':
-            options->dry_run = true;
+            invocation->dry_run = true;
             break;
-        case 'V':
-            puts("lonc-hosts " LONC_VERSION);
-            exit(HOSTS_DONE);
-        case 'h':
-            fputs(help_text, stdout);
-            exit(HOSTS_DONE);
-        default:
-            exit(HOSTS_USAGE);
         }
-    }
-    if (optind == argc)
-        usage("expected sync or list", "");
-    options->verb = argv[optind];
-    if (strcmp(options->verb, "sync") != 0 && strcmp(options->verb, "list") != 0)
-        usage("no such verb: ", options->verb);
-    if (optind + 1 < argc)
-        usage("unexpected argument: ", argv[optind + 1]);
-    if (options->dry_run && strcmp(options->verb, "sync") != 0)
-        usage("--dry-run is for sync", "");
+    if (options.word_count == 0)
+        options_misuse(&command_line, "expected sync or list", NULL);
+    invocation->verb = options.words[0];
+    if (strcmp(invocation->verb, "sync") != 0 && strcmp(invocation->verb, "list") != 0)
+        options_misuse(&command_line, "no such verb", invocation->verb);
+    if (options.word_count > 1)
+        options_misuse(&command_line, "unexpected argument", options.words[1]);
+    if (invocation->dry_run && strcmp(invocation->verb, "sync") != 0)
+        options_misuse(&command_line, "--dry-run is for sync", NULL);
 }
 
-static void say(void *argument, const char *text)
+static void print_diagnostic(void *argument, const char *text)
 {
     (void)argument;
     fprintf(stderr, "lonc-hosts: %s\n", text);
 }
 
-static enum hosts_exit run(const struct options *options, const struct config *config)
+static enum hosts_exit do_verb(struct work *work, const struct invocation *invocation)
 {
-    struct hosts hosts;
-    struct manager *manager = NULL;
+    if (strcmp(invocation->verb, "list") == 0)
+        return list_hosts(work);
+    return work->config->valid ? sync_hosts(work, invocation->dry_run)
+                               : mend_hosts(work, invocation->dry_run);
+}
+
+static enum hosts_exit run_with(const struct config *config, const struct invocation *invocation)
+{
+    struct work work = {.config = config};
     enum hosts_exit result = HOSTS_SYSTEMD;
-    bool expected = true;
-    if (config->valid)
-        expected = sockets_expect(&hosts, config);
-    else
-        sockets_expect_nothing(&hosts);
-    if (!expected || manager_open(&manager, PATIENCE_SECONDS) < 0)
-        result = HOSTS_SYSTEMD;
-    else if (strcmp(options->verb, "list") == 0)
-        result = list_hosts(&hosts, config, manager);
-    else if (config->valid)
-        result = sync_hosts(&hosts, config, manager, options->dry_run);
-    else
-        result = mend_hosts(&hosts, config, manager, options->dry_run);
-    manager_close(manager);
-    sockets_free(&hosts);
+    unit_files_init(&work.files, invocation->dry_run);
+    host_list_init(&work.hosts);
+    if (config->valid && expected_from_table(&work.hosts, config) < 0)
+        fputs("lonc-hosts: out of memory\n", stderr);
+    else if (manager_open(&work.manager, PATIENCE_SECONDS) == 0)
+        result = do_verb(&work, invocation);
+    manager_close(work.manager);
+    host_list_free(&work.hosts);
     return config->valid ? result : HOSTS_CONFIG;
 }
 
-/* When the keeper asked last for a sync, as lonc-reloaded.path learns it; all zero for never. */
-static struct timespec asked(void)
+static enum hosts_exit run_once(const struct invocation *invocation)
+{
+    struct diagnostics diagnostics = {.say = print_diagnostic};
+    struct config *config = config_load(invocation->config, &diagnostics);
+    enum hosts_exit result = HOSTS_CONFIG;
+    if (config == NULL)
+        fputs("lonc-hosts: out of memory\n", stderr);
+    else
+        result = run_with(config, invocation);
+    config_unref(config);
+    return result;
+}
+
+/* When the keeper last asked for a sync, by touching this file; all zero if it never did. */
+static struct timespec last_request(void)
 {
     struct stat status = {.st_size = 0};
     (void)stat("/run/lonc/reloaded", &status);
     return status.st_mtim;
 }
 
-static enum hosts_exit run_once(const struct options *options)
-{
-    struct diagnostics diagnostics = {.say = say};
-    struct config *config = config_load(options->config, &diagnostics);
-    enum hosts_exit result = HOSTS_CONFIG;
-    if (config == NULL)
-        fputs("lonc-hosts: out of memory\n", stderr);
-    else
-        result = run(options, config);
-    config_unref(config);
-    return result;
-}
-
 int main(int argc, char **argv)
 {
-    struct options options = {.config = NULL};
-    parse_options(&options, argc, argv);
+    struct invocation invocation = {.config = NULL};
+    parse_command_line(&invocation, argc, argv);
     enum hosts_exit result = HOSTS_DONE;
-    bool syncs = strcmp(options.verb, "sync") == 0 && !options.dry_run, again = true;
-    /* What a path unit hears while its service runs is lost: so it is looked for here. */
-    for (int i = 0; again && i < RUNS_MAX; i++) {
-        struct timespec before = asked();
-        result = run_once(&options);
-        struct timespec after = asked();
+    bool syncs = strcmp(invocation.verb, "sync") == 0 && !invocation.dry_run, again = true;
+    /* lonc-reloaded.path does not notice a touch while the service that it starts is running. So
+     * this process looks itself whether there was another. */
+    for (int i = 0; again && i < SYNCS_MAX; i++) {
+        struct timespec before = last_request();
+        result = run_once(&invocation);
+        struct timespec after = last_request();
         again = syncs && (before.tv_sec != after.tv_sec || before.tv_nsec != after.tv_nsec);
     }
     return (int)result;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Calls are made one by one, their jobs run side by side: what takes time is the jobs. systemd says
- * that a job has ended by a signal, which comes behind the answer that named the job.
+ * See manager.h. Calls are made one after the other, but the jobs that they queue, which take the
+ * time, run side by side. systemd announces the end of a job by a signal, which always comes after
+ * the answer that named the job.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -18,13 +19,13 @@
 #define PATH        "/org/freedesktop/systemd1"
 #define INTERFACE   "org.freedesktop.systemd1.Manager"
 
-/* The verb of the job that stops a service, starts sockets, and ends after them. */
+/* The verb of a go-between: a job that stops a service and starts sockets, and ends after them. */
 static const char START_SOCKETS[] = "StartTransientUnit";
 
 struct job {
-    char *path; /* its name on the bus; NULL where another job has brought it about */
+    char *path; /* its name on the bus; NULL for the job of a socket, which a go-between implies */
     char *unit;
-    const char *verb;
+    const char *verb; /* a string constant */
     bool ended;
 };
 
@@ -33,24 +34,34 @@ struct manager {
     uint64_t deadline; /* on the monotonic clock, microseconds */
     struct job *jobs;
     size_t count, room;
-    size_t awaited; /* jobs, but for those that only bring others about */
-    int failed;     /* since the last manager_wait */
+    size_t awaited; /* jobs that have not ended, without the go-betweens */
+    int failed;     /* jobs, since the last manager_wait */
     bool subscribed;
-    unsigned between; /* names of those that were between a service and its sockets */
+    unsigned go_betweens; /* how many there were, which makes their names unique */
 };
 
-/* What is left, but never 0, which means a default of 25 s to sd-bus. */
+/* The time left, in microseconds. Never 0, which sd-bus takes for its default of 25 s. */
 static uint64_t time_left(const struct manager *manager)
 {
     uint64_t t = monotonic_now();
     return t < manager->deadline ? manager->deadline - t : 1;
 }
 
-static int say(const char *what, const sd_bus_error *error, int r)
+static int report_error(const char *what, const sd_bus_error *error, int r)
 {
     const char *why = error != NULL && error->message != NULL ? error->message : strerror(-r);
     fprintf(stderr, "lonc-hosts: %s: %s\n", what, why);
     return r;
+}
+
+enum unit_state manager_unit_state(const struct manager_unit *unit)
+{
+    const char *state = unit->active_state;
+    if (strcmp(state, "failed") == 0)
+        return UNIT_FAILED;
+    bool active = strcmp(state, "active") == 0 || strcmp(state, "activating") == 0 ||
+                  strcmp(state, "reloading") == 0;
+    return active ? UNIT_ACTIVE : UNIT_INACTIVE;
 }
 
 /* --- The end of jobs -------------------------------------------------------------------------- */
@@ -62,22 +73,23 @@ static void end_job(struct manager *manager, struct job *job)
         manager->awaited--;
 }
 
-/* Those that it waited for have ended before it, also those whose end was not told: there was
- * nothing to do for them. */
-static void end_brought_about(struct manager *manager)
+/* A go-between ends after its sockets have started. A socket that was running already had no job,
+ * so no signal announces its end. */
+static void end_socket_jobs(struct manager *manager)
 {
     for (size_t i = 0; i < manager->count; i++)
         if (!manager->jobs[i].ended && manager->jobs[i].path == NULL)
             end_job(manager, &manager->jobs[i]);
 }
 
-static bool is_of(const struct job *job, const char *path, const char *unit)
+static bool is_job_of(const struct job *job, const char *path, const char *unit)
 {
     return job->path != NULL ? strcmp(job->path, path) == 0 : strcmp(job->unit, unit) == 0;
 }
 
-/* One that somebody else's job took the place of is no failure: the next sync looks again. */
-static bool is_good(const char *result)
+/* A job that was canceled, because somebody else queued another for the unit, has not failed. The
+ * next sync looks again. */
+static bool is_success(const char *result)
 {
     return strcmp(result, "done") == 0 || strcmp(result, "skipped") == 0 ||
            strcmp(result, "canceled") == 0;
@@ -93,17 +105,18 @@ static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error 
         return 0;
     for (size_t i = 0; i < manager->count; i++) {
         struct job *job = &manager->jobs[i];
-        if (job->ended || !is_of(job, path, unit))
+        if (job->ended || !is_job_of(job, path, unit))
             continue;
-        if (!is_good(result)) {
+        if (!is_success(result)) {
             fprintf(stderr, "lonc-hosts: %s: %s: %s; see: journalctl -u '%s'\n", unit, job->verb,
                     result, unit);
             manager->failed++;
         }
         end_job(manager, job);
-        /* Not where it was canceled: by the service's next start, which those are before. */
+        /* If the service's next start has canceled the go-between, the sockets are still starting,
+         * before that service. */
         if (job->verb == START_SOCKETS && strcmp(result, "done") == 0)
-            end_brought_about(manager);
+            end_socket_jobs(manager);
     }
     return 0;
 }
@@ -131,13 +144,14 @@ static void forget_jobs(struct manager *manager)
 
 int manager_wait(struct manager *manager)
 {
-    /* What has brought sockets about takes longer than they do, and they are to be given to www. */
+    /* Go-betweens are not awaited: they end later than the sockets, which have to be given to www
+     * as soon as they listen. */
     while (manager->awaited > 0 && monotonic_now() < manager->deadline) {
         int r = sd_bus_process(manager->bus, NULL);
         if (r == 0)
             r = sd_bus_wait(manager->bus, time_left(manager));
         if (r < 0 && r != -EINTR) {
-            say("waiting for systemd", NULL, r);
+            report_error("waiting for systemd", NULL, r);
             break;
         }
     }
@@ -150,14 +164,14 @@ int manager_wait(struct manager *manager)
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
-/* A call whose answer, where one is wanted, is the caller's to unref. */
+/* Makes a call. If `answer` is not NULL, the caller unrefs the answer. */
 static int call(struct manager *manager, const char *what, sd_bus_message *message,
                 sd_bus_message **answer)
 {
     sd_bus_error error = SD_BUS_ERROR_NULL;
     int r = sd_bus_call(manager->bus, message, time_left(manager), &error, answer);
     if (r < 0)
-        say(what, &error, r);
+        report_error(what, &error, r);
     sd_bus_error_free(&error);
     return r;
 }
@@ -166,7 +180,7 @@ static int new_call(struct manager *manager, sd_bus_message **message, const cha
 {
     int r =
         sd_bus_message_new_method_call(manager->bus, message, DESTINATION, PATH, INTERFACE, member);
-    return r < 0 ? say(member, NULL, r) : r;
+    return r < 0 ? report_error(member, NULL, r) : r;
 }
 
 static void unref(sd_bus_message **message)
@@ -191,7 +205,7 @@ int manager_reset_failed(struct manager *manager, const char *unit)
     return r < 0 ? r : call(manager, unit, message, NULL);
 }
 
-int manager_started(struct manager *manager, const char *unit, uint64_t *when)
+int manager_start_time(struct manager *manager, const char *unit, uint64_t *when)
 {
     sd_bus_error error = SD_BUS_ERROR_NULL;
     char *path = NULL;
@@ -200,13 +214,14 @@ int manager_started(struct manager *manager, const char *unit, uint64_t *when)
         r = sd_bus_get_property_trivial(manager->bus, DESTINATION, path, DESTINATION ".Service",
                                         "ExecMainStartTimestamp", &error, 't', when);
     if (r < 0)
-        say(unit, &error, r);
+        report_error(unit, &error, r);
     sd_bus_error_free(&error);
     free(path);
     return r;
 }
 
-/* systemd says what becomes of jobs only to those who asked it to: once, before the first job. */
+/* systemd announces the end of jobs only to those who have subscribed. So we do, before the first
+ * job. */
 static int subscribe(struct manager *manager)
 {
     OWNED sd_bus_message *message = NULL;
@@ -215,7 +230,7 @@ static int subscribe(struct manager *manager)
     int r = sd_bus_match_signal(manager->bus, NULL, DESTINATION, PATH, INTERFACE, "JobRemoved",
                                 on_job_removed, manager);
     if (r < 0)
-        return say("listening to systemd", NULL, r);
+        return report_error("listening to systemd", NULL, r);
     r = new_call(manager, &message, "Subscribe");
     if (r >= 0)
         r = call(manager, "listening to systemd", message, NULL);
@@ -223,7 +238,7 @@ static int subscribe(struct manager *manager)
     return r;
 }
 
-/* `path` is NULL for one that another brings about. */
+/* `path` is NULL for the job of a socket that a go-between starts. */
 static int add_job(struct manager *manager, const char *verb, const char *unit, const char *path)
 {
     if (manager->count == manager->room) {
@@ -281,7 +296,8 @@ static int append_strv_property(sd_bus_message *message, const char *name, char 
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
-/* A unit that does nothing but to conflict with the service, and to want the sockets before it. */
+/* The go-between: a unit that does nothing itself, but conflicts with the service and wants the
+ * sockets to start before it. */
 static int append_go_between(sd_bus_message *message, const char *name, const char *service,
                              char *sockets[])
 {
@@ -311,8 +327,8 @@ int manager_queue_sockets(struct manager *manager, const char *service, char *so
     OWNED sd_bus_message *answer = NULL;
     const char *path;
     char name[64];
-    /* One more each time, for systemd may not have forgotten the one before. */
-    snprintf(name, sizeof(name), "lonc-hosts-%d-%u.service", (int)getpid(), ++manager->between);
+    /* A new name each time, because systemd may still remember the last go-between. */
+    snprintf(name, sizeof(name), "lonc-hosts-%d-%u.service", (int)getpid(), ++manager->go_betweens);
     int r = subscribe(manager);
     if (r >= 0)
         r = new_call(manager, &message, START_SOCKETS);
@@ -331,7 +347,7 @@ int manager_queue_sockets(struct manager *manager, const char *service, char *so
     return r;
 }
 
-/* ListUnitsByPatterns answers with much that is of no interest here. */
+/* Most fields of an answer to ListUnitsByPatterns are of no interest here. */
 static int read_units(sd_bus_message *answer,
                       void (*each)(void *argument, const struct manager_unit *unit), void *argument)
 {
@@ -344,7 +360,7 @@ static int read_units(sd_bus_message *answer,
             break;
         each(argument, &unit);
     }
-    return r < 0 ? say("the list of units", NULL, r) : 0;
+    return r < 0 ? report_error("the list of units", NULL, r) : 0;
 }
 
 int manager_list(struct manager *manager, char *patterns[],
@@ -369,11 +385,11 @@ int manager_open(struct manager **result, unsigned patience)
 {
     struct manager *manager = calloc(1, sizeof(*manager));
     if (manager == NULL)
-        return say("systemd", NULL, -ENOMEM);
+        return report_error("systemd", NULL, -ENOMEM);
     manager->deadline = monotonic_now() + (uint64_t)patience * 1000000;
     int r = sd_bus_open_system(&manager->bus);
     if (r < 0) {
-        say("cannot reach systemd by the system bus", NULL, r);
+        report_error("cannot reach systemd by the system bus", NULL, r);
         manager_close(manager);
         return r;
     }

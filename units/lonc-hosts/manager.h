@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * systemd's bus interface, as far as lonc-hosts needs it: what units there are, and jobs whose end
- * is awaited, in a bounded time. It knows nothing of hosts.
+ * systemd's bus interface, as far as lonc-hosts needs it: lists units, and queues jobs and waits
+ * for their end, in a bounded time. It knows nothing of hosts.
  */
 #ifndef LONC_UNITS_LONC_HOSTS_MANAGER_H
 #define LONC_UNITS_LONC_HOSTS_MANAGER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "common/attributes.h"
 
 struct manager;
 
@@ -17,44 +19,52 @@ struct manager_unit {
     const char *active_state; /* active, inactive, failed, activating, deactivating, ... */
 };
 
+/* Where a unit is or is going to be: one that is starting counts as active, one that is stopping as
+ * inactive. */
+enum unit_state { UNIT_INACTIVE, UNIT_ACTIVE, UNIT_FAILED };
+
+enum unit_state manager_unit_state(const struct manager_unit *unit);
+
 /*
- * All functions return 0 or more, or a negative errno after they have said on standard error what
- * was wrong.
+ * The functions below that return int return 0 or more, or a negative errno after reporting the
+ * error on standard error.
  */
 
-/* Connects to the system bus. All that follows takes `patience` seconds at most. */
-int manager_open(struct manager **result, unsigned patience);
+/* Connects to the system bus. All later calls together take at most `patience` seconds. On success
+ * the caller ends *result with manager_close. */
+MUST_CHECK int manager_open(struct manager **result, unsigned patience);
 void manager_close(struct manager *manager); /* NULL is allowed */
 
 /* Calls `each` for every loaded unit that matches one of the NULL-terminated patterns. */
-int manager_list(struct manager *manager, char *patterns[],
-                 void (*each)(void *argument, const struct manager_unit *unit), void *argument);
+MUST_CHECK int manager_list(struct manager *manager, char *patterns[],
+                            void (*each)(void *argument, const struct manager_unit *unit),
+                            void *argument);
 
-/* Reads all unit files again. */
-int manager_reload(struct manager *manager);
+/* Makes systemd read all unit files again. */
+MUST_CHECK int manager_reload(struct manager *manager);
 
-/* When the service's process was started, in microseconds since the epoch; 0 where it never was. */
-int manager_started(struct manager *manager, const char *unit, uint64_t *when);
+/* When the service's process was started, in microseconds since the epoch; 0 if it never was. */
+MUST_CHECK int manager_start_time(struct manager *manager, const char *unit, uint64_t *when);
 
 /*
- * Queues a job; `verb` is StartUnit, StopUnit or RestartUnit. That systemd refuses it is said, and
- * counted by manager_wait.
+ * Queues a job. `verb` is StartUnit, StopUnit or RestartUnit, and must be a string constant. An
+ * error is counted by manager_wait too.
  */
 int manager_queue(struct manager *manager, const char *verb, const char *unit);
 
 /*
- * Queues in one transaction that a service stops and that sockets of its start, which systemd does
- * only while it does not run. A client that would start it again meanwhile waits for the sockets.
- * `sockets` ends with NULL. Errors are counted by manager_wait.
+ * Queues one transaction that stops a service and starts sockets of it. systemd starts such sockets
+ * only while their service does not run; a client that would start the service meanwhile waits
+ * until the sockets are there. `sockets` ends with NULL. An error is counted by manager_wait too.
  */
 int manager_queue_sockets(struct manager *manager, const char *service, char *sockets[]);
 
-/* Forgets that a unit failed. */
-int manager_reset_failed(struct manager *manager, const char *unit);
+/* Makes systemd forget that a unit failed. */
+MUST_CHECK int manager_reset_failed(struct manager *manager, const char *unit);
 
 /*
- * Waits for all that was queued since the last call. Returns how many were refused, failed or did
- * not end in time, each of which was said.
+ * Waits for everything that was queued since the last call. Returns how many jobs were refused,
+ * have failed or did not end in time. Each of them has been reported.
  */
 int manager_wait(struct manager *manager);
 

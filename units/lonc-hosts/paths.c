@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * By sorting, as hosttab.c finds equal ids: tables may have 100,000 lines.
+ * See paths.h. Equal names are found by sorting, because a table may have 100,000 lines.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static int by_id(const void *left, const void *right)
     return strcmp((*a)->id, (*b)->id);
 }
 
-/* Of one name, the table's first comes first. */
+/* Entries with the same name keep the order of the table. */
 static int by_name(const void *left, const void *right)
 {
     const struct hosttab_entry *const *a = left;
@@ -33,8 +33,9 @@ static void free_entries(const struct hosttab_entry ***entries)
 }
 #define OWNED __attribute__((cleanup(free_entries)))
 
-/* NULL without memory. */
-static const struct hosttab_entry **sorted(const struct hosttab *table, compare_function compare)
+/* The entries in another order; NULL for lack of memory. */
+static const struct hosttab_entry **sort_entries(const struct hosttab *table,
+                                                 compare_function compare)
 {
     const struct hosttab_entry **entries = calloc(table->count + 1, sizeof(*entries));
     if (entries == NULL)
@@ -45,7 +46,7 @@ static const struct hosttab_entry **sorted(const struct hosttab *table, compare_
     return entries;
 }
 
-/* Whether some host has the id `name`: then a socket of that name is that host's. */
+/* Whether `name` is the id of some host. A socket of that name then belongs to that host. */
 static bool is_id(const struct hosttab *table, const struct hosttab_entry **ids, const char *name)
 {
     const struct hosttab_entry entry = {.id = (char *)(uintptr_t)name};
@@ -53,8 +54,8 @@ static bool is_id(const struct hosttab *table, const struct hosttab_entry **ids,
     return bsearch(&key, ids, table->count, sizeof(*ids), by_id) != NULL;
 }
 
-static void put(struct path_names *names, const struct hosttab_entry *entry, bool owns_name,
-                enum socket_names which)
+static void set_names(struct path_names *names, const struct hosttab_entry *entry, bool owns_name,
+                      enum socket_names which)
 {
     size_t n = 0;
     bool same = strcmp(entry->name, entry->id) == 0;
@@ -66,8 +67,8 @@ static void put(struct path_names *names, const struct hosttab_entry *entry, boo
 
 struct path_names *paths_names(const struct hosttab *table, enum socket_names which)
 {
-    OWNED const struct hosttab_entry **ids = sorted(table, by_id);
-    OWNED const struct hosttab_entry **names = sorted(table, by_name);
+    OWNED const struct hosttab_entry **ids = sort_entries(table, by_id);
+    OWNED const struct hosttab_entry **names = sort_entries(table, by_name);
     struct path_names *result = calloc(table->count + 1, sizeof(*result));
     if (ids == NULL || names == NULL || result == NULL) {
         free(result);
@@ -76,8 +77,8 @@ struct path_names *paths_names(const struct hosttab *table, enum socket_names wh
     for (size_t i = 0; i < table->count; i++) {
         const struct hosttab_entry *entry = names[i];
         bool first = i == 0 || strcasecmp(names[i - 1]->name, entry->name) != 0;
-        put(&result[entry - table->entries], entry, first && !is_id(table, ids, entry->name),
-            which);
+        set_names(&result[entry - table->entries], entry, first && !is_id(table, ids, entry->name),
+                  which);
     }
     return result;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Under which names in lonSockDir each host of the table is reached: pure rules, which agree with
- * how the keeper reads a name (hosts_hold in keeper/host/hosts.h).
+ * Under which names in lonSockDir each host of the table is reached. These are pure rules. They
+ * must agree with how the keeper reads such a name (hosts_hold in keeper/host/hosts.h).
  */
 #ifndef LONC_UNITS_LONC_HOSTS_PATHS_H
 #define LONC_UNITS_LONC_HOSTS_PATHS_H
@@ -11,18 +11,18 @@
 #include "common/hosttab.h"
 #include "common/settings.h"
 
-/* By its lonHostID and by its DNS name (lonc-protocol(7) section 1). */
+/* A host is reached by its lonHostID and by its DNS name (lonc-protocol(7) section 1). */
 #define PATHS_MAX 2
 
-/* The table's own strings, the id first; NULL behind them. */
+/* One host's names, the id first; NULL marks the end. The strings belong to the table. */
 struct path_names {
     const char *name[PATHS_MAX];
 };
 
 /*
- * For each entry of the table, in its order, the names of its host's sockets. A DNS name belongs to
- * the first entry that has it, whatever its case, and to none when it is another host's id. The
- * caller frees the array; NULL without memory.
+ * The names of each host's sockets, in an array with the order of the table. A DNS name belongs to
+ * the first entry that has it, compared without case, and to no entry if it is another host's id.
+ * The caller frees the array; NULL for lack of memory.
  */
 struct path_names *paths_names(const struct hosttab *table, enum socket_names which);
 

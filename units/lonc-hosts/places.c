@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * systemd makes a folder of ReadWritePaths= writable by mounting it: what a link in it leads to is
- * another folder, and stays read-only unless it is named.
+ * See places.h. systemd makes a folder of ReadWritePaths= writable by a mount of that folder alone.
+ * What a link in it leads to is another folder, and stays read-only unless it is named too.
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,20 +13,20 @@
 
 #include "units/lonc-hosts/places.h"
 
-/* As many symbolic links as the kernel follows. */
+/* How many symbolic links the kernel follows on one path. */
 #define LINKS_MAX 40
 
 /* --- Where a path leads ----------------------------------------------------------------------- */
 
-/* Where a walk stands. */
+/* A walk along a path, component by component. */
 struct walk {
-    char done[PATH_MAX]; /* without links; "" is the root */
-    char rest[PATH_MAX];
+    char done[PATH_MAX]; /* the part behind us, without links; "" is the root */
+    char rest[PATH_MAX]; /* the part before us */
     unsigned links;
 };
 
-/* Puts what a link leads to in the place of its name. */
-static int follow(struct walk *walk, const char *link, const struct stat *status)
+/* Puts the target of a link before the rest of the path. */
+static int follow_link(struct walk *walk, const char *link, const struct stat *status)
 {
     char target[PATH_MAX], rest[2 * PATH_MAX];
     ssize_t length = readlink(link, target, sizeof(target) - 1);
@@ -46,7 +46,7 @@ static int follow(struct walk *walk, const char *link, const struct stat *status
     return 0;
 }
 
-static int step(struct walk *walk, const char *name)
+static int walk_component(struct walk *walk, const char *name)
 {
     char path[PATH_MAX];
     struct stat status;
@@ -59,14 +59,14 @@ static int step(struct walk *walk, const char *name)
     int length = snprintf(path, sizeof(path), "%s/%s", walk->done, name);
     if (length < 0 || (size_t)length >= sizeof(path))
         return -ENAMETOOLONG;
-    /* What is not there, or not yet, is no link. */
+    /* A component that does not exist yet is kept as it is. */
     if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
-        return follow(walk, path, &status);
+        return follow_link(walk, path, &status);
     strcpy(walk->done, path);
     return 0;
 }
 
-/* The path without links, as far as it exists. 0 or a negative errno. */
+/* Resolves all links of a path, as far as it exists. Returns 0 or a negative errno. */
 static int resolve(const char *path, char resolved[PATH_MAX])
 {
     struct walk walk = {.links = 0};
@@ -85,7 +85,7 @@ static int resolve(const char *path, char resolved[PATH_MAX])
         skipped += length;
         memmove(walk.rest, walk.rest + skipped, strlen(walk.rest + skipped) + 1);
         if (strcmp(name, ".") != 0)
-            r = step(&walk, name);
+            r = walk_component(&walk, name);
     }
     if (r == 0)
         strcpy(resolved, walk.done[0] != '\0' ? walk.done : "/");
@@ -94,91 +94,95 @@ static int resolve(const char *path, char resolved[PATH_MAX])
 
 /* --- The lists -------------------------------------------------------------------------------- */
 
-/* Adds it once. False without memory. */
-static bool add(char *list[PLACES_MAX + 1], const char *path)
+/* Adds the path to a list that does not have it yet. */
+static int add_once(char *list[PLACES_MAX + 1], const char *path)
 {
     size_t n = 0;
     while (list[n] != NULL)
         if (strcmp(list[n++], path) == 0)
-            return true;
+            return 0;
     if (n == PLACES_MAX)
-        return true;
-    return (list[n] = strdup(path)) != NULL;
+        return 0;
+    return (list[n] = strdup(path)) != NULL ? 0 : -ENOMEM;
 }
 
-/* Without its last component. */
-static void cut_name(char *path)
+static int add_to_both(struct places *places, const char *path)
+{
+    int r = add_once(places->writable, path);
+    return r < 0 ? r : add_once(places->needed, path);
+}
+
+static void cut_last_component(char *path)
 {
     char *slash = strrchr(path, '/');
     if (slash != NULL)
         slash[slash == path ? 1 : 0] = '\0';
 }
 
-/* A folder that the unit files name only where it is the standard one. `writes`: the keeper does.
- */
-static bool add_folder(struct places *places, const char *path, const char *standard, bool writes)
+/* Adds a folder that the unit files name only if it is at its standard path. */
+static int add_folder(struct places *places, const char *path, const char *standard,
+                      bool keeper_writes)
 {
     char resolved[PATH_MAX];
-    bool usual = strcmp(path, standard) == 0;
-    if (!usual && ((writes && !add(places->writable, path)) || !add(places->needed, path)))
-        return false;
-    return resolve(path, resolved) < 0 || strcmp(resolved, path) == 0 ||
-           add(places->needed, resolved);
+    int r = 0;
+    if (strcmp(path, standard) != 0)
+        r = keeper_writes ? add_to_both(places, path) : add_once(places->needed, path);
+    if (r < 0 || resolve(path, resolved) < 0 || strcmp(resolved, path) == 0)
+        return r;
+    return add_once(places->needed, resolved);
 }
 
-/* What is in such a folder, where it is a link: a folder; or a file, whose own folder counts. */
-static bool add_linked(struct places *places, const char *folder, const char *name, bool is_file)
+/* Adds where a link in a folder leads: the folder that is its target or, if the target is a file,
+ * the folder of that file. */
+static int add_linked(struct places *places, const char *folder, const char *name, bool is_file)
 {
     char path[PATH_MAX], expected[PATH_MAX], resolved[PATH_MAX];
     int length = snprintf(path, sizeof(path), "%s/%s", folder, name);
     if (length < 0 || (size_t)length >= sizeof(path) || resolve(path, resolved) < 0 ||
         resolve(folder, expected) < 0)
-        return true;
+        return 0;
     if (is_file)
-        cut_name(resolved);
+        cut_last_component(resolved);
     else if (strlen(expected) + strlen(name) + 2 <= sizeof(expected))
         strcat(strcat(expected, "/"), name);
-    if (strcmp(resolved, expected) == 0)
-        return true;
-    return add(places->writable, resolved) && add(places->needed, resolved);
+    return strcmp(resolved, expected) == 0 ? 0 : add_to_both(places, resolved);
 }
 
-/* log_file may be anywhere; where it is in a folder of LON-CAPA's, that is there already. */
-static bool add_log(struct places *places, const char *logs, const char *log_file)
+/* Adds the folder of log_file, which may be anywhere, unless it is LON-CAPA's folder of logs. */
+static int add_log(struct places *places, const char *logs, const char *log_file)
 {
     char folder[PATH_MAX];
     if (*log_file == '\0' || strlen(log_file) >= sizeof(folder))
-        return true;
+        return 0;
     strcpy(folder, log_file);
-    cut_name(folder);
-    if (strcmp(folder, logs) != 0 &&
-        (!add(places->writable, folder) || !add(places->needed, folder)))
-        return false;
-    return add_linked(places, folder, log_file + strlen(folder), true);
+    cut_last_component(folder);
+    int r = strcmp(folder, logs) != 0 ? add_to_both(places, folder) : 0;
+    return r < 0 ? r : add_linked(places, folder, log_file + strlen(folder), true);
 }
 
-/* `conf` has it with or without a slash at the end. */
-static const char *below(char path[PATH_MAX], const char *folder, const char *name)
-{
-    snprintf(path, PATH_MAX, "%s/%s", folder, name);
-    return path;
-}
-
-bool places_find(struct places *places, const struct config *config)
+int places_find(struct places *places, const struct config *config)
 {
     const struct loncapa *conf = &config->loncapa;
     char logs[PATH_MAX], status[PATH_MAX];
-    below(logs, conf->daemons, "logs");
-    below(status, conf->doc_root, "lon-status");
+    snprintf(logs, sizeof(logs), "%s/logs", conf->daemons);
+    snprintf(status, sizeof(status), "%s/lon-status", conf->doc_root);
     *places = (struct places){.writable = {NULL}};
-    return add_folder(places, conf->sock_dir, "/home/httpd/sockets", true) &&
-           add_folder(places, logs, "/home/httpd/perl/logs", true) &&
-           add_folder(places, status, "/home/httpd/html/lon-status", true) &&
-           add_folder(places, conf->cert_dir, "/home/httpd/lonCerts", true) &&
-           add_folder(places, conf->tab_dir, "/home/httpd/lonTabs", false) &&
-           add_linked(places, conf->sock_dir, "delayed", false) &&
-           add_linked(places, logs, "lonnet.perm.log", true) &&
-           add_log(places, logs, config->settings.log_file);
+    int r = add_folder(places, conf->sock_dir, "/home/httpd/sockets", true);
+    if (r == 0)
+        r = add_folder(places, logs, "/home/httpd/perl/logs", true);
+    if (r == 0)
+        r = add_folder(places, status, "/home/httpd/html/lon-status", true);
+    if (r == 0)
+        r = add_folder(places, conf->cert_dir, "/home/httpd/lonCerts", true);
+    if (r == 0)
+        r = add_folder(places, conf->tab_dir, "/home/httpd/lonTabs", false);
+    if (r == 0)
+        r = add_linked(places, conf->sock_dir, "delayed", false);
+    if (r == 0)
+        r = add_linked(places, logs, "lonnet.perm.log", true);
+    if (r == 0)
+        r = add_log(places, logs, config->settings.log_file);
+    return r;
 }
 
 void places_free(struct places *places)

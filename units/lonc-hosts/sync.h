@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Makes the sockets there are equal to those there should be, and says each step on standard
- * output.
+ * Starts and stops units until the sockets are those that there should be, and prints each step on
+ * standard output.
  */
 #ifndef LONC_UNITS_LONC_HOSTS_SYNC_H
 #define LONC_UNITS_LONC_HOSTS_SYNC_H
@@ -10,33 +10,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "units/lonc-hosts/host_list.h"
 #include "units/lonc-hosts/manager.h"
-#include "units/lonc-hosts/sockets.h"
+#include "units/lonc-hosts/unit_files.h"
 
+/* One sync. The caller sets the first two members; sync.c counts in the others. */
 struct sync {
     struct manager *manager;
-    bool dry_run; /* only say */
-    unsigned done, failed;
+    bool dry_run;          /* print the steps, but take none */
+    unsigned done, failed; /* steps */
 };
 
 /*
- * Both return when all jobs have ended, or the manager's patience has. Between them the units are
- * written: what listens at other paths than it should must be stopped while systemd still knows
- * those, so that it removes them.
+ * The two halves of a sync; each returns when all its jobs have ended or the manager's time is up.
+ * The unit files are written in between: a socket whose paths change has to be stopped while
+ * systemd still knows the old ones, so that it removes them.
  */
-void sync_make_way(struct sync *sync, const struct hosts *hosts);
-void sync_serve(struct sync *sync, const struct hosts *hosts);
+void sync_stop_sockets(struct sync *sync, const struct host_list *hosts);
+void sync_start_sockets(struct sync *sync, const struct host_list *hosts);
 
-/* So many shared sockets are started at once at most: a second of PID 1's time. */
-#define WORK_BATCH_MAX 512
+/* At most so many shared sockets are started at once: they take PID 1 about a second. */
+#define SYNC_BATCH_MAX 512
 
-/* How many to start next, where so many took that long, in microseconds. */
+/* The size of the next batch, after one of `count` sockets took `took` microseconds. */
 size_t sync_next_batch(size_t count, uint64_t took);
 
 /*
- * Restarts a keeper that was started before its drop-in was written, since what it may write is
- * settled when it starts. Not while it reloads, which this may be part of: the next sync does it.
+ * Restarts a keeper that was started before its drop-in was written, because its sandbox is set up
+ * when it starts. It does not do so while the keeper reloads, since this sync may be a part of that
+ * reload; the next sync does.
  */
-void sync_renew_keeper(struct sync *sync, const struct hosts *hosts);
+void sync_restart_outdated_keeper(struct sync *sync, const struct host_list *hosts,
+                                  const struct unit_files *unit_files);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Units are made of templates line by line; what an administrator or a table has chosen is escaped
- * where systemd would read more into it.
+ * See unit_text.h. A unit is made from its template line by line. What comes from a table or a
+ * setting is escaped where systemd would give it a special meaning.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "units/lonc-hosts/places.h"
 #include "units/lonc-hosts/unit_text.h"
 
-/* In a template, where the path of a host's socket goes. */
+/* The mark in a template that stands for the path of a host's socket. */
 #define SOCKET_MARK "@SOCKET@"
 #define LISTEN      "ListenStream="
 
@@ -35,7 +35,8 @@ __attribute__((format(printf, 2, 3))) static void append(struct unit_text *text,
         text->length = TEXT_SIZE - 1;
 }
 
-/* By copying: a table of 1,000 hosts is a megabyte of units, which is compared each minute. */
+/* Copies instead of printing: the units of 1,000 hosts are a megabyte of text, which is made and
+ * compared each minute. */
 static void append_bytes(struct unit_text *text, const char *bytes, size_t length)
 {
     size_t room = TEXT_SIZE - 1 - text->length;
@@ -46,8 +47,7 @@ static void append_bytes(struct unit_text *text, const char *bytes, size_t lengt
     text->bytes[text->length] = '\0';
 }
 
-/* `%` starts a specifier everywhere; in a list of paths quotes and backslashes mean something too.
- */
+/* `%` starts a specifier everywhere. In a list of paths, quotes and backslashes are special too. */
 static void append_path(struct unit_text *text, const char *path, bool in_list)
 {
     for (; *path != '\0'; path++) {
@@ -61,13 +61,15 @@ static void append_path(struct unit_text *text, const char *path, bool in_list)
 
 /* --- The units of hosts ----------------------------------------------------------------------- */
 
+/* What the marks of a template stand for. */
 struct values {
     const struct host *host;
     const struct www *user;
-    const char *path; /* for this line */
+    const char *path; /* in the current line */
 };
 
-/* The value of the mark that `at` begins with, into `text`. How long the mark is, 0 for none. */
+/* Appends the value of the mark that `at` begins with. Returns the length of the mark, 0 if there
+ * is none. */
 static size_t append_value(struct unit_text *text, const char *at, const struct values *values)
 {
     if (strncmp(at, "@HOST@", 6) == 0) {
@@ -107,24 +109,25 @@ static void append_line(struct unit_text *text, const char *line, const char *en
     append_bytes(text, "\n", 1);
 }
 
-static size_t times(const char *line, const char *end, const struct host *host)
+/* How often a line of the template appears in the unit. */
+static size_t repetitions(const char *line, const char *end, const struct host *host)
 {
-    /* Comments and blank lines stay behind: the service is read for every connection. */
+    /* Comments and blank lines are left out: systemd reads the service for every connection. */
     if (line == end || *line == '#')
         return 0;
     size_t length = (size_t)(end - line);
     return memmem(line, length, SOCKET_MARK, LENGTH(SOCKET_MARK)) != NULL ? host->path_count : 1;
 }
 
-void unit_text_unit(struct unit_text *text, const char *template, const struct host *host,
-                    const struct www *user)
+void unit_text_host_unit(struct unit_text *text, const char *template, const struct host *host,
+                         const struct www *user)
 {
     struct values values = {.host = host, .user = user};
     unit_text_clear(text);
     append(text, "# Made by `lonc-hosts sync`.\n");
     for (const char *line = template; *line != '\0';) {
         const char *end = strchrnul(line, '\n');
-        for (size_t i = 0, n = times(line, end, host); i < n; i++) {
+        for (size_t i = 0, n = repetitions(line, end, host); i < n; i++) {
             values.path = host->paths[i];
             append_line(text, line, end, &values);
         }
@@ -132,7 +135,6 @@ void unit_text_unit(struct unit_text *text, const char *template, const struct h
     }
 }
 
-/* By comparing the lines that unit_text_unit wrote, in their order. */
 bool unit_text_has_paths(const char *unit, const struct host *host)
 {
     static struct unit_text wanted; /* too large for the stack */
@@ -154,37 +156,35 @@ bool unit_text_has_paths(const char *unit, const struct host *host)
     return found == host->path_count;
 }
 
-/* Undoes append_path. What unit_text_unit has not written is left out. */
-static void take_path(const char *value, const char *end, struct host *host)
+/* Undoes append_path. False if the value cannot be a path that append_path has written. */
+static bool read_path(char path[PATH_SIZE], const char *value, const char *end)
 {
     size_t n = 0;
-    if (host->path_count == PATHS_MAX)
-        return;
-    char *path = host->paths[host->path_count];
     for (; value < end && n < PATH_SIZE - 1; value++, n++) {
         path[n] = *value;
         if (*value == '%')
             value++;
     }
     path[n] = '\0';
-    if (value >= end)
-        host->path_count++;
+    return value >= end;
 }
 
-void unit_text_take_paths(const char *unit, struct host *host)
+size_t unit_text_read_paths(const char *unit, char paths[PATHS_MAX][PATH_SIZE])
 {
-    host->path_count = 0;
+    size_t count = 0;
     for (const char *line = unit; *line != '\0';) {
         const char *end = strchrnul(line, '\n');
-        if (strncmp(line, LISTEN, LENGTH(LISTEN)) == 0)
-            take_path(line + LENGTH(LISTEN), end, host);
+        if (count < PATHS_MAX && strncmp(line, LISTEN, LENGTH(LISTEN)) == 0 &&
+            read_path(paths[count], line + LENGTH(LISTEN), end))
+            count++;
         line = *end == '\n' ? end + 1 : end;
     }
+    return count;
 }
 
 /* --- Drop-ins --------------------------------------------------------------------------------- */
 
-/* Whether it is there already, which it is for all folders that begin with the same ones. */
+/* Whether the text has the line already. Folders with a common beginning need the same mounts. */
 static bool has_line(const struct unit_text *text, const char *line)
 {
     const char *at = strstr(text->bytes, line);
@@ -195,8 +195,9 @@ static bool has_line(const struct unit_text *text, const char *line)
 }
 
 /*
- * Wants= and After=, never Requires= (nor RequiresMountsFor=, which has that): a service must not
- * be stopped because something is unmounted. A unit that there is not is none to wait for.
+ * Uses Wants= and After=, not Requires= (nor RequiresMountsFor=, which implies it): a service must
+ * not be stopped because something is unmounted. systemd does not wait for a unit that does not
+ * exist.
  */
 static void append_mount(struct unit_text *text, const char *path, size_t length)
 {
@@ -208,7 +209,7 @@ static void append_mount(struct unit_text *text, const char *path, size_t length
         append(text, "Wants=%s\n%s\n", unit, line);
 }
 
-/* Any folder on the way may be where something is mounted. */
+/* Each folder on the way to the path may be a mount point. */
 static void append_mounts(struct unit_text *text, const char *path)
 {
     for (const char *end = path + strspn(path, "/"); *end != '\0'; end += strspn(end, "/")) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * See www.h. The folder of sockets is www's, who could put anything at such a path: so it is looked
- * at what is there, and that is held while it is given away.
+ * See www.h. The folder of the sockets belongs to www, who could put anything at a socket's path.
+ * So the file is opened first, and what was opened is both examined and given away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,29 +27,28 @@ const struct www *www(void)
     return there ? &found : NULL;
 }
 
-/* Not one that www has only linked here: that has another name, in a folder of root's. */
+/* A hard link that www has made of another socket of root's does not count: it has two names. */
 static bool is_roots_socket(const struct stat *status)
 {
     return S_ISSOCK(status->st_mode) && status->st_uid == 0 && status->st_nlink == 1;
 }
 
-/* A group that an administrator's drop-in has chosen stays. */
-static int give(int fd, const struct www *to)
+/* Keeps a group that an administrator's drop-in has chosen (SocketGroup=). */
+static int chown_socket(int fd, const struct www *user)
 {
     struct stat status;
     if (fstat(fd, &status) < 0 || !is_roots_socket(&status))
         return 0;
-    gid_t group = status.st_gid == 0 ? to->group : status.st_gid;
-    return fchownat(fd, "", to->user, group, AT_EMPTY_PATH) < 0 ? -errno : 0;
+    gid_t group = status.st_gid == 0 ? user->group : status.st_gid;
+    return fchownat(fd, "", user->user, group, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-int www_give(const char *path)
+int www_give_socket(const char *path, const struct www *user)
 {
-    const struct www *to = www();
-    int fd = to != NULL ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+    int fd = user != NULL ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (fd < 0)
         return 0;
-    int r = give(fd, to);
+    int r = chown_socket(fd, user);
     if (r < 0)
         fprintf(stderr, "lonc-hosts: %s: cannot be given to www: %s\n", path, strerror(-r));
     close(fd);

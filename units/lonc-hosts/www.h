@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The user that lonnet runs as, and to whom the sockets belong.
+ * www, the user that lonnet runs as and that owns the hosts' sockets.
  */
 #ifndef LONC_UNITS_LONC_HOSTS_WWW_H
 #define LONC_UNITS_LONC_HOSTS_WWW_H
 
 #include <sys/types.h>
 
+#include "common/attributes.h"
+
 struct www {
     uid_t user;
     gid_t group;
 };
 
-/* Looked up once. NULL where there is no such user. */
+/* Looks the user up, once. NULL if there is none. The result stays valid. */
 const struct www *www(void);
 
 /*
- * Gives a socket that systemd has made, and which is root's as its unit says, to www. 0, also where
- * it is not root's or not there, or a negative errno after it was said on standard error.
+ * Gives the socket at `path`, which systemd has made as root, to that user (www(), which may be
+ * NULL). Returns 0, also if there is no socket of root's at the path or no such user, or a negative
+ * errno after reporting it on standard error.
  */
-int www_give(const char *path);
+MUST_CHECK int www_give_socket(const char *path, const struct www *user);
 
 #endif
