@@ -221,7 +221,7 @@ demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests 
 
 check: check-tree check-unit check-fuzz check-scenario check-system ## run the tests, but for the long ones (without root, all but those of a booted system)
 
-check-tree: ## includes go down only, from folder to folder, and no file names another that there is not
+check-tree: ## includes go down, never in a circle; files are not too long; no file names another that does not exist
 	tests/tree
 
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
