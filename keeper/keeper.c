@@ -31,7 +31,6 @@
 #include "keeper/host/certificates.h"
 #include "keeper/host/hosts.h"
 #include "keeper/keeper.h"
-#include "keeper/net/resolver.h"
 
 struct keeper {
     struct core core;
@@ -41,6 +40,7 @@ struct keeper {
     struct intake *intake;
     struct control *control;
     struct notifier *notifier;
+    struct socket_watch *socket_watch;
     struct certificates *certificates;
     struct reload *reload;
     struct loncstatus *loncstatus;
@@ -228,14 +228,14 @@ static void replace_control(void *argument, int listener)
 static void look_after(struct keeper *keeper, size_t which, int listener,
                        void (*replace)(void *argument, int listener))
 {
-    socket_watch_add(keeper->core.socket_watch, listener,
-                     keeper->bound[which] != NULL ? replace : NULL, keeper);
+    socket_watch_add(keeper->socket_watch, listener, keeper->bound[which] != NULL ? replace : NULL,
+                     keeper);
 }
 
 static void ask_for_sockets(void *argument)
 {
     struct keeper *keeper = argument;
-    socket_watch_ask(keeper->core.socket_watch);
+    socket_watch_ask(keeper->socket_watch);
 }
 
 static int open_sockets(struct keeper *keeper)
@@ -252,7 +252,7 @@ static int open_sockets(struct keeper *keeper)
         open_listener(keeper, "channel", "keeper.sock", SOCK_SEQPACKET, &keeper->bound[0]);
     if (channel < 0)
         return channel;
-    keeper->intake = intake_new(core, keeper->clients, channel);
+    keeper->intake = intake_new(&keeper->hosts, keeper->clients, channel);
     if (keeper->intake == NULL)
         return -ENOMEM;
     keeper->status.intake = keeper->intake;
@@ -295,7 +295,6 @@ static void count_descriptors(struct core *core)
 static int start(struct keeper *keeper, struct config *config)
 {
     struct core *core = &keeper->core;
-    core->hosts = &keeper->hosts;
     core->memory_limit = (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
     core->descriptor_limit =
         (struct limit){.name = "open descriptors", .trouble = TROUBLE_DESCRIPTORS};
@@ -310,15 +309,12 @@ static int start(struct keeper *keeper, struct config *config)
     r = hosts_open(&keeper->hosts, core);
     if (r < 0)
         return r;
-    core->resolver = resolver_new(core);
-    if (core->resolver == NULL)
-        return -ENOMEM;
-    keeper->deferred = deferred_new(core);
+    keeper->deferred = deferred_new(&keeper->hosts);
     if (keeper->deferred == NULL)
         return -ENOMEM;
     if (getenv("NOTIFY_SOCKET") != NULL) /* whoever started it starts it again */
         deferred_on_misplaced(keeper->deferred, leave_to_return, keeper);
-    keeper->clients = clients_new(core, keeper->deferred);
+    keeper->clients = clients_new(&keeper->hosts, keeper->deferred);
     if (keeper->clients == NULL)
         return -ENOMEM;
     r = hear_signals(keeper);
@@ -326,6 +322,7 @@ static int start(struct keeper *keeper, struct config *config)
         return r;
     keeper->status = (struct status){
         .core = core,
+        .hosts = &keeper->hosts,
         .deferred = keeper->deferred,
         .clients = keeper->clients,
         .config_path = keeper->config_path != NULL ? keeper->config_path : CONFIG_PATH,
@@ -337,15 +334,21 @@ static int start(struct keeper *keeper, struct config *config)
     keeper->certificates = certificates_new(&keeper->hosts);
     if (keeper->certificates == NULL)
         return -ENOMEM;
-    core->socket_watch = socket_watch_new(core, keeper->notifier);
-    if (core->socket_watch == NULL)
+    keeper->socket_watch = socket_watch_new(&keeper->hosts, keeper->notifier);
+    if (keeper->socket_watch == NULL)
         return -ENOMEM;
     clients_on_missing_socket(keeper->clients, ask_for_sockets, keeper);
-    keeper->reload = reload_new(core, keeper->deferred, keeper->notifier, keeper->certificates,
-                                keeper->config_path);
+    const struct reload_parts parts = {
+        .hosts = &keeper->hosts,
+        .deferred = keeper->deferred,
+        .notifier = keeper->notifier,
+        .certificates = keeper->certificates,
+        .socket_watch = keeper->socket_watch,
+    };
+    keeper->reload = reload_new(&parts, keeper->config_path);
     if (keeper->reload == NULL)
         return -ENOMEM;
-    keeper->loncstatus = loncstatus_new(core);
+    keeper->loncstatus = loncstatus_new(&keeper->hosts);
     if (keeper->loncstatus == NULL)
         return -ENOMEM;
     count_descriptors(core);
@@ -368,13 +371,12 @@ static void finish(struct keeper *keeper)
     deferred_free(keeper->deferred);
     clients_free(keeper->clients);
     control_free(keeper->control);
-    socket_watch_free(keeper->core.socket_watch);
+    socket_watch_free(keeper->socket_watch);
     notifier_free(keeper->notifier);
     reload_free(keeper->reload);
     certificates_free(keeper->certificates);
     loncstatus_free(keeper->loncstatus);
     hosts_close(&keeper->hosts);
-    resolver_free(keeper->core.resolver);
     lonclog_close();
     loop_close(&keeper->core.loop);
     config_unref(keeper->core.config);

@@ -135,8 +135,9 @@ void clients_set_scarce(struct clients *clients, bool scarce)
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
-struct clients *clients_new(struct core *core, struct deferred *deferred)
+struct clients *clients_new(struct hosts *hosts, struct deferred *deferred)
 {
+    struct core *core = hosts->core;
     struct clients *clients = calloc(1, sizeof(*clients));
     struct create *create = create_new(core);
     if (clients == NULL || create == NULL) {
@@ -146,7 +147,7 @@ struct clients *clients_new(struct core *core, struct deferred *deferred)
     }
     client_group_open(&clients->group, core);
     clients->group.dispatcher =
-        (struct dispatcher){.core = core, .deferred = deferred, .create = create};
+        (struct dispatcher){.core = core, .hosts = hosts, .deferred = deferred, .create = create};
     clients->group.ended = on_ended;
     TAILQ_INIT(&clients->all);
     TAILQ_INIT(&clients->spares);

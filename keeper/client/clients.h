@@ -18,7 +18,7 @@
 struct clients;
 
 /* One for the keeper. NULL for lack of memory. */
-struct clients *clients_new(struct core *core, struct deferred *deferred);
+struct clients *clients_new(struct hosts *hosts, struct deferred *deferred);
 
 /* Ends all conversations. NULL is allowed. */
 void clients_free(struct clients *clients);

@@ -108,7 +108,7 @@ static enum reason find_host(struct dispatch *dispatch, bool *creates)
         return REASON_NO_TABLE;
     read_socket_path(dispatch, path);
     const char *name = host_name_from_socket(path, core->config->loncapa.sock_dir);
-    if (name != NULL && (dispatch->host = hosts_hold(core->hosts, name)) != NULL)
+    if (name != NULL && (dispatch->host = hosts_hold(dispatch->dispatcher->hosts, name)) != NULL)
         return REASON_NONE;
     *creates = create_is_meant(core->config, path);
     if (*creates)
@@ -127,7 +127,7 @@ static enum reason find_host(struct dispatch *dispatch, bool *creates)
  */
 static void choose_target(struct dispatch *dispatch)
 {
-    struct hosts *hosts = dispatch->dispatcher->core->hosts;
+    struct hosts *hosts = dispatch->dispatcher->hosts;
     struct request request =
         request_parse(dispatch->transaction.request, dispatch->transaction.length);
     struct host *target = NULL;

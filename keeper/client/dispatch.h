@@ -24,6 +24,7 @@
 /* Whom all clients' lines go to; the hosts are the core's. */
 struct dispatcher {
     struct core *core;
+    struct hosts *hosts;
     struct deferred *deferred;
     struct create *create;
 };

@@ -41,6 +41,7 @@ struct source {
 
 struct intake {
     struct core *core;
+    struct hosts *hosts;
     struct clients *clients;
     struct listener listener;
     bool stopped; /* nobody is accepted any more */
@@ -191,7 +192,7 @@ static void run_short(struct intake *intake)
     core_descriptors_run_short(core);
     update_listener(intake);
     clients_set_scarce(intake->clients, true);
-    hosts_close_idle(core->hosts);
+    hosts_close_idle(intake->hosts);
 }
 
 /*
@@ -328,15 +329,17 @@ void intake_listen(struct intake *intake, int listener)
     listener_replace(&intake->listener, listener);
 }
 
-struct intake *intake_new(struct core *core, struct clients *clients, int listener)
+struct intake *intake_new(struct hosts *hosts, struct clients *clients, int listener)
 {
     struct intake *intake = calloc(1, sizeof(*intake));
     if (intake == NULL) {
         close(listener);
         return NULL;
     }
+    struct core *core = hosts->core;
     *intake = (struct intake){
         .core = core,
+        .hosts = hosts,
         .clients = clients,
     };
     TAILQ_INIT(&intake->sources);

@@ -12,7 +12,7 @@
 #include "keeper/core/core.h"
 
 /* Serves the listener, which becomes the intake's. Returns NULL with errno set when it cannot. */
-struct intake *intake_new(struct core *core, struct clients *clients, int listener);
+struct intake *intake_new(struct hosts *hosts, struct clients *clients, int listener);
 
 /* Serves another listener, which becomes the intake's, in the place of the one before. */
 void intake_listen(struct intake *intake, int listener);

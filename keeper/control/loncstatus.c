@@ -12,13 +12,12 @@
 #include "common/log.h"
 #include "keeper/control/loncstatus.h"
 #include "keeper/core/sliced_task.h"
-#include "keeper/host/hosts.h"
 
 /* In one turn of the loop: half a millisecond's work. */
 #define HOSTS_PER_TURN 128
 
 struct loncstatus {
-    struct core *core;
+    struct hosts *hosts;
     struct sliced_task task;
     FILE *file; /* NULL: it cannot be written, and hosts are forgiven all the same */
     char path[4096], temporary[4096 + 8];
@@ -75,7 +74,7 @@ static void say_failed(int error)
 /* 0 or a negative errno. */
 static int open_file(struct loncstatus *loncstatus)
 {
-    const char *root = loncstatus->core->config->loncapa.doc_root;
+    const char *root = loncstatus->hosts->core->config->loncapa.doc_root;
     if (root == NULL)
         return -ENOENT;
     int length =
@@ -121,7 +120,7 @@ static void start(struct loncstatus *loncstatus)
     else
         fprintf(loncstatus->file, "LONC status %s - parent %ld \n\n", loncstatus->date,
                 (long)getpid());
-    hold(loncstatus, hosts_after(loncstatus->core->hosts, NULL));
+    hold(loncstatus, hosts_after(loncstatus->hosts, NULL));
     sliced_task_start(&loncstatus->task);
 }
 
@@ -160,13 +159,13 @@ void loncstatus_ask(struct loncstatus *loncstatus)
     do_some(&loncstatus->task); /* mostly that is all */
 }
 
-struct loncstatus *loncstatus_new(struct core *core)
+struct loncstatus *loncstatus_new(struct hosts *hosts)
 {
     struct loncstatus *loncstatus = calloc(1, sizeof(*loncstatus));
     if (loncstatus == NULL)
         return NULL;
-    loncstatus->core = core;
-    if (sliced_task_open(&loncstatus->task, &core->loop, do_some) < 0) {
+    loncstatus->hosts = hosts;
+    if (sliced_task_open(&loncstatus->task, &hosts->core->loop, do_some) < 0) {
         loncstatus_free(loncstatus);
         return NULL;
     }

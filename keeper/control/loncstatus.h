@@ -7,12 +7,12 @@
 #ifndef LONC_KEEPER_CONTROL_LONCSTATUS_H
 #define LONC_KEEPER_CONTROL_LONCSTATUS_H
 
-#include "keeper/core/core.h"
+#include "keeper/host/hosts.h"
 
 struct loncstatus;
 
 /* NULL without memory or descriptors. */
-struct loncstatus *loncstatus_new(struct core *core);
+struct loncstatus *loncstatus_new(struct hosts *hosts);
 void loncstatus_free(struct loncstatus *loncstatus); /* NULL is allowed */
 
 /*

@@ -27,6 +27,8 @@ struct notifier {
     struct path_watch *folder; /* where that is */
     sd_event_source *retry;    /* it could not be written */
     DIR *sweeping;             /* lonSockDir, while locks are looked for */
+    struct deadline changed;   /* runs from the first change that STATUS= does not show yet */
+    struct deadline_queue changing;
 };
 
 /* Files of lonSockDir looked at in one turn of the loop: there are two for each host. */
@@ -51,8 +53,14 @@ static void show_status(struct notifier *notifier)
 
 static void on_changed_for_a_while(struct deadline *deadline)
 {
-    struct core *core = CONTAINER_OF(deadline, struct core, changed);
-    show_status(core->notifier);
+    show_status(CONTAINER_OF(deadline, struct notifier, changed));
+}
+
+static void on_change(void *argument)
+{
+    struct notifier *notifier = argument;
+    if (notifier->changed.queue == NULL)
+        deadline_start(&notifier->changing, &notifier->changed);
 }
 
 /* --- lonc.pid --------------------------------------------------------------------------------- */
@@ -156,7 +164,7 @@ static void sweep_lock(const struct notifier *notifier, const char *file)
         return;
     memcpy(name, file, length - sizeof(suffix) + 1);
     name[length - sizeof(suffix) + 1] = '\0';
-    struct host *host = hosts_hold(notifier->core->hosts, name);
+    struct host *host = hosts_hold(notifier->status->hosts, name);
     if (host == NULL)
         return;
     hosts_release(host);
@@ -235,8 +243,8 @@ struct notifier *notifier_new(struct core *core, const struct status *status)
     notifier->core = core;
     notifier->status = status;
     notifier->folder = path_watch_new(&core->loop, on_folder_changed, notifier);
-    core->notifier = notifier;
-    deadline_queue_add(&core->loop, &core->changing, &interval, on_changed_for_a_while);
+    deadline_queue_add(&core->loop, &notifier->changing, &interval, on_changed_for_a_while);
+    core_on_change(core, on_change, notifier);
     return notifier;
 }
 
@@ -249,6 +257,8 @@ void notifier_free(struct notifier *notifier)
     sd_event_source_disable_unref(notifier->retry);
     if (notifier->sweeping != NULL)
         closedir(notifier->sweeping);
-    notifier->core->notifier = NULL;
+    core_on_change(notifier->core, NULL, NULL);
+    deadline_stop(&notifier->changed);
+    deadline_queue_remove(&notifier->changing);
     free(notifier);
 }

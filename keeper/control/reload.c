@@ -10,19 +10,13 @@
 #include "common/monotonic.h"
 #include "keeper/control/lonclog.h"
 #include "keeper/control/reload.h"
-#include "keeper/control/socketwatch.h"
 #include "keeper/core/sliced_task.h"
-#include "keeper/host/certificates.h"
-#include "keeper/host/hosts.h"
-#include "keeper/net/resolver.h"
 
 TAILQ_HEAD(reload_waiters, reload_waiter);
 
 struct reload {
     struct core *core;
-    struct deferred *deferred;
-    struct notifier *notifier;
-    struct certificates *certificates;
+    struct reload_parts parts;
     const char *config_path;
     struct sliced_task task; /* runs while one is under way */
     unsigned step;           /* enum step */
@@ -69,7 +63,7 @@ enum progress { GOES_ON, IS_DONE };
 static enum progress read_settings(struct reload *reload)
 {
     if (!reload->by_itself)
-        notifier_reloading(reload->notifier);
+        notifier_reloading(reload->parts.notifier);
     reload->loading = config_open(reload->config_path, &reload->diagnostics);
     if (reload->loading == NULL)
         no_memory(reload);
@@ -113,7 +107,7 @@ static enum progress prepare_hosts(struct reload *reload)
 
 static void apply_credentials(struct reload *reload)
 {
-    const char *warning = certificates_apply(reload->certificates, reload->credentials);
+    const char *warning = certificates_apply(reload->parts.certificates, reload->credentials);
     reload->credentials = NULL;
     if (warning != NULL)
         json_array_append_new(reload->warnings, json_string(warning));
@@ -132,7 +126,7 @@ static enum progress switch_over(struct reload *reload)
     log_open("lonc-keeper", (enum log_target)config->settings.log_target,
              (int)config->settings.log_level, LOG_JOURNAL_SOCKET);
     lonclog_open(core, config->settings.log_file);
-    resolver_reload(core->resolver);
+    hosts_settings_changed(reload->change.hosts);
     if (config->valid)
         apply_credentials(reload);
     return IS_DONE;
@@ -146,16 +140,15 @@ static enum progress apply_hosts(struct reload *reload)
 static enum progress tell_others(struct reload *reload)
 {
     hosts_change_end(&reload->change);
-    resolver_settle(reload->core->resolver);
-    deferred_reload(reload->deferred);
-    notifier_configured(reload->notifier);
-    socket_watch_configured(reload->core->socket_watch);
+    deferred_reload(reload->parts.deferred);
+    notifier_configured(reload->parts.notifier);
+    socket_watch_configured(reload->parts.socket_watch);
     return IS_DONE;
 }
 
 static enum progress sweep_locks(struct reload *reload)
 {
-    return notifier_sweep_locks(reload->notifier) ? GOES_ON : IS_DONE;
+    return notifier_sweep_locks(reload->parts.notifier) ? GOES_ON : IS_DONE;
 }
 
 static enum progress release_old(struct reload *reload)
@@ -164,7 +157,8 @@ static enum progress release_old(struct reload *reload)
     config_unref(reload->config);
     reload->config = NULL;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
-              "%zu hosts in force, as %s", core->hosts->count, core->config->loncapa.host_id);
+              "%zu hosts in force, as %s", reload->parts.hosts->count,
+              core->config->loncapa.host_id);
     return IS_DONE;
 }
 
@@ -252,7 +246,6 @@ static void clear(struct reload *reload)
 static void fail(struct reload *reload)
 {
     clear(reload);
-    resolver_settle(reload->core->resolver);
     if (!reload->by_itself)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
                   "reload failed, complaints: %u; the old configuration stays in force",
@@ -271,9 +264,9 @@ static void end(struct reload *reload)
     else
         trouble_end(reload->core, TROUBLE_CONFIG);
     if (!reload->by_itself || !failed)
-        notifier_ready(reload->notifier);
+        notifier_ready(reload->parts.notifier);
     if (reload->touch && !(reload->by_itself && failed))
-        notifier_touch_reloaded(reload->notifier);
+        notifier_touch_reloaded(reload->parts.notifier);
     sliced_task_stop(&reload->task);
     while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
         reload_withdraw(waiter);
@@ -360,23 +353,20 @@ int reload_first(struct reload *reload, struct config *config, const char *diagn
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct reload *reload_new(struct core *core, struct deferred *deferred, struct notifier *notifier,
-                          struct certificates *certificates, const char *config_path)
+struct reload *reload_new(const struct reload_parts *parts, const char *config_path)
 {
     struct reload *reload = calloc(1, sizeof(*reload));
     if (reload == NULL)
         return NULL;
     *reload = (struct reload){
-        .core = core,
-        .deferred = deferred,
-        .notifier = notifier,
-        .certificates = certificates,
+        .core = parts->hosts->core,
+        .parts = *parts,
         .config_path = config_path,
-        .change = {.hosts = core->hosts},
+        .change = {.hosts = parts->hosts},
     };
     TAILQ_INIT(&reload->waiting);
     TAILQ_INIT(&reload->next);
-    if (sliced_task_open(&reload->task, &core->loop, on_slice) < 0) {
+    if (sliced_task_open(&reload->task, &reload->core->loop, on_slice) < 0) {
         reload_free(reload);
         return NULL;
     }

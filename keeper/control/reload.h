@@ -12,8 +12,10 @@
 #include <jansson.h>
 
 #include "keeper/control/notifier.h"
+#include "keeper/control/socketwatch.h"
 #include "keeper/deferred/deferred.h"
 #include "keeper/host/certificates.h"
+#include "keeper/host/hosts.h"
 
 /* Who waits for the end of a reload; embedded in it. */
 struct reload_waiter {
@@ -24,9 +26,20 @@ struct reload_waiter {
     struct reload *reload; /* NULL: it does not wait */
 };
 
-/* `config_path` is what is read (config_load) and must stay. NULL without memory. */
-struct reload *reload_new(struct core *core, struct deferred *deferred, struct notifier *notifier,
-                          struct certificates *certificates, const char *config_path);
+/* Who is told that a configuration has come into force. */
+struct reload_parts {
+    struct hosts *hosts;
+    struct deferred *deferred;
+    struct notifier *notifier;
+    struct certificates *certificates;
+    struct socket_watch *socket_watch; /* NULL: nobody looks after the paths of sockets */
+};
+
+/*
+ * `config_path` is what is read (config_load); it and the parts must outlive the reload. NULL
+ * without memory or descriptors.
+ */
+struct reload *reload_new(const struct reload_parts *parts, const char *config_path);
 
 /* Who still waits is not told any more. NULL is allowed. */
 void reload_free(struct reload *reload);

@@ -18,7 +18,6 @@
 #include "common/unix.h"
 #include "keeper/control/socketwatch.h"
 #include "keeper/core/pathwatch.h"
-#include "keeper/host/hosts.h"
 
 /* The channel and the control socket. */
 #define OWN_MAX 2
@@ -50,6 +49,7 @@ struct own {
 
 struct socket_watch {
     struct core *core;
+    struct hosts *hosts;
     struct notifier *notifier;
     struct own own[OWN_MAX];
     unsigned count;
@@ -308,7 +308,7 @@ static int on_file(sd_event_source *source, const struct inotify_event *event, v
         watch->suspect_count = SUSPECTS + 1;
         arm(watch, monotonic_now() + SETTLE);
     }
-    struct host *host = event->len > 0 ? hosts_hold(watch->core->hosts, event->name) : NULL;
+    struct host *host = event->len > 0 ? hosts_hold(watch->hosts, event->name) : NULL;
     if (host == NULL)
         return 0;
     hosts_release(host);
@@ -397,12 +397,13 @@ void socket_watch_configured(struct socket_watch *watch)
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct socket_watch *socket_watch_new(struct core *core, struct notifier *notifier)
+struct socket_watch *socket_watch_new(struct hosts *hosts, struct notifier *notifier)
 {
     struct socket_watch *watch = calloc(1, sizeof(*watch));
     if (watch == NULL)
         return NULL;
-    watch->core = core;
+    struct core *core = watch->core = hosts->core;
+    watch->hosts = hosts;
     watch->notifier = notifier;
     watch->unserved = path_watch_new(&core->loop, on_unserved, watch);
     watch->folder = path_watch_new(&core->loop, on_folder, watch);

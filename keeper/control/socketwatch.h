@@ -18,7 +18,7 @@
 struct socket_watch;
 
 /* NULL without memory. */
-struct socket_watch *socket_watch_new(struct core *core, struct notifier *notifier);
+struct socket_watch *socket_watch_new(struct hosts *hosts, struct notifier *notifier);
 void socket_watch_free(struct socket_watch *watch); /* NULL is allowed */
 
 /*

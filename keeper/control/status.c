@@ -53,7 +53,7 @@ static void tally_hosts(const struct status *status, struct tally *tally)
     memset(tally->connections, 0, sizeof(tally->connections));
     memset(tally->troubled, 0, sizeof(tally->troubled));
     tally->paused = 0;
-    RB_FOREACH (host, hosts_by_id, &status->core->hosts->by_id) {
+    RB_FOREACH (host, hosts_by_id, &status->hosts->by_id) {
         if (!host->listed)
             continue;
         tally->of[host->health.state]++;
@@ -73,7 +73,7 @@ void status_line(const struct status *status, char *line, size_t size)
     troubles_line(status->core, troubles, sizeof(troubles));
     snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
-             status->core->hosts->queued, deferred_count(status->deferred), troubles);
+             status->hosts->queued, deferred_count(status->deferred), troubles);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
@@ -197,7 +197,7 @@ static void tell_hosts(const struct status *status, const struct tally *tally,
 {
     unsigned told = 0;
     json_writer_open(writer, "hosts", '{');
-    json_writer_count(writer, "total", status->core->hosts->count);
+    json_writer_count(writer, "total", status->hosts->count);
     for (size_t state = 0; state < sizeof(health_words) / sizeof(*health_words); state++)
         json_writer_count(writer, health_words[state], tally->of[state]);
     json_writer_count(writer, "paused", tally->paused);
@@ -238,7 +238,7 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_count(writer, "requests", core->requests);
     json_writer_count(writer, "replies", core->answers[REASON_NONE]);
     tell_con_lost(writer, core->answers);
-    json_writer_count(writer, "queued", core->hosts->queued);
+    json_writer_count(writer, "queued", status->hosts->queued);
     json_writer_count(writer, "deferred", deferred_count(status->deferred));
     json_writer_count(writer, "clients", clients_count(status->clients));
     json_writer_count(writer, "descriptors", core->descriptors);

@@ -17,6 +17,7 @@
 
 struct status {
     struct core *core;
+    struct hosts *hosts;
     const struct deferred *deferred;
     const struct clients *clients;
     const struct intake *intake; /* NULL until there is one */

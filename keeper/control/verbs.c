@@ -85,7 +85,7 @@ static bool matches(const struct host *host, const char *pattern)
 /* Some hosts of thousands; between two turns of this the keeper serves its clients. */
 static int more_hosts(struct question *question, struct buffer *out)
 {
-    struct hosts *hosts = question->verbs->core->hosts;
+    struct hosts *hosts = question->verbs->status->hosts;
     struct host *host = hosts_after(hosts, question->cursor);
     struct json_writer writer = {.out = out, .behind = question->told};
     char *last = NULL;
@@ -120,7 +120,7 @@ static json_t *verb_hosts(struct question *question)
  */
 static struct host *hold_host(const struct question *question, json_t **answer)
 {
-    struct host *host = hosts_hold(question->verbs->core->hosts, question->words[0]);
+    struct host *host = hosts_hold(question->verbs->status->hosts, question->words[0]);
     if (host == NULL)
         *answer = failure("no such host in hosts.tab; expected a lonHostID or a DNS name");
     return host;
@@ -144,7 +144,7 @@ static void on_reloaded(struct reload_waiter *waiter, json_t *errors, json_t *wa
 {
     struct question *question = CONTAINER_OF(waiter, struct question, reloading);
     question->answer(question, json_pack("{s:b, s:I, s:o, s:o}", "ok", json_array_size(errors) == 0,
-                                         "hosts", (json_int_t)question->verbs->core->hosts->count,
+                                         "hosts", (json_int_t)question->verbs->status->hosts->count,
                                          "errors", errors, "warnings", warnings));
 }
 
@@ -171,7 +171,7 @@ static json_t *verb_retry(struct question *question)
 {
     if (strcmp(question->words[0], "ALL") != 0)
         return with_host(question, host_retry);
-    hosts_retry(question->verbs->core->hosts);
+    hosts_retry(question->verbs->status->hosts);
     return success();
 }
 

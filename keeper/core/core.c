@@ -61,8 +61,14 @@ void core_on_descriptor_freed(struct core *core, void (*freed)(void *argument), 
 
 void core_changed(struct core *core)
 {
-    if (core->notifier != NULL && core->changed.queue == NULL)
-        deadline_start(&core->changing, &core->changed);
+    if (core->changed != NULL)
+        core->changed(core->changed_argument);
+}
+
+void core_on_change(struct core *core, void (*changed)(void *argument), void *argument)
+{
+    core->changed = changed;
+    core->changed_argument = argument;
 }
 
 /* Not before half of it is free, so that a budget at its edge does not fill the log. */

@@ -30,8 +30,7 @@ struct core {
     struct loop loop;
     struct config *config;    /* in force; never NULL */
     struct settings settings; /* of it; here, so that deadlines can point at them for good */
-    struct hosts *hosts;
-    bool stopping; /* no new work: what is under way is finished */
+    bool stopping;            /* no new work: what is under way is finished */
 
     struct scarcity scarcity;
 
@@ -50,12 +49,9 @@ struct core {
     bool descriptors_short;                   /* see core_descriptors_run_short */
     void (*descriptor_freed)(void *argument); /* or NULL, see core_on_descriptor_freed */
     void *descriptor_freed_argument;
-    struct resolver *resolver;
-    struct socket_watch *socket_watch; /* NULL: nobody looks after the paths of sockets */
 
-    struct deadline changed; /* runs once something has that notifier.c shows */
-    struct deadline_queue changing;
-    struct notifier *notifier; /* NULL: nobody shows it */
+    void (*changed)(void *argument); /* or NULL, see core_on_change */
+    void *changed_argument;
 };
 
 /*
@@ -89,8 +85,14 @@ bool core_descriptors_are_short(const struct core *core);
  */
 void core_on_descriptor_freed(struct core *core, void (*freed)(void *argument), void *argument);
 
-/* Something has changed that STATUS= tells: hosts' health, or what waits. */
+/* Something has changed that an overview of the keeper shows: hosts' health, queues, troubles. */
 void core_changed(struct core *core);
+
+/*
+ * `changed` is called by core_changed, perhaps a thousand times a second; NULL ends that. There is
+ * one such callback.
+ */
+void core_on_change(struct core *core, void (*changed)(void *argument), void *argument);
 
 /* To be called when buffers have been given back: the limit of memory may be left. */
 void core_check_memory(struct core *core);

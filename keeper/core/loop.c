@@ -296,7 +296,10 @@ void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const u
 
 void deadline_queue_remove(struct deadline_queue *queue)
 {
+    if (queue->loop == NULL)
+        return;
     LIST_REMOVE(queue, link);
+    queue->loop = NULL;
 }
 
 void deadline_start(struct deadline_queue *queue, struct deadline *deadline)

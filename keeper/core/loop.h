@@ -141,7 +141,10 @@ static inline void loop_moved(struct loop *loop, size_t bytes)
 void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const uint64_t *span,
                         void (*expired)(struct deadline *));
 
-/* Takes the queue out of the loop, before its memory is freed; none of its deadlines may run. */
+/*
+ * Takes the queue out of the loop, before its memory is freed; none of its deadlines may run. Does
+ * nothing for a queue that was never added.
+ */
 void deadline_queue_remove(struct deadline_queue *queue);
 
 /* The spans have changed where queues point: what runs already ends by the new ones. */

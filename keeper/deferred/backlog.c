@@ -266,7 +266,7 @@ static struct backlog *backlog_new(struct backlogs *all, struct host *host)
 
 struct backlog *backlogs_obtain(struct backlogs *all, const char *id)
 {
-    struct host *host = hosts_hold(all->core->hosts, id);
+    struct host *host = hosts_hold(all->hosts, id);
     if (host == NULL)
         return NULL;
     struct backlog *backlog = backlogs_find(all, host);
@@ -290,7 +290,7 @@ const char *backlogs_host_in(struct backlogs *all, const char *name)
     struct delayed_order order;
     const char *id = delayed_parse_name(name, &order);
     for (; id != NULL; id = delayed_longer_host(name, id)) {
-        struct host *host = hosts_hold(all->core->hosts, id);
+        struct host *host = hosts_hold(all->hosts, id);
         if (host == NULL)
             continue;
         hosts_release(host);
@@ -404,14 +404,21 @@ void backlogs_end_scan(struct backlogs *all)
         recount(backlog);
 }
 
-void backlogs_init(struct backlogs *all, struct core *core, struct folder *folder,
+void backlogs_init(struct backlogs *all, struct hosts *hosts, struct folder *folder,
                    void (*due)(struct file *file))
 {
+    struct core *core = hosts->core;
     const struct settings *settings = &core->settings;
-    *all = (struct backlogs){.core = core, .folder = folder, .due = due};
+    *all = (struct backlogs){.core = core, .hosts = hosts, .folder = folder, .due = due};
     RB_INIT(&all->files);
     RB_INIT(&all->by_host);
     TAILQ_INIT(&all->troubled);
     deadline_queue_add(&core->loop, &all->settling, &settings->deferred_hold, on_due);
     deadline_queue_add(&core->loop, &all->postponing, &settings->deferred_retry, on_due);
+}
+
+void backlogs_end(struct backlogs *all)
+{
+    deadline_queue_remove(&all->settling);
+    deadline_queue_remove(&all->postponing);
 }

@@ -129,6 +129,7 @@ RB_HEAD(backlogs_by_host, backlog);
 /* All backlogs. Only backlog.c writes these members. */
 struct backlogs {
     struct core *core;
+    struct hosts *hosts;
     struct folder *folder;
     struct files_by_name files;
     struct backlogs_by_host by_host;
@@ -150,8 +151,11 @@ RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
  * No backlogs yet. `due` is called in the loop for a file that is NEW, WAITING, POSTPONED or
  * DELIVERED when it is time to look at it again; it moves the file to another state, or forgets it.
  */
-void backlogs_init(struct backlogs *all, struct core *core, struct folder *folder,
+void backlogs_init(struct backlogs *all, struct hosts *hosts, struct folder *folder,
                    void (*due)(struct file *file));
+
+/* To be called before its memory is freed, when no file is left. */
+void backlogs_end(struct backlogs *all);
 
 /* --- Files ------------------------------------------------------------------------------------ */
 

@@ -202,7 +202,7 @@ static void on_blocked(struct delivery *delivery, const char *path, int error)
 
 /* --- Coming and going ------------------------------------------------------------------------- */
 
-struct deferred *deferred_new(struct core *core)
+struct deferred *deferred_new(struct hosts *hosts)
 {
     static const struct delivery_events events = {
         .names_wanted = on_names_wanted,
@@ -212,9 +212,10 @@ struct deferred *deferred_new(struct core *core)
     struct deferred *deferred = calloc(1, sizeof(*deferred));
     if (deferred == NULL)
         return NULL;
+    struct core *core = hosts->core;
     struct loop *loop = &core->loop;
     int folder = folder_init(&deferred->folder, core);
-    delivery_init(&deferred->delivery, core, &deferred->folder, &events);
+    delivery_init(&deferred->delivery, hosts, &deferred->folder, &events);
     int discovery = discovery_init(&deferred->discovery, &deferred->delivery);
     deferred->started = loop->now;
     deadline_queue_add(loop, &deferred->reopening, &core->settings.deferred_hold, on_reopen);
@@ -239,6 +240,11 @@ void deferred_free(struct deferred *deferred)
     path_watch_free(deferred->log_watch);
     close_folder(deferred);
     discovery_free(&deferred->discovery);
+    delivery_end(&deferred->delivery);
+    deadline_stop(&deferred->reopen);
+    deadline_stop(&deferred->poll);
+    deadline_queue_remove(&deferred->reopening);
+    deadline_queue_remove(&deferred->polling);
     folder_free(&deferred->folder);
     free(deferred);
 }

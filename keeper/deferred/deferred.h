@@ -19,7 +19,7 @@
 struct deferred;
 
 /* NULL for lack of memory or descriptors. It does nothing before the first deferred_reload. */
-MUST_CHECK struct deferred *deferred_new(struct core *core);
+MUST_CHECK struct deferred *deferred_new(struct hosts *hosts);
 void deferred_free(struct deferred *deferred); /* NULL is allowed */
 
 /*

@@ -381,14 +381,24 @@ void delivery_forget_unlisted(struct delivery *delivery)
     }
 }
 
-void delivery_init(struct delivery *delivery, struct core *core, struct folder *folder,
+void delivery_init(struct delivery *delivery, struct hosts *hosts, struct folder *folder,
                    const struct delivery_events *events)
 {
+    struct core *core = hosts->core;
     const struct settings *settings = &core->settings;
     *delivery = (struct delivery){.events = events};
-    backlogs_init(&delivery->backlogs, core, folder, on_due);
+    backlogs_init(&delivery->backlogs, hosts, folder, on_due);
     completion_init(&delivery->completion, &delivery->backlogs);
     deadline_queue_add(&core->loop, &delivery->rechecking, &settings->deferred_retry, on_recheck);
     deadline_queue_add(&core->loop, &delivery->pausing, &settings->retry_delay, on_pause_over);
     deadline_queue_add(&core->loop, &delivery->pacing, &settings->deferred_pace, on_pause_over);
+}
+
+void delivery_end(struct delivery *delivery)
+{
+    deadline_stop(&delivery->recheck);
+    deadline_queue_remove(&delivery->rechecking);
+    deadline_queue_remove(&delivery->pausing);
+    deadline_queue_remove(&delivery->pacing);
+    backlogs_end(&delivery->backlogs);
 }

@@ -34,8 +34,11 @@ struct delivery {
 };
 
 /* Without backlogs; `folder` and `events` must stay. */
-void delivery_init(struct delivery *delivery, struct core *core, struct folder *folder,
+void delivery_init(struct delivery *delivery, struct hosts *hosts, struct folder *folder,
                    const struct delivery_events *events);
+
+/* To be called before its memory is freed, when no file is left. */
+void delivery_end(struct delivery *delivery);
 
 /* Stops all deliveries and forgets all files; none may be with its lond. */
 void delivery_forget_all(struct delivery *delivery);

@@ -261,4 +261,6 @@ void discovery_free(struct discovery *discovery)
     discovery_stop(discovery);
     sliced_task_close(&discovery->scanner);
     discovery_forget_strangers(discovery);
+    deadline_stop(&discovery->rescan);
+    deadline_queue_remove(&discovery->rescanning);
 }

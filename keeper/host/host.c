@@ -827,7 +827,7 @@ static bool configure_address(struct host *host, const struct hosttab_entry *ent
     const struct name *before = host->naming.name;
     if (!resolved)
         resolver_leave(&host->naming);
-    else if (resolver_use(host->core->resolver, &host->naming, entry->name) < 0)
+    else if (resolver_use(host->hosts->resolver, &host->naming, entry->name) < 0)
         return false;
     *changed =
         host->naming.name != before || (!resolved && !address_equal(&host->address, &address));

@@ -92,6 +92,7 @@ struct hosts {
     size_t count;   /* listed */
     unsigned table; /* the number of the table in force */
     struct londs londs;
+    struct resolver *resolver;
     struct deadline_queue waiting; /* transactions in a queue */
     struct deadline_queue whole;   /* transactions from submission to answer */
     size_t queued;                 /* in the queues of all hosts */

@@ -32,7 +32,8 @@ int hosts_open(struct hosts *hosts, struct core *core)
         .queue_limit = {.name = "requests queued for all hosts", .trouble = TROUBLE_QUEUE_LIMIT},
     };
     RB_INIT(&hosts->by_id);
-    return host_setup(hosts);
+    hosts->resolver = resolver_new(core);
+    return hosts->resolver != NULL ? host_setup(hosts) : -ENOMEM;
 }
 
 static struct host *find_id(struct hosts *hosts, const char *id)
@@ -116,7 +117,12 @@ static bool prepare(struct hosts_change *change, size_t i, uint64_t resolve)
     if (change->held[i] == NULL)
         return false;
     return !host_may_resolve(entry, resolve) ||
-           resolver_expect(change->hosts->core->resolver, entry->name) == 0;
+           resolver_expect(change->hosts->resolver, entry->name) == 0;
+}
+
+void hosts_settings_changed(struct hosts *hosts)
+{
+    resolver_reload(hosts->resolver);
 }
 
 int hosts_prepare(struct hosts_change *change, uint64_t resolve)
@@ -184,6 +190,7 @@ void hosts_change_end(struct hosts_change *change)
     if (change->cursor != NULL)
         hosts_release(change->cursor);
     *change = (struct hosts_change){.hosts = change->hosts};
+    resolver_settle(change->hosts->resolver);
 }
 
 /* --- All hosts -------------------------------------------------------------------------------- */
@@ -246,4 +253,5 @@ void hosts_close(struct hosts *hosts)
         host_free(host);
     }
     londs_close(&hosts->londs);
+    resolver_free(hosts->resolver);
 }

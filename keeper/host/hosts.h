@@ -25,6 +25,9 @@ MUST_CHECK int hosts_open(struct hosts *hosts, struct core *core);
 /* Frees all hosts and what they share; none may be held. */
 void hosts_close(struct hosts *hosts);
 
+/* The settings in force have changed: names are asked anew before the next connection. */
+void hosts_settings_changed(struct hosts *hosts);
+
 /*
  * Finds or makes the hosts of a table and whatever else they will need; nobody sees the new ones
  * yet. To be called until it returns 0: 1 when there is more to do, or -ENOMEM. `resolve`: the

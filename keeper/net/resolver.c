@@ -633,5 +633,6 @@ void resolver_free(struct resolver *resolver)
     ares_library_cleanup();
     sd_event_source_disable_unref(resolver->timer);
     sd_event_source_disable_unref(resolver->telling);
+    deadline_queue_remove(&resolver->resolving);
     free(resolver);
 }

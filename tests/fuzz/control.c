@@ -52,10 +52,12 @@ static void start(void)
 {
     static struct status status;
     status = (struct status){.core = &world.core,
+                             .hosts = &world.hosts,
                              .deferred = world.deferred,
                              .clients = world.clients,
                              .config_path = "/etc/lonc/keeper.conf"};
-    reload = reload_new(&world.core, world.deferred, NULL, NULL, "/dev/null/keeper.conf");
+    const struct reload_parts parts = {.hosts = &world.hosts, .deferred = world.deferred};
+    reload = reload_new(&parts, "/dev/null/keeper.conf");
     CHECK(reload != NULL);
     const struct verbs verbs = {.core = &world.core,
                                 .status = &status,

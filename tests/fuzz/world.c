@@ -186,7 +186,6 @@ static void start(void)
     world.config.references = 1; /* it stays */
     core->config = &world.config;
     core->settings = world.config.settings;
-    core->hosts = &world.hosts;
     core->descriptors_max = 1000;
     core->memory_limit.name = core->descriptor_limit.name = "it";
     buffers_set_limit(WORLD_BUFFERS);
@@ -194,9 +193,8 @@ static void start(void)
     CHECK(loop_open(&core->loop) == 0);
     CHECK(hosts_open(&world.hosts, core) == 0);
     world.hosts.londs.credentials = &credentials;
-    core->resolver = resolver_new(core);
-    world.deferred = deferred_new(core);
-    CHECK(core->resolver != NULL && world.deferred != NULL);
+    world.deferred = deferred_new(&world.hosts);
+    CHECK(world.deferred != NULL);
 }
 
 void world_table(size_t hosts)
@@ -207,7 +205,6 @@ void world_table(size_t hosts)
     while (hosts_apply(&change))
         continue;
     hosts_change_end(&change);
-    resolver_settle(world.core.resolver);
     if (world.deferring)
         deferred_reload(world.deferred);
 }
@@ -216,7 +213,7 @@ void world_begin(void)
 {
     if (world.deferred == NULL)
         start();
-    world.clients = clients_new(&world.core, world.deferred);
+    world.clients = clients_new(&world.hosts, world.deferred);
     CHECK(world.clients != NULL);
     /* All that lasts beyond a host. */
     stats_init(&world.core.stats, world.clock);

@@ -61,7 +61,6 @@ static void begin(void)
         .runtime_dir = (char *)(uintptr_t) "run",
     };
     cr_assert_eq(hosts_open(&hosts, &core), 0);
-    core.hosts = &hosts;
     host = host_new(&hosts, ID);
     cr_assert_not_null(host);
     host->listed = true;
@@ -69,7 +68,7 @@ static void begin(void)
     RB_INSERT(hosts_by_id, &hosts.by_id, host);
     static const struct delivery_events events = {.names_wanted = on_names_wanted};
     cr_assert_eq(folder_init(&folder, &core), 0);
-    delivery_init(&delivery, &core, &folder, &events);
+    delivery_init(&delivery, &hosts, &folder, &events);
     cr_assert_eq(mkdir("delayed", 0700), 0);
     cr_assert_eq(mkdir("logs", 0700), 0);
     folder.path = strdup("delayed");
