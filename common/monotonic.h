@@ -11,4 +11,8 @@
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t monotonic_now(void);
 
+/* For poll(2) and epoll_wait(2): the milliseconds until `when`, rounded up; 0 if it is over, and
+ * INT_MAX if it is further away than that. */
+int monotonic_milliseconds_until(uint64_t when);
+
 #endif

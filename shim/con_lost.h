@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What becomes of clients whom no keeper takes: they are answered `con_lost`, and it is said once a
- * minute, whichever shim it happens to.
+ * Answers `con_lost` to clients that no keeper takes, and sees to it that all shims together log
+ * only once a minute that there is no keeper.
  */
 #ifndef LONC_SHIM_CON_LOST_H
 #define LONC_SHIM_CON_LOST_H
@@ -10,15 +10,16 @@
 #include <stdint.h>
 
 /*
- * Answers these clients, at most CHANNEL_BATCH, and closes their descriptors. Who has begun a line
- * gets until `due` and a second more to finish it, for it would else be cut off in its writing.
+ * Answers these clients, at most CHANNEL_BATCH, and closes their descriptors. A client that has
+ * begun a line may finish it until one second after `due`, a time of monotonic_now: closed in the
+ * middle of writing, it would see an error in place of its answer. So this may take that long.
  */
 void con_lost_answer(const int *fds, unsigned count, uint64_t due);
 
 /*
- * Whether some shim of the channel at `path` has said within the last minute that there is no
- * keeper; if not, it is noted that this one does.
+ * Whether this shim is to log that there is no keeper at `path`: true unless a shim of the same
+ * channel was told so within the last minute.
  */
-bool con_lost_is_said(const char *path);
+bool con_lost_may_log(const char *path);
 
 #endif

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * See listeners.h. Each step costs by the listeners that have clients, never by those that exist;
- * but for opening, where each takes three calls.
+ * See listeners.h. What a step costs depends on how many listeners have clients, never on how many
+ * there are; only listeners_open makes three system calls for each.
  */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "shim/epoll.h"
+#include "shim/exit.h"
 #include "shim/listeners.h"
-#include "shim/shim.h"
 
-/* Of systemd's: what LimitNOFILE= of a shim allows. */
+/* As many as LimitNOFILE= of a shim's unit allows. */
 #define LISTENERS_MAX 65536
 
 unsigned listeners_passed(void)
@@ -34,38 +34,38 @@ bool listeners_is_listener(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
 }
 
-/* In an event: what is no listener. */
+/* The data of `other`'s events; a listener's are its descriptor. */
 #define OTHER UINT64_MAX
 
 static void watch(struct listeners *listeners, int fd, uint64_t data)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
-    if (epoll_ctl(listeners->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-        shim_fail(SHIM_SYSTEM, "epoll_ctl: ", strerror(errno));
+    int r = epoll_add(listeners->epoll, fd, data);
+    if (r < 0)
+        exit_with(SHIM_SYSTEM, "epoll_ctl", r);
 }
 
 void listeners_open(struct listeners *listeners, int first, unsigned count, int other)
 {
-    listeners->epoll = epoll_create1(EPOLL_CLOEXEC);
+    *listeners = (struct listeners){.epoll = epoll_create1(EPOLL_CLOEXEC)};
     if (listeners->epoll < 0)
-        shim_fail(SHIM_SYSTEM, "epoll_create1: ", strerror(errno));
+        exit_with(SHIM_SYSTEM, "epoll_create1", -errno);
     watch(listeners, other, OTHER);
     for (unsigned i = 0; i < count; i++) {
         int fd = first + (int)i, on = 1;
         if (!listeners_is_listener(fd))
-            shim_fail(SHIM_USAGE, "expected listening sockets from LISTEN_FDS", "");
-        /* To learn that nobody waits any more must not stop the others. */
+            exit_with(SHIM_USAGE, "expected listening sockets from LISTEN_FDS", 0);
+        /* Clients are accepted until none waits any more, which must not block. */
         if (ioctl(fd, FIONBIO, &on) < 0)
-            shim_fail(SHIM_SYSTEM, "FIONBIO: ", strerror(errno));
+            exit_with(SHIM_SYSTEM, "FIONBIO", -errno);
         watch(listeners, fd, (unsigned)fd);
     }
 }
 
 bool listeners_wait(struct listeners *listeners, int milliseconds)
 {
-    struct epoll_event events[LISTENERS_TURN];
+    struct epoll_event events[LISTENERS_BATCH];
     bool other = false;
-    int n = epoll_wait(listeners->epoll, events, LISTENERS_TURN, milliseconds);
+    int n = epoll_wait(listeners->epoll, events, LISTENERS_BATCH, milliseconds);
     listeners->ready_count = 0;
     for (int i = 0; i < n; i++) {
         if (events[i].data.u64 == OTHER)
@@ -105,12 +105,22 @@ int listeners_accept(struct listeners *listeners, int *fds, unsigned room)
             if (fd >= 0) {
                 fds[count++] = fd;
                 listeners->ready[left++] = listeners->ready[i];
-            } else if (listeners->sweeping || fd != -EAGAIN) {
-                /* One that is broken stays readable, and would keep the shim from its rest. */
-                epoll_ctl(listeners->epoll, EPOLL_CTL_DEL, listeners->ready[i], NULL);
+            } else if (listeners->draining || fd != -EAGAIN) {
+                /* A broken listener stays readable, and would keep the shim busy for ever. */
+                epoll_remove(listeners->epoll, listeners->ready[i]);
             }
         }
         listeners->ready_count = left;
     }
     return (int)count;
+}
+
+void listeners_drain(struct listeners *listeners)
+{
+    listeners->draining = true;
+}
+
+bool listeners_may_be_more(const struct listeners *listeners)
+{
+    return listeners->ready_count == LISTENERS_BATCH;
 }

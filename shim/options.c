@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #include "common/options.h"
-#include "shim/shim.h"
+#include "shim/exit.h"
+#include "shim/options.h"
 
 static const struct option_row rows[] = {
     {"channel", 'c', "PATH", "the keeper's private channel (/run/lonc/keeper.sock)"},
@@ -44,11 +45,11 @@ static uint64_t parse_seconds(const char *option, const char *text)
     return (uint64_t)(seconds * 1e6);
 }
 
-void options_parse(struct shim_options *options, int argc, char **argv)
+struct shim_options options_parse(int argc, char **argv)
 {
     struct options parser;
     int option;
-    *options = (struct shim_options){
+    struct shim_options options = {
         .path = "/run/lonc/keeper.sock",
         .linger = 10000000,
         .ack_timeout = 10000000,
@@ -57,15 +58,16 @@ void options_parse(struct shim_options *options, int argc, char **argv)
     while ((option = options_next(&parser)) != OPTION_END) {
         switch (option) {
         case 'c':
-            options->path = parser.value;
+            options.path = parser.value;
             break;
         case 'l':
-            options->linger = parse_seconds("--linger", parser.value);
+            options.linger = parse_seconds("--linger", parser.value);
             break;
         case 'a':
-            options->ack_timeout = parse_seconds("--ack-timeout", parser.value);
+            options.ack_timeout = parse_seconds("--ack-timeout", parser.value);
             break;
         }
     }
     options_expect_no_words(&parser);
+    return options;
 }
