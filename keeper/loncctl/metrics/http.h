@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
+
 /* Upper bound for request line and headers. Prometheus sends 400 bytes, a browser with cookies some
  * 4,000. */
 #define HTTP_HEAD_MAX 16384
@@ -27,7 +29,7 @@ struct http_request {
  * error (400 malformed, too large or too slow; 404; 405), or the client left without sending one.
  * Request and answer together take at most 10 s.
  */
-bool http_read_request(struct http_request *request, const char *path);
+MUST_CHECK bool http_read_request(struct http_request *request, const char *path);
 
 /* Returns the value of the first header of that name, which points into the request, or NULL. */
 const char *http_header(const struct http_request *request, const char *name);

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+#include "common/attributes.h"
+
 /* Whether descriptor 0 is a listening socket. */
 bool httpd_is_listener(void);
 
@@ -20,6 +22,6 @@ bool httpd_is_listener(void);
  * client's connection: the caller answers it and exits. Returns false in the parent, after `linger`
  * seconds without a client or a process, or on SIGTERM; all children have ended then.
  */
-bool httpd_serve(unsigned linger);
+MUST_CHECK bool httpd_serve(unsigned linger);
 
 #endif

@@ -22,37 +22,25 @@
 #define TROUBLE_OPEN 10
 #define TROUBLE_MAX  100
 
-enum look { LOOK_DEAD, LOOK_FAILING, LOOK_PAUSED, LOOK_HEALTHY, LOOK_COUNT };
-
-/* Indexed by enum look, which is in the order of the trouble. The class is one of page_style.c. */
+/* How each condition is shown; the class is one of page_style.c. */
 static const struct {
     const char *word, *sign, *class, *meaning;
-} looks[LOOK_COUNT] = {
-    [LOOK_DEAD] = {"dead", "✕", "d", "cannot be reached; requests are answered con_lost"},
-    [LOOK_FAILING] = {"failing", "!", "f", "one attempt failed; the next decides"},
-    [LOOK_PAUSED] = {"paused", "=", "p",
+} looks[HOST_CONDITIONS] = {
+    [HOST_HEALTHY] = {"healthy", "·", "h", "reached, or not asked yet"},
+    [HOST_PAUSED] = {"paused", "=", "p",
                      "requests wait because an administrator has paused the host"},
-    [LOOK_HEALTHY] = {"healthy", "·", "h", "reached, or not asked yet"},
+    [HOST_FAILING] = {"failing", "!", "f", "one attempt failed; the next decides"},
+    [HOST_DEAD] = {"dead", "✕", "d", "cannot be reached; requests are answered con_lost"},
 };
-
-static enum look look_of(const json_t *host)
-{
-    const char *state = field_text(host, "state");
-    if (state != NULL && strcmp(state, "dead") == 0)
-        return LOOK_DEAD;
-    if (state != NULL && strcmp(state, "failing") == 0)
-        return LOOK_FAILING;
-    return field_true(host, "paused") ? LOOK_PAUSED : LOOK_HEALTHY;
-}
 
 /* "dead" or "dead, paused" */
 static void put_state(FILE *to, const json_t *host)
 {
-    enum look look = look_of(host);
+    enum host_condition look = view_condition(host);
     bool paused = field_true(host, "paused");
     html_put(to, "<b class=\"state %s\"><span aria-hidden=\"true\">%s </span>%s%s</b>",
              looks[look].class, looks[look].sign, looks[look].word,
-             paused && look != LOOK_PAUSED ? ", paused" : "");
+             paused && look != HOST_PAUSED ? ", paused" : "");
 }
 
 /* --- Those in trouble ------------------------------------------------------------------------- */
@@ -105,7 +93,7 @@ static void put_row_in_trouble(FILE *to, const json_t *host, time_t written)
 static int compare_trouble(const void *a, const void *b)
 {
     const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
-    int difference = (int)look_of(one) - (int)look_of(other);
+    int difference = (int)view_condition(other) - (int)view_condition(one);
     double one_for = field_number(one, "dead_for"), other_for = field_number(other, "dead_for");
     if (difference == 0)
         difference = (other_for > one_for) - (other_for < one_for);
@@ -150,7 +138,7 @@ void page_hosts_in_trouble(FILE *to, const json_t *hosts, time_t written)
     size_t count = 0, total = json_array_size(hosts);
     json_t **trouble = must(calloc(total + 1, sizeof(json_t *)));
     for (size_t i = 0; i < total; i++)
-        if (look_of(json_array_get(hosts, i)) != LOOK_HEALTHY)
+        if (view_condition(json_array_get(hosts, i)) != HOST_HEALTHY)
             trouble[count++] = json_array_get(hosts, i);
     if (count > 0) {
         qsort(trouble, count, sizeof(json_t *), compare_trouble);
@@ -163,11 +151,11 @@ void page_hosts_in_trouble(FILE *to, const json_t *hosts, time_t written)
 
 static void put_legend(FILE *to, const json_t *hosts)
 {
-    size_t count[LOOK_COUNT] = {0}, i;
+    size_t count[HOST_CONDITIONS] = {0}, i;
     const json_t *host;
-    json_array_foreach(hosts, i, host) count[look_of(host)]++;
+    json_array_foreach(hosts, i, host) count[view_condition(host)]++;
     fputs("<ul class=legend>", to);
-    for (int look = 0; look < LOOK_COUNT; look++)
+    for (int look = HOST_CONDITIONS - 1; look >= 0; look--)
         html_put(to,
                  "<li><b class=\"state %s\"><span aria-hidden=\"true\">%s </span>%s %s</b> "
                  "<span>%s</span>",
@@ -185,14 +173,14 @@ static void put_grid(FILE *to, const json_t *hosts, size_t shown)
              named ? "named" : "dense");
     for (size_t i = 0; i < shown; i++) {
         const json_t *host = json_array_get(hosts, i);
-        enum look look = look_of(host);
+        enum host_condition look = view_condition(host);
         const char *id = field_text(host, "id");
         if (named)
             html_put(to,
                      "<li class=%s><a href=\"#h-%s\"><span aria-hidden=\"true\">%s</span>"
                      "<span>%s</span><span class=%s>%s</span></a>\n",
                      looks[look].class, id, looks[look].sign, id,
-                     look == LOOK_HEALTHY ? "v" : "word", looks[look].word);
+                     look == HOST_HEALTHY ? "v" : "word", looks[look].word);
         else
             html_put(to,
                      "<li class=%s><a href=\"#h-%s\" tabindex=-1 title=\"%s: %s\" "

@@ -221,8 +221,8 @@ static void sync_and_close_places(struct change *change)
 
 static json_t *answer_of(struct change *change)
 {
-    json_t *answer = json_pack("{s:b, s:I}", "ok", change->error_count == 0, "files",
-                               (json_int_t)change->done);
+    json_t *answer =
+        json_pack("{s:b, s:I}", "ok", change->error_count == 0, "files", (json_int_t)change->done);
     if (change->error_count > ERRORS_TOLD) {
         char more[64];
         snprintf(more, sizeof(more), "and %zu more", change->error_count - ERRORS_TOLD);

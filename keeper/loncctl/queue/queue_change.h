@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/attributes.h"
+
 /*
  *     hold     moves waiting files to held/
  *     release  moves files in held/ back, to wait again
@@ -24,10 +26,10 @@ struct queue_action;
 const struct queue_action *queue_find_action(const char *word);
 
 /*
- * Carries out the action on the queue in `folder`: on the files of a host (a lonHostID or DNS name),
- * on the one file of that name, or on the files of all hosts ("ALL"). `hosts` is the keeper's answer
- * to `hosts`. Before files are deleted, `confirm`, unless NULL, is asked with their number, and may
- * refuse.
+ * Carries out the action on the queue in `folder`: on the files of a host (a lonHostID or DNS
+ * name), on the one file of that name, or on the files of all hosts ("ALL"). `hosts` is the
+ * keeper's answer to `hosts`. Before files are deleted, `confirm`, unless NULL, is asked with their
+ * number, and may refuse.
  *
  * The keeper goes on working meanwhile: files that it delivers are left out, and files that arrive
  * may or may not be included. A file's owner does not change, and no file is replaced. When it
@@ -36,7 +38,8 @@ const struct queue_action *queue_find_action(const char *word);
  * Returns {"ok": bool, "files": how many were changed, "errors": [sentence...]}, with "errors" only
  * if there are any. The caller owns it.
  */
-json_t *queue_change(const struct queue_action *action, const char *folder, const json_t *hosts,
-                     const char *what, bool (*confirm)(size_t files));
+MUST_CHECK json_t *queue_change(const struct queue_action *action, const char *folder,
+                                const json_t *hosts, const char *what,
+                                bool (*confirm)(size_t files));
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include "common/attributes.h"
+
 /* Files of one host that are listed, the oldest first; for more there is find(1). */
 #define QUEUE_LISTED 10000
 
@@ -34,6 +36,6 @@
  * The caller owns the answer. It is a failure, {"ok": false, "errors": [sentence]}, if the folder
  * cannot be read or the host does not exist.
  */
-json_t *queue_count(const char *folder, const json_t *hosts, const char *host);
+MUST_CHECK json_t *queue_count(const char *folder, const json_t *hosts, const char *host);
 
 #endif

@@ -3,13 +3,13 @@
  * Hosts over time: what is new is compared with what was known before, host by host.
  */
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "keeper/loncctl/core/display.h"
 #include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/top/toplist.h"
+#include "keeper/loncctl/views/view.h"
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
@@ -22,15 +22,6 @@ static void update_counter(struct counter *counter, json_int_t value, double ela
     counter->known = true;
 }
 
-static json_int_t sum_of_members(const json_t *counts)
-{
-    json_int_t sum = 0;
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)counts, key, value) sum += count_of(value);
-    return sum;
-}
-
 void toplist_take_status(struct toplist *list, json_t *status, double now)
 {
     double elapsed = now - list->status_at;
@@ -38,7 +29,7 @@ void toplist_take_status(struct toplist *list, json_t *status, double now)
     list->status = status;
     list->status_at = now;
     update_counter(&list->requests, field_integer(status, "requests"), elapsed);
-    update_counter(&list->con_lost, sum_of_members(json_object_get(status, "con_lost")), elapsed);
+    update_counter(&list->con_lost, view_con_lost_count(status), elapsed);
     series_add(&list->rates, list->requests.rate);
     series_add(&list->latencies, field_number(json_object_get(status, "latency"), "p99"));
     series_add(&list->queues, field_number(status, "queued"));
@@ -66,7 +57,7 @@ static struct tophost updated_host(const struct toplist *list, const json_t *val
     host.p50 = field_number(latency, "p50");
     host.p99 = field_number(latency, "p99");
     update_counter(&host.requests, field_integer(value, "requests"), elapsed);
-    update_counter(&host.con_lost, sum_of_members(json_object_get(value, "con_lost")), elapsed);
+    update_counter(&host.con_lost, view_con_lost_count(value), elapsed);
     series_add(&host.rates, host.requests.rate);
     series_add(&host.latencies, host.p99);
     series_add(&host.queues, (double)host.queued);
@@ -108,17 +99,6 @@ const char *topsort_name(enum topsort sort)
     return sort_names[sort];
 }
 
-/* How bad the host's state is. */
-static int severity(const struct tophost *host)
-{
-    const char *state = field_text(host->value, "state");
-    if (state != NULL && strcmp(state, "dead") == 0)
-        return 3;
-    if (state != NULL && strcmp(state, "failing") == 0)
-        return 2;
-    return field_true(host->value, "paused") ? 1 : 0;
-}
-
 /* Compares so that the larger comes first, and NAN last. */
 static int compare_descending(double one, double other)
 {
@@ -129,7 +109,7 @@ static int compare_descending(double one, double other)
 
 static int compare_trouble(const struct tophost *one, const struct tophost *other)
 {
-    int order = severity(other) - severity(one);
+    int order = (int)view_condition(other->value) - (int)view_condition(one->value);
     if (order == 0)
         order = compare_descending((double)one->queued, (double)other->queued);
     if (order == 0)

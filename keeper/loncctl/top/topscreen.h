@@ -6,6 +6,7 @@
 #ifndef LONC_KEEPER_LONCCTL_TOP_TOPSCREEN_H
 #define LONC_KEEPER_LONCCTL_TOP_TOPSCREEN_H
 
+#include "common/attributes.h"
 #include "keeper/loncctl/top/toplist.h"
 
 /* What to show. */
@@ -21,7 +22,7 @@ struct topview {
 };
 
 /* Takes over the screen. Returns false if TERM is not known. */
-bool topscreen_open(void);
+MUST_CHECK bool topscreen_open(void);
 
 void topscreen_draw(struct topview *view);
 

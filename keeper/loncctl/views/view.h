@@ -25,6 +25,12 @@ void view_event(const json_t *event);  /* one line, wrapped on a terminal */
 
 /* --- Parts that several views, top and the status page share --- */
 
+/* How well a host is, from best to worst. */
+enum host_condition { HOST_HEALTHY, HOST_PAUSED, HOST_FAILING, HOST_DEAD, HOST_CONDITIONS };
+
+/* A host that is failing or dead counts as such even if it is paused as well. */
+enum host_condition view_condition(const json_t *host);
+
 /* "healthy", "failing" or "dead", with ", paused" if the host is. */
 struct word view_state(const json_t *host);
 enum style view_state_style(const json_t *host);

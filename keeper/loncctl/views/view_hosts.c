@@ -14,6 +14,16 @@
 
 /* --- One host --------------------------------------------------------------------------------- */
 
+enum host_condition view_condition(const json_t *host)
+{
+    const char *state = field_text(host, "state");
+    if (state != NULL && strcmp(state, "dead") == 0)
+        return HOST_DEAD;
+    if (state != NULL && strcmp(state, "failing") == 0)
+        return HOST_FAILING;
+    return field_true(host, "paused") ? HOST_PAUSED : HOST_HEALTHY;
+}
+
 struct word view_state(const json_t *host)
 {
     struct word word;
@@ -25,12 +35,13 @@ struct word view_state(const json_t *host)
 
 enum style view_state_style(const json_t *host)
 {
-    const char *state = field_text(host, "state");
-    if (state != NULL && strcmp(state, "dead") == 0)
-        return STYLE_BAD;
-    if (state != NULL && strcmp(state, "failing") == 0)
-        return STYLE_WARNING;
-    return field_true(host, "paused") ? STYLE_NOTE : STYLE_PLAIN;
+    static const enum style styles[HOST_CONDITIONS] = {
+        [HOST_HEALTHY] = STYLE_PLAIN,
+        [HOST_PAUSED] = STYLE_NOTE,
+        [HOST_FAILING] = STYLE_WARNING,
+        [HOST_DEAD] = STYLE_BAD,
+    };
+    return styles[view_condition(host)];
 }
 
 char *view_reason(const json_t *host)
@@ -95,8 +106,7 @@ json_int_t view_con_lost_count(const json_t *host)
     const char *reason;
     json_t *value;
     json_int_t all = 0;
-    json_object_foreach(json_object_get(host, "con_lost"), reason, value) all +=
-        json_integer_value(value);
+    json_object_foreach(json_object_get(host, "con_lost"), reason, value) all += count_of(value);
     return all;
 }
 
