@@ -216,15 +216,20 @@ Test(loncctl_queue, waiting_files_are_counted_by_age)
 
 Test(loncctl_queue, rows_are_sorted_by_id)
 {
-    put_file("", 1, 1, "put.zebra");
-    put_file("", 1, 2, "put.ant");
-    put_file("", 1, 3, "put.msul1");
+    for (unsigned i = 0; i < 16; i++) {
+        char rest[16];
+        snprintf(rest, sizeof(rest), "put.host%c", 'a' + (i * 7) % 16);
+        put_file("", 1, i, rest);
+    }
     json_t *answer = queue_count("delayed", hosts, NULL);
-    const json_t *rows = json_object_get(answer, "hosts");
-    static const char *const sorted[] = {"ant", "msul1", "zebra"};
-    for (size_t i = 0; i < 3; i++)
-        cr_expect_str_eq(json_string_value(json_object_get(json_array_get(rows, i), "host")),
-                         sorted[i]);
+    const json_t *rows = json_object_get(answer, "hosts"), *row;
+    size_t i;
+    cr_assert_eq(json_array_size(rows), 16);
+    json_array_foreach(rows, i, row)
+    {
+        const char expected[] = {'h', 'o', 's', 't', (char)('a' + i), '\0'};
+        cr_expect_str_eq(json_string_value(json_object_get(row, "host")), expected);
+    }
     json_decref(answer);
 }
 
