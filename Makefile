@@ -224,6 +224,9 @@ check: check-tree check-unit check-fuzz check-scenario check-system ## run the t
 check-tree: ## includes go down, never in a circle; files are not too long; no file names another that does not exist
 	tests/tree
 
+measure: ## sizes of files and functions, comments, circles, names: to compare two checkouts (DIRS="a b")
+	@tests/measure $(DIRS)
+
 check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
 	$(BUILD)/unit-tests
 
@@ -413,6 +416,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-tree check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
+.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-tree measure check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
 .SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)
