@@ -523,7 +523,7 @@ static void leave_old_addresses(struct host *host)
             lond_close_after_reply(lond);
 }
 
-static void on_name_told(struct resolver_user *user, bool waited)
+static void on_name_answered(struct resolver_user *user, bool waited)
 {
     struct host *host = CONTAINER_OF(user, struct host, naming);
     leave_old_addresses(host);
@@ -753,7 +753,7 @@ struct host *host_new(struct hosts *hosts, const char *id)
     host->name = "";
     host->hosts = hosts;
     host->core = hosts->core;
-    host->naming.told = on_name_told;
+    host->naming.answered = on_name_answered;
     host->queue_limit.name = "requests queued for one host";
     TAILQ_INIT(&host->queue);
     for (unsigned list = 0; list < POOL_LISTS; list++)
@@ -824,7 +824,7 @@ static bool configure_address(struct host *host, const struct hosttab_entry *ent
     union address address = {0};
     if (!resolved)
         address = address_ipv4(listed);
-    const struct name *before = host->naming.name;
+    const struct dns_name *before = host->naming.name;
     if (!resolved)
         resolver_leave(&host->naming);
     else if (resolver_use(host->hosts->resolver, &host->naming, entry->name) < 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hosts known by DNS name: asks for their addresses without ever waiting for the answer, and tells
- * whoever uses a name what has come. How long an answer holds is dns_record.c's; this owns the
- * questions, which c-ares sends, by DNS or from /etc/hosts. Users of one name share its answer.
+ * Resolves the DNS names of hosts without ever waiting, and informs the users of a name when an
+ * answer has come. Users of one name share its answer. How long an answer holds is decided by
+ * dns_record.c; DNS itself is spoken by dns_channel.c.
  *
- * A question is asked only when somebody wants a connection, so that nothing runs when nobody does.
+ * A name is resolved only when somebody wants a connection, so an idle keeper sends no queries.
  */
 #ifndef LONC_KEEPER_NET_RESOLVER_H
 #define LONC_KEEPER_NET_RESOLVER_H
@@ -17,28 +17,31 @@
 #include "keeper/net/address.h"
 
 struct resolver;
-struct name;
+struct dns_name;
 
-/* Who wants to know a name's addresses; embedded in it, and all zero but for `told` at first. */
+/*
+ * Somebody who wants to know the addresses of a name. It is embedded in the user's own struct, all
+ * zero at first but for `answered`, and it is the resolver's to write to.
+ */
 struct resolver_user {
-    struct name *name; /* NULL: of none */
-    bool waiting;      /* has asked, and has not been told */
+    struct dns_name *name; /* NULL: it uses none */
+    bool waiting;          /* it has asked, and `answered` has not been called since */
     /*
-     * An answer has come, `waited` for or asked by another user: resolver_addresses has it. Called
-     * from the loop, never from inside another function of this header; no user may leave its name
-     * meanwhile.
+     * An answer has come, for this user (`waited`) or for another one of the same name;
+     * resolver_addresses() has it. Called from the loop, never from inside a function of this
+     * header. No user may leave its name meanwhile.
      */
-    void (*told)(struct resolver_user *user, bool waited);
+    void (*answered)(struct resolver_user *user, bool waited);
     LIST_ENTRY(resolver_user) link;
 };
 
-/* NULL without memory. Free it when no name has a user any more. */
+/* Returns NULL for lack of memory. It may be freed once no name has a user any more. */
 MUST_CHECK struct resolver *resolver_new(struct core *core);
 void resolver_free(struct resolver *resolver);
 
 /*
- * The settings may have changed: what is known is asked again at the next connection, of the
- * servers of now. What is being asked goes on; the last good addresses stay.
+ * The settings may have changed: every name is resolved again at the next connection to it, by the
+ * servers that are configured now. Queries in progress are repeated. The last good addresses stay.
  */
 void resolver_reload(struct resolver *resolver);
 
@@ -47,7 +50,7 @@ void resolver_reload(struct resolver *resolver);
  * nothing has changed.
  */
 MUST_CHECK int resolver_use(struct resolver *resolver, struct resolver_user *user,
-                             const char *name);
+                            const char *name);
 
 /* Makes `user` a user of no name. A name without users is forgotten. */
 void resolver_leave(struct resolver_user *user);
@@ -60,19 +63,21 @@ MUST_CHECK int resolver_expect(struct resolver *resolver, const char *name);
 void resolver_settle(struct resolver *resolver);
 
 /*
- * The addresses to connect to: what is known, if it is fresh, or the last good ones after a failure
- * that is fresh. Empty: the name cannot be resolved. NULL: it is being asked, and `told` will be
- * called, within resolve_timeout.
+ * Returns the addresses to connect to, if they are fresh: those found, or after a failure the last
+ * good ones; none means that the name cannot be resolved. Returns NULL if the name has to be
+ * resolved first: `answered` will be called, within resolve_timeout.
  */
-const struct addresses *resolver_ask(struct resolver_user *user);
+MUST_CHECK const struct addresses *resolver_ask(struct resolver_user *user);
 
-/* What is known, fresh or not. */
+/* The addresses that are known, fresh or not. */
 const struct addresses *resolver_addresses(const struct resolver_user *user);
 
-/* Connecting to this one succeeded, so it is tried first, after later answers too. */
+/* A connection to this address has succeeded. It is tried first from now on, also after later
+ * answers. */
 void resolver_prefer(struct resolver_user *user, const union address *address);
 
-/* A host in trouble is to be tried now: what is known may be the trouble, and is asked anew. */
+/* A host in trouble is to be tried now. Its addresses may be the cause, so its name is resolved
+ * again at the next connection. */
 void resolver_retry(struct resolver_user *user);
 
 #endif
