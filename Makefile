@@ -13,19 +13,19 @@ LIBDIR  ?= $(PREFIX)/lib/lonc-keeper
 SHAREDIR ?= $(PREFIX)/share/lonc-keeper
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
-# Where systemd looks; asked when something is installed, not before.
+# Where systemd looks for files. Determined only when something is installed.
 systemd      = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
 UNITDIR     ?= $(call systemd,systemdsystemunitdir,/usr/lib/systemd/system)
 SYSUSERSDIR ?= $(call systemd,sysusersdir,/usr/lib/sysusers.d)
 TMPFILESDIR ?= $(call systemd,tmpfilesdir,/usr/lib/tmpfiles.d)
 CATALOGDIR  ?= $(call systemd,catalogdir,/usr/lib/systemd/catalog)
-# Drop-ins for options that an older systemd would complain about.
+# Decides about drop-ins with options that an older systemd would warn about.
 SYSTEMD_VERSION ?= $(or $(shell pkg-config --modversion systemd 2>/dev/null | cut -d. -f1),0)
 
 VERSION := 0.1
 
 CC       = gcc
-# A line a file; `make V=1` shows the commands.
+# Prints one line for each file; `make V=1` prints the commands.
 Q        = $(if $(V),,@)
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 ifdef CI
@@ -49,11 +49,11 @@ FLOOR  := $(wildcard tests/bench/floor*.c) tests/bench/bench.c common/channel.c 
 PEER   := tests/bench/peer.c tests/bench/bench.c
 WORLD  := tests/torture/clients.c tests/torture/requests.c
 
-# A target a file, but for what they share.
+# Each file is a fuzz target, except for what the targets share.
 FUZZ_SHARED := $(addprefix tests/fuzz/,fuzz.c replay.c world.c peer.c certificate.c)
 FUZZ        := $(basename $(notdir $(filter-out $(FUZZ_SHARED),$(wildcard tests/fuzz/*.c))))
 
-# What the shim takes from common/: the rest would only make its start slower.
+# What the shim takes from common/. The rest would only make its start slower.
 SHIM   := $(wildcard shim/*.c) $(addprefix common/,channel.c log.c monotonic.c options.c unix.c)
 
 comma  := ,
@@ -99,7 +99,7 @@ $(BUILD)/lonnet-load: $(call object,$(LOAD))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
-# Featureless: what the way of a request costs by itself, and the peer at its end.
+# A relay without features, which shows what a request's way costs by itself, and the peer at its end.
 $(BUILD)/bench-floor: $(call object,$(FLOOR))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
@@ -112,23 +112,23 @@ $(BUILD)/world-clients: $(call object,$(WORLD))
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
-# Preloaded into a program whose wall clock a test steps.
+# Preloaded into a program, lets a test step its wall clock.
 $(BUILD)/stepped-clock.so: tests/torture/clock.c Makefile | $(BUILD)/deps-build
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -o $@ $<
 
-# Makes a call fail in the program that it is preloaded into.
+# Preloaded into a program, makes one of its calls fail.
 $(BUILD)/interpose.so: tests/faults/interpose.c Makefile | $(BUILD)/deps-build
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -g -O2 $(WARNINGS) -fPIC -shared -o $@ $<
 
-# What a service costs that does nothing: built like the shim, to compare with.
+# A service that does nothing, built like the shim, to compare with.
 $(BUILD)/empty-service: $(call object,tests/system/empty.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -static-pie -s -o $@ $^
 
-# Fuzz targets take what they need of everything, and play the part of what stands beside it: of a
-# symbol named here, the program's calls go to the target's __wrap_SYMBOL. FUZZ_MAIN: what calls them.
+# Fuzz targets link what they need of the programs and play the part of what is beside it: calls of a
+# symbol that is named here go to the target's __wrap_SYMBOL. FUZZ_MAIN is what calls the targets.
 FUZZ_MAIN ?= $(call object,tests/fuzz/replay.c)
 fuzz_wraps_key    := SSL_connect SSL_read SSL_get_error SSL_has_pending
 fuzz_wraps_http   := poll recv send shutdown
@@ -170,7 +170,7 @@ PACKAGES_FUZZ  := $(PACKAGES_BUILD) clang perl
 
 PACKAGES_ANALYZE := $(PACKAGES_BUILD) clang-tidy cppcheck
 
-# Names what is missing; installs it as root, else prints the one line that does.
+# Names the packages that are missing. Installs them as root; otherwise prints the command that does.
 define install-packages
 @mkdir -p $(BUILD)
 @missing=; for package in $(1); do \
@@ -203,7 +203,7 @@ $(BUILD)/deps-fuzz: Makefile
 $(BUILD)/deps-analyze: Makefile
 	$(call install-packages,$(PACKAGES_ANALYZE))
 
-# Unpacked, not installed: the package would start a Prometheus on this machine, and bring its web pages.
+# Unpacked, but not installed: the package would start a Prometheus on this machine.
 PROMETHEUS := $(BUILD)/prometheus/promtool
 
 $(PROMETHEUS): | $(BUILD)/deps-test
@@ -216,10 +216,10 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 
 # --- What can be done -----------------------------------------------------------------------------
 
-demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## watch requests travel: answered, enciphered, host down, deferred, host back
+demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## show requests on their way: answered, enciphered, host down, deferred, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-tree check-unit check-fuzz check-scenario check-system ## run the tests, but for the long ones (without root, all but those of a booted system)
+check: check-tree check-unit check-fuzz check-scenario check-system ## run all tests except the long ones (without root, those of a booted system are skipped)
 
 check-tree: ## includes go down, never in a circle; files are not too long; no file names another that does not exist
 	tests/tree
@@ -227,11 +227,11 @@ check-tree: ## includes go down, never in a circle; files are not too long; no f
 measure: ## sizes of files and functions, comments, circles, names: to compare two checkouts (DIRS="a b")
 	@tests/measure $(DIRS)
 
-check-unit: $(BUILD)/unit-tests ## the pure rules, in milliseconds
+check-unit: $(BUILD)/unit-tests ## unit tests: rules and single objects, in seconds
 	$(BUILD)/unit-tests
 
-# In a build of its own, for the sanitizers; not optimized, since building takes longer than trying.
-check-fuzz: ## what fuzzing has found worth keeping, tried once more, with AddressSanitizer and UBSan
+# In a build of its own, for the sanitizers. Not optimized, since building takes longer than the replay.
+check-fuzz: ## replay the inputs that fuzzing has found, with AddressSanitizer and UBSan
 	+$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j2) BUILD=build/replay OPTIMIZE=-O0 EXTRA="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all" replay
 
 replay: $(FUZZ:%=$(BUILD)/fuzz/%)
@@ -254,50 +254,50 @@ fuzz: fuzz-build ## look for inputs that break something; BUDGET=900 seconds in 
 # All of them, or `make check-scenario SCENARIOS=tests/scenario/tls.t`.
 SCENARIOS ?= tests/scenario
 
-check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## the real programs against a stand-in lond
+check-scenario: $(PROGRAMS) $(TESTERS) $(PROMETHEUS) | $(BUILD)/deps-test ## scenarios: the real programs against a stand-in lond (SCENARIOS=FILES for some)
 	BUILD=$(abspath $(BUILD)) prove -j2 $(SCENARIOS)
 
-check-long: $(PROGRAMS) $(TESTERS) check-system-long | $(BUILD)/deps-test ## what takes longer: live load beside drains, silent hosts and long lines; on a booted systemd: restarts in a row, folders replaced, mounts that come late
+check-long: $(PROGRAMS) $(TESTERS) check-system-long | $(BUILD)/deps-test ## tests that take minutes: load beside drains, silent hosts and long lines; on a booted systemd, check-system-long
 	BUILD=$(abspath $(BUILD)) prove --verbose tests/torture
 
-# Each of its calls fails in turn: what it does then should be seen to the byte.
+# For torture that makes each call fail in turn: the sanitizers see whatever goes wrong then.
 SANITIZED := BUILD=$(BUILD)/sanitized EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer' OPTIMIZE=-O1 STATIC=-pie
 
-sanitized: | $(BUILD)/deps-build ## keeper and loncctl with AddressSanitizer and UBSan, for the torture of failing calls
+sanitized: | $(BUILD)/deps-build ## build keeper and loncctl with AddressSanitizer and UBSan, for torture
 	$(MAKE) $(SANITIZED) $(addprefix $(BUILD)/sanitized/,lonc-keeper loncctl)
 
 THREADED  := BUILD=$(BUILD)/threaded EXTRA='-fsanitize=thread -fno-omit-frame-pointer' OPTIMIZE=-O1 STATIC=-pie
 
-# Left out: what the flags of a build are, what is installed, what valgrind finds, and failing calls, whose
-# keeper is a sanitized one anyway (and whose shim is under strace, where there can be no LeakSanitizer).
-# The keeper has a second thread for TLS alone.
+# Leaves out the scenarios about the flags of a build, about what is installed and about valgrind, and
+# failing-calls, whose keeper is a sanitized one anyway and whose shim runs under strace, where LeakSanitizer
+# cannot work. ThreadSanitizer has the scenarios with TLS, because the keeper's second thread does TLS alone.
 SANITIZED_SCENARIOS := $(filter-out $(patsubst %,tests/scenario/%.t,failing-calls hardening manual valgrind),$(wildcard tests/scenario/*.t))
 THREADED_SCENARIOS  := $(patsubst %,tests/scenario/%.t,certificates interop local security tls)
 
-check-sanitized: $(PROMETHEUS) | $(BUILD)/deps-test ## unit and scenario tests with AddressSanitizer and UBSan, those with TLS with ThreadSanitizer
+check-sanitized: $(PROMETHEUS) | $(BUILD)/deps-test ## unit tests and scenarios with AddressSanitizer and UBSan; those with TLS also with ThreadSanitizer
 	mkdir -p $(BUILD)/sanitized && ln -sfn ../prometheus $(BUILD)/sanitized/prometheus
 	mkdir -p $(BUILD)/threaded && ln -sfn ../prometheus $(BUILD)/threaded/prometheus
 	+tests/sanitized $(abspath $(BUILD)/sanitized/findings) $(MAKE) -k $(SANITIZED) check-unit check-scenario SCENARIOS='$(SANITIZED_SCENARIOS)'
 	+tests/sanitized $(abspath $(BUILD)/threaded/findings) $(MAKE) -k $(THREADED) check-scenario SCENARIOS='$(THREADED_SCENARIOS)'
 
 # make torture BUDGET=900 SEED=7 ITEMS="worlds limits"
-torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds, failing calls, bad input, for BUDGET seconds (900) by a SEED
+torture: $(PROGRAMS) $(TESTERS) sanitized | $(BUILD)/deps-test ## random worlds, failing calls and bad input for BUDGET seconds (900); SEED=n repeats a run
 	BUILD=$(abspath $(BUILD)) perl tests/torture/torture.pl --budget $(or $(BUDGET),900) $(if $(SEED),--seed $(SEED)) $(ITEMS)
 
 SYSTEM := $(PROGRAMS) $(addprefix $(BUILD)/,stand-in-lond lonnet-load empty-service)
 
-check-system-long: $(SYSTEM) deb | $(BUILD)/deps-test ## what takes minutes on a booted systemd: endurance, restarts in a row, folders replaced, mounts that come late (as root; else skipped)
+check-system-long: $(SYSTEM) deb | $(BUILD)/deps-test ## system tests that take minutes: restarts in a row, replaced folders, late mounts
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --long
 
-check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## on a booted systemd, in a container (as root; else skipped)
+check-system: $(SYSTEM) deb | $(BUILD)/deps-test ## system tests on a booted systemd, in a container (as root; otherwise skipped)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl
 
 BENCH := $(PROGRAMS) $(addprefix $(BUILD)/,lonnet-load bench-floor bench-peer)
 
-bench: $(BENCH) | $(BUILD)/deps-bench ## speed beside a featureless relay and other relays (ROUNDS=n, QUICK=1)
+bench: $(BENCH) | $(BUILD)/deps-bench ## compare the speed with minimal and other relays (ROUNDS=n, QUICK=1)
 	BUILD=$(abspath $(BUILD)) perl tests/bench/bench.pl
 
-# The README's table between the markers of a bench, if that bench has been run here.
+# Puts the table of a bench between its markers in README.md, if that bench has been run here.
 readme-table = if [ -e $(BUILD)/bench-results/$(2) ]; then sed -i -e '/<!-- $(1) begin/r $(BUILD)/bench-results/$(2)' \
 	-e '/<!-- $(1) begin/,/<!-- $(1) end/{/<!-- $(1)/!d}' README.md; fi
 
@@ -305,7 +305,7 @@ bench-readme: ## bring README.md's tables of the last bench and bench-system up 
 	$(call readme-table,bench,table.md)
 	$(call readme-table,bench-system,system.md)
 
-# What the keeper's memory and turns are measured with.
+# For measuring the keeper's memory and turns.
 $(BUILD)/empty-keeper: $(call object,tests/bench/empty-keeper.c keeper/lond/cipher.c)
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -Wl,--no-as-needed -pie -o $@ $^ -lsystemd -lgcrypt -lssl -lcrypto -lbsd -ljansson -lcares
@@ -316,33 +316,33 @@ $(BUILD)/turns.so: tests/bench/turns.c | $(BUILD)/deps-build
 
 SCALE ?= hosts memory backlog idle flood
 
-bench-scale: $(PROGRAMS) $(TESTERS) $(addprefix $(BUILD)/,empty-keeper turns.so) | $(BUILD)/deps-bench ## growth with hosts, connections, clients and backlog; a host beside a flooded one (SCALE="hosts memory" for some)
+bench-scale: $(PROGRAMS) $(TESTERS) $(addprefix $(BUILD)/,empty-keeper turns.so) | $(BUILD)/deps-bench ## measure growth with hosts, connections, clients and backlog (SCALE="hosts memory" for some)
 	BUILD=$(abspath $(BUILD)) prove --verbose $(patsubst %,tests/bench/scale-%.pl,$(SCALE))
 
-bench-system: $(SYSTEM) deb | $(BUILD)/deps-test ## what activation by systemd costs as installed, and option by option (as root; PARTS="rates starts" for some)
+bench-system: $(SYSTEM) deb | $(BUILD)/deps-test ## measure what activation by systemd costs (as root; PARTS="rates starts" for some)
 	BUILD=$(abspath $(BUILD)) perl tests/system/boot.pl --bench $(PARTS)
 
-coverage: ## line coverage of common/, shim/, keeper/ and units/ by unit and scenario tests
+coverage: ## line coverage of the programs by unit tests and scenarios
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 check-unit check-scenario
 	gcovr --root . --filter common/ --filter shim/ --filter keeper/ --filter units/ build/coverage
 
-# BUDGET is in seconds; without `make coverage` before, this shows what failing calls reach alone.
-coverage-faults: ## what failing calls reach, added to `make coverage`; BUDGET=900
+# Run `make coverage` first; otherwise this shows only what failing calls reach.
+coverage-faults: ## add to `make coverage` what failing calls reach; BUDGET=900 seconds
 	$(MAKE) BUILD=build/coverage EXTRA=--coverage OPTIMIZE=-O0 all build/coverage/stand-in-lond build/coverage/interpose.so
 	BUILD=$(abspath build/coverage) FAULTS_BUILD=build/coverage tests/torture/items/calls.pl --ways --brief --seed 1 --seconds $(or $(BUDGET),900)
 	tests/faults/unreached build/coverage
 
-# Three that find different things. What they read is the programs; cppcheck, which is quick, reads the tests too.
+# Three analyzers, which find different things. They read the programs; cppcheck, which is quick, reads the tests too.
 ANALYZED := $(COMMON) $(KEEPER) $(LONCCTL) $(HOSTS) $(wildcard shim/*.c)
 
-analyze: analyze-gcc analyze-tidy analyze-cppcheck ## gcc -fanalyzer, clang-tidy and cppcheck: nothing may be found
+analyze: analyze-gcc analyze-tidy analyze-cppcheck ## run gcc -fanalyzer, clang-tidy and cppcheck, which may find nothing
 
-# Leaks are for AddressSanitizer and valgrind, which look at what is: gcc 12 loses sight of what is stored
-# through a member or in a tree. Built anew where something has changed, so all is looked at that was not yet.
+# Leaks are left to AddressSanitizer and valgrind: gcc 12 loses sight of memory that is stored through a member or
+# in a tree. Only what has changed is built, and so analyzed, again.
 analyze-gcc: | $(BUILD)/deps-build
 	+$(MAKE) -k BUILD=build/analyze EXTRA="-fanalyzer -Wno-analyzer-malloc-leak -Werror" all
 
-# A file at a time: clang 14 takes va_start for another function in all but the first that it reads.
+# One file at a time: in all files but the first, clang 14 takes va_start for another function.
 analyze-tidy: $(ANALYZED:%.c=$(BUILD)/tidy/%)
 
 $(BUILD)/tidy/%: %.c .clang-tidy $(wildcard */*.h */*/*.h */*/*/*.h) | $(BUILD)/deps-analyze
@@ -351,8 +351,8 @@ $(BUILD)/tidy/%: %.c .clang-tidy $(wildcard */*.h */*/*.h */*/*/*.h) | $(BUILD)/
 	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) -std=gnu17 2>$@.log || { cat $@.log; exit 1; }
 	@mv $@.log $@
 
-# readdir and getpwnam are not shared among threads here. cppcheck knows neither the macros of these three
-# headers nor, in 2.10, what _Noreturn means.
+# Only one thread uses readdir and getpwnam here. cppcheck does not know the macros of these three headers nor, in
+# 2.10, the meaning of _Noreturn.
 analyze-cppcheck: | $(BUILD)/deps-analyze
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix,bsd,openssl -j 2 \
 		--enable=warning,performance,portability --suppress=readdirCalled --suppress=getpwnamCalled \
@@ -364,10 +364,10 @@ MANUALS := $(wildcard $(foreach section,1 5 7 8,$(addsuffix /*.$(section),common
 settings-tables: $(BUILD)/lonc-keeper ## bring the tables of settings in README.md and keeper.conf(5) up to date
 	$(BUILD)/lonc-keeper --settings | common/settings-tables README.md keeper/keeper.conf.5
 
-# What `lonc-hosts sync` makes a host's units of; the others are systemd's as they are.
+# The templates from which `lonc-hosts sync` makes a host's units. systemd reads all other units as they are.
 HOST_UNITS  := units/lonc-host.socket units/lonc-host@.service units/lonc-shared.socket
 UNITS       := $(filter-out $(HOST_UNITS),$(wildcard $(addprefix units/*.,target socket service timer path)))
-# The hosts': of the others, systemd pauses only what would be a loop.
+# The hosts' sockets. For other sockets, systemd's limits stop only what would be a loop.
 SOCKETS     := lonc-host-.socket lonc-shared@.socket
 INSTALLED    = $(addprefix $(SBINDIR)/,$(notdir $(PROGRAMS))) $(addprefix $(LIBDIR)/,lonc $(notdir $(HOST_UNITS))) \
 	$(foreach manual,$(MANUALS),$(MANDIR)/man$(subst .,,$(suffix $(manual)))/$(notdir $(manual))) \
@@ -395,7 +395,7 @@ install: all ## install under DESTDIR and PREFIX; without DESTDIR, also tell sys
 	done; fi
 	$(if $(DESTDIR),,units/installed)
 
-uninstall: ## stop it, and remove what install installed; settings stay
+uninstall: ## stop it and remove what install installed; keeps settings
 	$(if $(DESTDIR),,-units/removed)
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 	-rmdir $(addprefix $(DESTDIR),$(LIBDIR) $(SHAREDIR) $(sort $(dir $(filter $(UNITDIR)/%.d/%,$(INSTALLED))))) 2>/dev/null
