@@ -3,13 +3,13 @@
  * Linux AIO: three system calls and an eventfd. glibc has no wrapper for them, and its aio_fsync
  * starts threads.
  *
- * Why this is not a thread, like the one that computes TLS (keeper/net/tls_worker.h): a thread syncs one
- * file after the other, and each sync waits for a commit of the file system's journal. The kernel
- * syncs all that are under way at the same time, and one commit serves them all. With files of one
- * request each on ext4, 64 syncs took 6 ms this way and 280 ms in a row; 200 took 16 ms and 800 ms.
- * While a host is down, a server may well store that many requests at once. A pool of threads would
- * come near, but be more code, and hold descriptors open that the kernel here holds itself. TLS is
- * the opposite: it needs a processor, of which it must not take more than one.
+ * Why this is not a thread, like the one that computes TLS (keeper/net/tls_worker.h): a thread
+ * syncs one file after the other, and each sync waits for a commit of the file system's journal.
+ * The kernel syncs all that are under way at the same time, and one commit serves them all. With
+ * files of one request each on ext4, 64 syncs took 6 ms this way and 280 ms in a row; 200 took 16
+ * ms and 800 ms. While a host is down, a server may well store that many requests at once. A pool
+ * of threads would come near, but be more code, and hold descriptors open that the kernel here
+ * holds itself. TLS is the opposite: it needs a processor, of which it must not take more than one.
  */
 #include <errno.h>
 #include <linux/aio_abi.h>

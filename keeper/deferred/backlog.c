@@ -47,7 +47,7 @@ static void set_count(struct backlog *backlog, size_t count)
 static void recount(struct backlog *backlog)
 {
     if (!backlog->all->scanning)
-        set_count(backlog, backlog->names.count + backlog->beyond + backlog->file_count);
+        set_count(backlog, backlog->names.count + backlog->unnamed + backlog->file_count);
 }
 
 /* --- States of files -------------------------------------------------------------------------- */
@@ -301,7 +301,7 @@ const char *backlogs_host_in(struct backlogs *all, const char *name)
 
 bool backlog_is_over(const struct backlog *backlog)
 {
-    return backlog->names.count == 0 && backlog->beyond == 0 && backlog->file_count == 0 &&
+    return backlog->names.count == 0 && backlog->unnamed == 0 && backlog->file_count == 0 &&
            !backlog->all->scanning;
 }
 
@@ -318,7 +318,7 @@ uint64_t backlog_oldest(const struct backlog *backlog)
     uint64_t oldest = 0;
     if (name_set_first(&backlog->names, &order) != NULL)
         oldest = order.epoch;
-    else if (backlog->beyond > 0)
+    else if (backlog->unnamed > 0)
         oldest = backlog->horizon.epoch;
     LIST_FOREACH (file, &backlog->files, of_backlog) {
         /* Not file->order, which a file loses that has cost too many connections. */
@@ -333,9 +333,9 @@ uint64_t backlog_oldest(const struct backlog *backlog)
 /* `count` names at or behind this order are given up. */
 static void give_up_names(struct backlog *backlog, const struct delayed_order *from, size_t count)
 {
-    if (backlog->beyond == 0 || delayed_compare(from, &backlog->horizon) < 0)
+    if (backlog->unnamed == 0 || delayed_compare(from, &backlog->horizon) < 0)
         backlog->horizon = *from;
-    backlog->beyond += count;
+    backlog->unnamed += count;
 }
 
 static void halve_names(struct backlogs *all)
@@ -354,8 +354,8 @@ void backlog_put(struct backlog *backlog, const char *name)
     struct backlogs *all = backlog->all;
     struct delayed_order order;
     delayed_parse_name(name, &order);
-    if (backlog->beyond > 0 && delayed_compare(&order, &backlog->horizon) >= 0)
-        backlog->beyond++;
+    if (backlog->unnamed > 0 && delayed_compare(&order, &backlog->horizon) >= 0)
+        backlog->unnamed++;
     else if (name_set_put(&backlog->names, name) < 0)
         give_up_names(backlog, &order, 1);
     if (all->name_bytes > all->core->settings.deferred_memory)
@@ -381,7 +381,7 @@ struct file *backlog_take_first(struct backlog *backlog)
 void backlog_clear(struct backlog *backlog)
 {
     name_set_clear(&backlog->names);
-    backlog->beyond = 0;
+    backlog->unnamed = 0;
     recount(backlog);
 }
 

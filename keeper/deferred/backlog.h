@@ -114,8 +114,8 @@ struct backlog {
     struct backlogs *all;
     struct host *host;            /* held */
     struct name_set names;        /* of files on disk that are no struct file */
-    size_t beyond;                /* how many more there are, past the bound of memory */
-    struct delayed_order horizon; /* those are at or behind it; valid while `beyond` is not 0 */
+    size_t unnamed;               /* files past the bound of memory, of which only this is known */
+    struct delayed_order horizon; /* they are at or behind it; valid while there are such files */
     LIST_HEAD(, file) files;
     size_t file_count;
     struct files_by_order fresh, ready;
@@ -226,14 +226,14 @@ void backlog_put(struct backlog *backlog, const char *name);
  */
 struct file *backlog_take_first(struct backlog *backlog);
 
-/* Forgets all names, and how many files there are beyond. */
+/* Forgets all names, and the number of unnamed files. */
 void backlog_clear(struct backlog *backlog);
 
 /* The epoch in the name of its oldest file, in seconds; 0 if that is not known. */
 uint64_t backlog_oldest(const struct backlog *backlog);
 
 /*
- * A scan begins: the names are forgotten, and backlog_put tells them anew until the scan ends.
+ * A scan begins: the names are forgotten, and backlog_put is called for each file until it ends.
  * Until then the counts stay as they were before.
  */
 void backlogs_begin_scan(struct backlogs *all);

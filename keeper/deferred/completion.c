@@ -86,8 +86,7 @@ static void save_marks(struct completion *completion)
     completion->unmarked = r < 0;
     if (r < 0)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED},
-                  "cannot write to %s which transactions are executed: %s", places[0],
-                  strerror(-r));
+                  "cannot note in %s which transactions are executed: %s", places[0], strerror(-r));
 }
 
 void completion_retry_marks(struct completion *completion)

@@ -171,7 +171,7 @@ static void on_poll(struct deadline *deadline)
 
 static void on_names_wanted(struct delivery *delivery)
 {
-    discovery_refill(&deferred_of_delivery(delivery)->discovery);
+    discovery_find_more(&deferred_of_delivery(delivery)->discovery);
 }
 
 static void on_idle(struct delivery *delivery)

@@ -60,7 +60,7 @@ static enum delayed_result check_type(mode_t mode, struct delayed_found *found)
 {
     if (S_ISLNK(mode))
         return corrupt(found, "is a symbolic link");
-    return S_ISREG(mode) ? DELAYED_READ : corrupt(found, "is no regular file");
+    return S_ISREG(mode) ? DELAYED_READ : corrupt(found, "is not a regular file");
 }
 
 enum delayed_result delayed_look(int folder, const char *name, struct delayed_found *found)
@@ -146,7 +146,7 @@ enum delayed_result delayed_read(int folder, const char *name, uint64_t line_lim
     if (fd < 0 && errno == ELOOP)
         return corrupt(found, "is a symbolic link");
     if (fd < 0 && errno == ENXIO)
-        return corrupt(found, "is no regular file");
+        return corrupt(found, "is not a regular file");
     if (fd < 0)
         return not_now(found, errno);
     enum delayed_result result;

@@ -69,7 +69,7 @@ static bool is_blocked(struct backlog *backlog, const struct delayed_order *orde
     const struct file *fresh = RB_MIN(files_by_order, &backlog->fresh);
     if (fresh != NULL && delayed_compare(&fresh->order, order) < 0)
         return true;
-    return backlog->beyond > 0 && delayed_compare(order, &backlog->horizon) > 0;
+    return backlog->unnamed > 0 && delayed_compare(order, &backlog->horizon) > 0;
 }
 
 /* Whether a file may be next. *file is that file; NULL: it is the first of the names. */
@@ -105,7 +105,7 @@ static struct file *take_first(struct backlog *backlog)
 static bool wants_names(struct backlog *backlog)
 {
     struct file *file;
-    return backlog->beyond > 0 && backlog->names.count == 0 && !find_first(backlog, &file);
+    return backlog->unnamed > 0 && backlog->names.count == 0 && !find_first(backlog, &file);
 }
 
 /* --- Sending ---------------------------------------------------------------------------------- */
@@ -131,7 +131,8 @@ static void retry_file(struct file *file, bool its_fault)
     if (its_fault && ++file->attempts >= most) {
         file->order.epoch = UINT64_MAX; /* a file that is SENDING stands in no order */
         file->attempts = most - 1;
-        file_postpone(file, "has cost several connections in a row; those behind it go first", 0);
+        file_postpone(file, "has cost several connections in a row; the files behind it go first",
+                      0);
     } else {
         file_enter(file, FILE_READY);
     }

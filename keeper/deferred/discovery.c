@@ -44,8 +44,8 @@ static void report_stranger(struct discovery *discovery, const char *name, const
     discovery->strangers[discovery->stranger_count++] = copy;
     bool last = discovery->stranger_count == DISCOVERY_STRANGERS;
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_DEFERRED},
-              "deferred file %s %s; it is left where it is%s", name, what,
-              last ? "; more of them are not named" : "");
+              "ignoring %s in the deferred folder: %s%s", name, what,
+              last ? "; no more of them are logged" : "");
 }
 
 /*
@@ -63,8 +63,8 @@ static struct backlog *backlog_for(struct discovery *discovery, const char *name
     if (*id != NULL)
         return backlogs_obtain(all, *id);
     report_stranger(discovery, name,
-                    delayed_parse_name(name, &order) == NULL ? "has no name of one"
-                                                             : "is for no known host");
+                    delayed_parse_name(name, &order) == NULL ? "not the name of a deferred file"
+                                                             : "its host is not in hosts.tab");
     return NULL;
 }
 
@@ -226,7 +226,7 @@ static void on_rescan(struct deadline *deadline)
     discovery_scan(CONTAINER_OF(deadline, struct discovery, rescan));
 }
 
-void discovery_refill(struct discovery *discovery)
+void discovery_find_more(struct discovery *discovery)
 {
     if (discovery->rescan.queue != NULL)
         return;

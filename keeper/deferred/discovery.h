@@ -53,7 +53,7 @@ void discovery_stop(struct discovery *discovery);
  * A backlog has no names left. The folder is read at once if the last scan was of some use, else
  * after deferred_hold, since the next one would find the same.
  */
-void discovery_refill(struct discovery *discovery);
+void discovery_find_more(struct discovery *discovery);
 
 /* The table has changed: files that are no transactions, or of unknown hosts, are logged anew. */
 void discovery_forget_strangers(struct discovery *discovery);

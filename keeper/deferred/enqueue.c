@@ -16,10 +16,9 @@
 #include "keeper/deferred/enqueue.h"
 
 /* A transaction that is being stored. */
-struct enqueueing {
+struct enqueue {
     struct folder *folder;
-    int fd; /* the folder that its path leads to now, not always the open one; or a negative errno
-             */
+    int fd; /* what the folder's path leads to now, perhaps not the open one; or a negative errno */
     struct delayed_file file;
     char *host, *command;
     size_t length; /* of the command, without LF */
@@ -38,66 +37,66 @@ void enqueue_record(const struct folder *folder, enum permlog_kind kind, const c
                   "cannot write the %c line to lonnet.perm.log: %s", (char)kind, strerror(-r));
 }
 
-static void end_enqueueing(struct enqueueing *stored, int result)
+static void end_enqueue(struct enqueue *enqueue, int result)
 {
     if (result < 0) {
-        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = stored->host},
+        log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_DEFERRED, .host = enqueue->host},
                   "cannot store a transaction: %s", strerror(-result));
-        if (stored->fd >= 0)
-            delayed_abandon(stored->fd, &stored->file);
+        if (enqueue->fd >= 0)
+            delayed_abandon(enqueue->fd, &enqueue->file);
     }
-    enqueue_record(stored->folder, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED, stored->host,
-                   stored->command, stored->length);
-    stored->done(stored->argument, result >= 0);
-    if (stored->fd >= 0)
-        close(stored->fd);
-    free(stored->host);
-    permlog_drop(stored->command, stored->length);
-    free(stored);
+    enqueue_record(enqueue->folder, result < 0 ? PERMLOG_FAILED : PERMLOG_DEFERRED, enqueue->host,
+                   enqueue->command, enqueue->length);
+    enqueue->done(enqueue->argument, result >= 0);
+    if (enqueue->fd >= 0)
+        close(enqueue->fd);
+    free(enqueue->host);
+    permlog_drop(enqueue->command, enqueue->length);
+    free(enqueue);
 }
 
 /* The disk may have taken its time: deadlines that are started from here on start now. */
-static void refresh_clock(const struct enqueueing *stored)
+static void refresh_clock(const struct enqueue *enqueue)
 {
-    stored->folder->core->loop.now = monotonic_now();
+    enqueue->folder->core->loop.now = monotonic_now();
 }
 
 static void on_name_durable(void *argument, int result)
 {
-    struct enqueueing *stored = argument;
-    refresh_clock(stored);
+    struct enqueue *enqueue = argument;
+    refresh_clock(enqueue);
     /* The file is complete and has its name, but the disk does not promise that this lasts. */
     if (result < 0)
-        (void)unlinkat(stored->fd, stored->file.name, 0);
-    end_enqueueing(stored, result);
+        (void)unlinkat(enqueue->fd, enqueue->file.name, 0);
+    end_enqueue(enqueue, result);
 }
 
 static void on_content_durable(void *argument, int result)
 {
-    struct enqueueing *stored = argument;
-    refresh_clock(stored);
+    struct enqueue *enqueue = argument;
+    refresh_clock(enqueue);
     if (result >= 0)
-        result = delayed_publish(stored->fd, &stored->file);
+        result = delayed_publish(enqueue->fd, &enqueue->file);
     if (result < 0)
-        end_enqueueing(stored, result);
+        end_enqueue(enqueue, result);
     else
-        async_fsync_start(stored->folder->fsyncs, stored->fd, on_name_durable, stored);
+        async_fsync_start(enqueue->folder->fsyncs, enqueue->fd, on_name_durable, enqueue);
 }
 
 void enqueue_start(struct folder *folder, const char *host, const char *line, size_t length,
                    void (*done)(void *argument, bool stored), void *argument)
 {
-    struct enqueueing *stored = calloc(1, sizeof(*stored));
+    struct enqueue *enqueue = calloc(1, sizeof(*enqueue));
     char *id = strdup(host);
     char *command = permlog_keep(line, length - 1);
-    if (stored == NULL || id == NULL || command == NULL) {
-        free(stored);
+    if (enqueue == NULL || id == NULL || command == NULL) {
+        free(enqueue);
         free(id);
         permlog_drop(command, length - 1);
         done(argument, false);
         return;
     }
-    *stored = (struct enqueueing){
+    *enqueue = (struct enqueue){
         .folder = folder,
         .fd = folder->path != NULL ? delayed_open(folder->path) : -ENOMEM,
         .file = {.fd = -1},
@@ -107,11 +106,11 @@ void enqueue_start(struct folder *folder, const char *host, const char *line, si
         .done = done,
         .argument = argument,
     };
-    int r = stored->fd;
+    int r = enqueue->fd;
     if (r >= 0)
-        r = delayed_create(stored->fd, host, (uint64_t)time(NULL), line, length, &stored->file);
+        r = delayed_create(enqueue->fd, host, (uint64_t)time(NULL), line, length, &enqueue->file);
     if (r < 0)
-        end_enqueueing(stored, r);
+        end_enqueue(enqueue, r);
     else
-        async_fsync_start(folder->fsyncs, stored->file.fd, on_content_durable, stored);
+        async_fsync_start(folder->fsyncs, enqueue->file.fd, on_content_durable, enqueue);
 }

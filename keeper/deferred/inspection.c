@@ -90,8 +90,8 @@ static void wait_for_writer(struct file *file, const struct delayed_found *found
         return;
     }
     if (waited >= settings->deferred_retry) {
-        file_trouble(file, "is open for writing, and left alone", ETXTBSY);
-        file_report(file, "is open for writing, and left alone", 0);
+        file_trouble(file, "is open for writing and therefore not sent", ETXTBSY);
+        file_report(file, "is open for writing and therefore not sent", 0);
     }
     file_enter(file, FILE_WAITING);
 }
@@ -102,7 +102,7 @@ static bool may_be_removed(struct file *file)
     int r = delayed_may_take(file->backlog->all->folder->fd, file->name);
     if (r == 0 || r == -ENOENT)
         return true;
-    file_postpone(file, "could not be removed once it is delivered", -r);
+    file_postpone(file, "could not be removed after its delivery", -r);
     return false;
 }
 

@@ -329,7 +329,7 @@ sub in_order {
     my $log = $world->{keeper}->log;
     is_deeply [grep { my $is = $_; 1 != (() = $log =~ /deferred file \Q$is\E /g) } keys %made], [],
         'the log names what was set aside once';
-    my %said = map { my $is = $_; ($is => scalar(() = $log =~ /deferred file \Q$is\E (?:has|is)/g)) } @strange;
+    my %said = map { my $is = $_; ($is => scalar(() = $log =~ /ignoring \Q$is\E in the deferred folder: /g)) } @strange;
     is_deeply [grep { $said{$_} < 1 || $said{$_} > 2 } @strange], [], '... and what is left once, and once more after a reload'
         or diag explain \%said;
 }
@@ -341,7 +341,7 @@ sub in_order {
     my $lond = $world->lond('msul1');
     my $keeper = $world->keeper;
     ok await_gone($world, $last), '(the folder is read many times)';
-    is $keeper->said(qr/is for no known host/), 1, 'a file of an unknown host is logged once, though the folder is read again and again';
+    is $keeper->said(qr/its host is not in hosts\.tab/), 1, 'a file of an unknown host is logged once, though the folder is read again and again';
 }
 
 # --- Hosts that come and go -----------------------------------------------------------------------
@@ -363,7 +363,7 @@ sub in_order {
     my ($world, $lond) = Lonc->up(settings => {%quick});
     my $keeper = $world->{keeper};
     my $name = drop($world, 'msul2', 1, 'count:new');
-    ok $keeper->await(qr/\Q$name\E is for no known host/), 'a file for an unknown host is left';
+    ok $keeper->await(qr/ignoring \Q$name\E .*its host is not in hosts\.tab/), 'a file for an unknown host is left';
     $world->{address}{msul2} = $world->{address}{msul1} =~ s/\d+$/39/r;
     my $second = $world->lond('msul2');
     $world->write_config;

@@ -161,13 +161,13 @@ Test(delayed_read, a_link_is_not_followed)
 Test(delayed_read, a_folder_is_no_file)
 {
     cr_assert_eq(mkdir(NAME, 0700), 0);
-    expect_corrupt(NAME, "is no regular file");
+    expect_corrupt(NAME, "is not a regular file");
 }
 
 Test(delayed_read, a_fifo_is_not_waited_for)
 {
     cr_assert_eq(mkfifo(NAME, 0600), 0);
-    expect_corrupt(NAME, "is no regular file");
+    expect_corrupt(NAME, "is not a regular file");
 }
 
 Test(delayed_read, a_fifo_with_a_writer_is_not_read)
@@ -176,7 +176,7 @@ Test(delayed_read, a_fifo_with_a_writer_is_not_read)
     int fd = open(NAME, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     char bytes[8];
     cr_assert_eq(write(fd, "put\n", 4), 4);
-    expect_corrupt(NAME, "is no regular file");
+    expect_corrupt(NAME, "is not a regular file");
     cr_expect_eq(read(fd, bytes, sizeof(bytes)), 4, "what was written is still there");
     close(fd);
 }
@@ -186,7 +186,7 @@ Test(delayed_read, a_socket_is_no_file)
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = NAME};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    expect_corrupt(NAME, "is no regular file");
+    expect_corrupt(NAME, "is not a regular file");
     close(fd);
 }
 

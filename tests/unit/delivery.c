@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,7 +54,7 @@ static void begin(void)
         .deferred_still = 1000,
         .deferred_retry = 1000,
         .deferred_pace = 1000,
-        .deferred_empty_timeout = 2000,
+        .deferred_empty_timeout = 200000,
         .deferred_write_timeout = 1000000,
         .retry_delay = 1000,
         .line_limit = 1024,
@@ -152,14 +153,27 @@ static void expect_next(const char *text)
     cr_assert_arr_eq(asked->request, text, asked->length);
 }
 
-/* Its lond has said ok. */
-static void answer(void)
+/* What its lond replies. */
+static void answer_with(const char *text)
 {
     struct buffer reply = {0};
-    cr_assert_eq(buffer_append(&reply, "ok\n", 3), 0);
+    size_t length = strlen(text);
+    cr_assert_eq(buffer_append(&reply, text, length), 0);
     struct transaction *asked = &backlog()->sender.transaction;
-    asked->done(asked, REASON_NONE, &reply, 3);
+    asked->done(asked, REASON_NONE, &reply, length);
     buffer_free(&reply);
+}
+
+static void answer(void)
+{
+    answer_with("ok\n");
+}
+
+/* There is no reply. */
+static void fail(enum reason reason)
+{
+    struct transaction *asked = &backlog()->sender.transaction;
+    asked->done(asked, reason, NULL, 0);
 }
 
 static bool lies_there(unsigned n)
@@ -235,7 +249,7 @@ Test(delivery, what_is_past_the_bound_of_memory_is_counted_and_not_sent_before_i
     core.settings.deferred_memory = 4096;
     for (unsigned n = 1; n <= 500; n++)
         put_name(n);
-    cr_expect(backlog()->beyond > 0);
+    cr_expect(backlog()->unnamed > 0);
     cr_expect_eq(delivery.backlogs.waiting, 500);
     cr_expect_lt(backlog()->names.count, 300);
     size_t known = backlog()->names.count;
@@ -298,4 +312,203 @@ Test(delivery, a_mark_is_no_reason_to_remove_another_file)
     completion_resume(&delivery.completion);
     cr_expect(lies_there(1));
     cr_expect_eq(delivery.backlogs.count[FILE_DELIVERED], 0);
+}
+
+/* --- What a reply means ----------------------------------------------------------------------- */
+
+static void expect_text(const char *path, const char *text)
+{
+    char content[256] = "";
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s is missing", path);
+    content[fread(content, 1, sizeof(content) - 1, file)] = 0;
+    fclose(file);
+    cr_expect_str_eq(content, text);
+}
+
+static unsigned recorded(const char *letter)
+{
+    char line[256];
+    unsigned count = 0;
+    FILE *log = fopen("logs/lonnet.perm.log", "r");
+    while (log != NULL && fgets(line, sizeof(line), log) != NULL)
+        count += strstr(line, letter) != NULL;
+    if (log != NULL)
+        fclose(log);
+    return count;
+}
+
+Test(delivery, a_rejected_file_is_set_aside_with_the_reply)
+{
+    static const char *const rejections[] = {"refused\n", "rejected\n", "error: no such user\n",
+                                             "unknown_cmd\n"};
+    char path[128];
+    for (unsigned n = 0; n < sizeof(rejections) / sizeof(*rejections); n++) {
+        put_file(n, "put:a\n");
+        expect_next("put:a\n");
+        answer_with(rejections[n]);
+        cr_expect_not(lies_there(n));
+        snprintf(path, sizeof(path), "delayed/rejected/%s", name_of(n));
+        expect_text(path, "put:a\n");
+        strcat(path, ".reply");
+        expect_text(path, rejections[n]);
+    }
+    cr_expect_eq(recorded(":S:"), 0);
+    cr_expect_eq(delivery.backlogs.waiting, 0);
+}
+
+Test(delivery, any_other_reply_means_that_it_was_executed)
+{
+    static const char *const replies[] = {"\n", "ok\n", "refusedly\n", "con_lost_not\n",
+                                          "no error\n"};
+    for (unsigned n = 0; n < sizeof(replies) / sizeof(*replies); n++) {
+        put_file(n, "put:a\n");
+        expect_next("put:a\n");
+        answer_with(replies[n]);
+        cr_expect_not(lies_there(n));
+    }
+    cr_expect_eq(recorded(":S:"), 5);
+}
+
+Test(delivery, after_con_lost_the_same_file_is_next_again)
+{
+    put_file(1, "one\n");
+    put_file(2, "two\n");
+    expect_next("one\n");
+    answer_with("con_lost\n");
+    cr_expect_null(next_now(), "not without a pause");
+    cr_expect(lies_there(1));
+    expect_next("one\n");
+    fail(REASON_DEAD);
+    expect_next("one\n");
+    answer();
+    expect_next("two\n");
+    answer();
+    cr_expect_eq(recorded(":S:"), 2);
+}
+
+Test(delivery, a_file_that_costs_several_connections_lets_others_go_first)
+{
+    put_file(1, "one\n");
+    put_file(2, "two\n");
+    for (unsigned i = 0; i < core.settings.deferred_attempts; i++) {
+        expect_next("one\n");
+        fail(REASON_LOST);
+    }
+    expect_next("two\n");
+    answer();
+    expect_next("one\n");
+    cr_expect_eq(backlog_oldest(backlog()), 1700000000,
+                 "its age is known although its order is not");
+    answer();
+}
+
+Test(delivery, failures_that_are_not_its_fault_cost_a_file_nothing)
+{
+    put_file(1, "one\n");
+    put_file(2, "two\n");
+    for (unsigned i = 0; i < 3 * core.settings.deferred_attempts; i++) {
+        expect_next("one\n");
+        fail(REASON_DEAD);
+    }
+    expect_next("one\n");
+}
+
+/* --- What others do meanwhile ----------------------------------------------------------------- */
+
+Test(delivery, a_file_that_was_replaced_while_it_was_sent_stays_and_goes_later)
+{
+    put_file(1, "one\n");
+    expect_next("one\n");
+    cr_assert_eq(unlinkat(folder.fd, name_of(1), 0), 0);
+    write_named(1, "another\n");
+    answer();
+    cr_expect(lies_there(1));
+    cr_expect_eq(recorded(":S:"), 1);
+    expect_next("another\n");
+    answer();
+    cr_expect_not(lies_there(1));
+    cr_expect_eq(recorded(":S:"), 2);
+}
+
+Test(delivery, a_file_that_was_removed_while_it_was_sent_is_recorded_all_the_same)
+{
+    put_file(1, "one\n");
+    expect_next("one\n");
+    struct file *file = backlogs_find_file(&delivery.backlogs, name_of(1));
+    cr_assert_eq(unlinkat(folder.fd, name, 0), 0);
+    delivery_vanished(file);
+    cr_assert_eq(delivery.backlogs.count[FILE_SENDING], 1);
+    answer();
+    cr_expect_eq(recorded(":S:"), 1);
+    cr_expect_eq(delivery.backlogs.waiting, 0);
+}
+
+Test(delivery, a_file_that_changes_again_and_again_does_not_hold_up_others_for_good)
+{
+    core.settings.deferred_hold = 300000; /* far longer than it takes to touch the file again */
+    put_file(2, "two\n");
+    cr_assert_geq(loop_turn(&core.loop, 0), 0); /* brings the loop's clock up to date */
+    struct file *file = put_new(1);
+    uint64_t begun = core.loop.now;
+    while (file->state == FILE_NEW && core.loop.now - begun < LONG) {
+        cr_assert_null(next_now());
+        delivery_touched(file);
+        (void)loop_turn(&core.loop, 100);
+    }
+    cr_expect_eq(file->state, FILE_WAITING);
+    cr_expect_geq(core.loop.now - begun, core.settings.deferred_hold);
+    expect_next("two\n");
+}
+
+Test(delivery, what_is_postponed_is_tried_at_once_when_an_administrator_says_so)
+{
+    core.settings.deferred_retry = LONG;
+    put_file(1, "one\n");
+    struct file *file = backlog_take_first(backlog());
+    cr_assert_not_null(file);
+    file_postpone(file, "is at fault", EIO);
+    cr_expect(trouble_is_present(&core, TROUBLE_DEFERRED));
+    cr_expect_null(next_now());
+    delivery_flush(backlog());
+    expect_next("one\n");
+    cr_expect_not(trouble_is_present(&core, TROUBLE_DEFERRED));
+}
+
+Test(delivery, nothing_is_sent_while_suspended)
+{
+    put_file(1, "one\n");
+    delivery_suspend(&delivery, true);
+    cr_expect_null(next_now());
+    delivery_suspend(&delivery, false);
+    expect_next("one\n");
+}
+
+/* --- Marks ------------------------------------------------------------------------------------ */
+
+static void put_in_the_way(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    cr_assert_geq(fd, 0);
+    close(fd);
+}
+
+Test(delivery, nothing_more_is_sent_while_marks_cannot_be_written)
+{
+    put_in_the_way("state");
+    put_in_the_way("run");
+    put_file(1, "one\n");
+    put_file(2, "two\n");
+    expect_next("one\n");
+    cr_assert_eq(mkdir("logs/lonnet.perm.log", 0700), 0);
+    answer();
+    cr_expect(delivery.completion.unmarked);
+    cr_expect_null(next_now());
+    cr_assert_eq(unlink("run"), 0);
+    while (delivery.completion.unmarked)
+        cr_assert_gt(loop_turn(&core.loop, LONG), 0, "they are not tried again");
+    cr_expect(lies_there(1), "which says nothing about the log");
+    cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
+    expect_next("two\n");
+    cr_expect_not(lies_there(1), "and what was delivered is completed");
 }
