@@ -264,6 +264,7 @@ static int open_sockets(struct keeper *keeper)
     keeper->control = control_new(&verbs, control);
     if (keeper->control == NULL)
         return -ENOMEM;
+    keeper->status.admission = control_admission(keeper->control);
     look_after(keeper, 1, control, replace_control);
     return 0;
 }

@@ -400,7 +400,7 @@ void client_free(struct client *client)
     free(client);
 }
 
-json_t *client_json(const struct client *client)
+void client_write(const struct client *client, struct json_writer *writer)
 {
     static const char *const states[] = {
         [CLIENT_READING] = "reading",
@@ -409,10 +409,13 @@ json_t *client_json(const struct client *client)
         [CLIENT_ENDED] = "ended",
     };
     const struct host *host = client->dispatch.host;
-    uint64_t now = client->group->core->loop.now;
     struct ucred peer;
     read_peer(client, &peer);
-    return json_pack("{s:I, s:I, s:s?, s:s, s:f}", "pid", (json_int_t)peer.pid, "uid",
-                     (json_int_t)peer.uid, "host", host != NULL ? host->id : NULL, "state",
-                     states[client->state], "since", (double)(now - client->began) / 1e6);
+    json_writer_open(writer, NULL, '{');
+    json_writer_count(writer, "pid", (uint64_t)peer.pid);
+    json_writer_count(writer, "uid", peer.uid);
+    json_writer_text(writer, "host", host != NULL ? host->id : NULL);
+    json_writer_text(writer, "state", states[client->state]);
+    json_writer_seconds(writer, "since", client->group->core->loop.now - client->began);
+    json_writer_close(writer, '}');
 }

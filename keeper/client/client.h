@@ -17,7 +17,6 @@
 #define LONC_KEEPER_CLIENT_CLIENT_H
 
 #include <bsd/sys/queue.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +25,7 @@
 #include "keeper/client/dispatch.h"
 #include "keeper/client/line_reader.h"
 #include "keeper/core/core.h"
+#include "keeper/core/json_writer.h"
 
 enum client_state {
     CLIENT_READING, /* wants a line */
@@ -83,7 +83,7 @@ void client_end(struct client *client);
 /* Frees a client that was never begun, or has ended. */
 void client_free(struct client *client);
 
-/* For `loncctl clients`: an object that the caller owns, or NULL for lack of memory. */
-json_t *client_json(const struct client *client);
+/* For `loncctl clients`: an object. */
+void client_write(const struct client *client, struct json_writer *writer);
 
 #endif

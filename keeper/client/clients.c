@@ -99,17 +99,22 @@ size_t clients_count(const struct clients *clients)
     return clients->count;
 }
 
-json_t *clients_json(const struct clients *clients)
+void clients_write(const struct clients *clients, struct json_writer *writer)
 {
-    json_t *list = json_array();
     const struct client *client;
+    unsigned shown = 0;
+    json_writer_open(writer, NULL, '{');
+    json_writer_count(writer, "total", clients->count);
+    json_writer_open(writer, "clients", '[');
     TAILQ_FOREACH (client, &clients->all, link) {
-        if (json_array_size(list) == CLIENTS_SHOWN)
+        if (client->state == CLIENT_ENDED)
+            continue;
+        if (shown++ == CLIENTS_SHOWN)
             break;
-        if (client->state != CLIENT_ENDED)
-            json_array_append_new(list, client_json(client));
+        client_write(client, writer);
     }
-    return json_pack("{s:I, s:o}", "total", (json_int_t)clients->count, "clients", list);
+    json_writer_close(writer, ']');
+    json_writer_close(writer, '}');
 }
 
 struct create_counts clients_create_counts(const struct clients *clients)

@@ -6,13 +6,13 @@
 #ifndef LONC_KEEPER_CLIENT_CLIENTS_H
 #define LONC_KEEPER_CLIENT_CLIENTS_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "common/attributes.h"
 #include "keeper/client/create.h"
 #include "keeper/core/core.h"
+#include "keeper/core/json_writer.h"
 #include "keeper/deferred/deferred.h"
 
 struct clients;
@@ -37,10 +37,10 @@ void clients_start(struct clients *clients, int fd);
 
 /*
  * {"total": N, "clients": [...]}, with CLIENTS_SHOWN of them at most, so that the answer to one
- * question stays small. The caller owns it; NULL for lack of memory.
+ * question stays small.
  */
 #define CLIENTS_SHOWN 1000
-json_t *clients_json(const struct clients *clients);
+void clients_write(const struct clients *clients, struct json_writer *writer);
 
 size_t clients_count(const struct clients *clients);
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The control socket's clients: one line in, one JSON value out, or events for as long as they
- * listen. What a line means is verbs.c's.
+ * The clients of the control socket: their connections, the line they send, and how the answer gets
+ * to them. admission.c counts them; verbs.c knows what a line means.
  */
-#include <bsd/string.h>
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,70 +12,29 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "keeper/control/admission.h"
 #include "keeper/control/control.h"
 #include "keeper/net/listener.h"
 
-/* Accepts in one turn of the loop. */
+/* Connections accepted in one turn of the loop. */
 #define ACCEPTS_PER_TURN 16
 
-/* No request is longer. */
+/* The longest request. */
 #define REQUEST_MAX (64 * 1024)
 
-/* Events that a client has not taken; one that falls behind further is closed. */
+/* Bytes of events that a client has not read yet; one that falls behind further is closed. */
 #define EVENTS_MAX (64 * 1024)
-
-/*
- * What a client has a place for. Each has a bound of its own, so that whoever stays takes no place
- * from those who ask and go.
- */
-enum place {
-    PLACE_SILENT,   /* its line has not come */
-    PLACE_ANSWER,   /* its answer is made, or taken */
-    PLACE_RELOAD,   /* the same, of a reload: what systemd waits for is not held up by others */
-    PLACE_FOLLOWER, /* gets events for as long as it likes */
-    PLACE_GONE,     /* its connection has ended, and its answer is still to come: no bound */
-    PLACES
-};
-
-/* Each has places of its own: whoever may only look takes none from those who may act. */
-enum user { USER_ROOT, USER_OWN, USER_OTHER, USERS };
-
-static const struct {
-    size_t setting;       /* how many, for each kind of user: an offset in struct settings */
-    const char *name;     /* of the limit, in the log */
-    const char *sentence; /* for whoever finds no place */
-} places[PLACE_GONE] = {
-    [PLACE_SILENT] = {offsetof(struct settings, control_silent),
-                      "silent connections to the control socket (control_silent)",
-                      "no place left on the control socket: this connection was silent the longest "
-                      "(control_silent)"},
-    [PLACE_ANSWER] = {offsetof(struct settings, control_answers),
-                      "answers under way on the control socket (control_answers)",
-                      "no place left on the control socket: as many answers are under way as "
-                      "control_answers allows; try again"},
-    [PLACE_RELOAD] = {offsetof(struct settings, control_answers),
-                      "reloads waited for on the control socket (control_answers)",
-                      "no place left on the control socket: as many wait for a reload as "
-                      "control_answers allows; try again"},
-    [PLACE_FOLLOWER] = {offsetof(struct settings, control_followers),
-                        "followers of events (control_followers)",
-                        "no place left on the control socket: events are followed by as many as "
-                        "control_followers allows; end one of them"},
-};
 
 struct control_client {
     struct watch watch;
     struct control *control;
     enum place place;
     enum user user;
-    int fd;      /* -1 in PLACE_GONE */
-    bool asking; /* the verb is running: an answer that it gives waits until it returns */
-    bool given;
-    json_t *value; /* that answer */
+    int fd; /* -1 in PLACE_GONE */
     struct question question;
     struct buffer in, out;
     struct deadline deadline;
-    uint64_t due; /* when all of its answer must have been taken; 0 before it is sent */
+    uint64_t due; /* when all of its answer must have been read; 0 before it is sent */
     TAILQ_ENTRY(control_client) link;
 };
 
@@ -88,83 +45,38 @@ struct control {
     struct verbs verbs;
     struct listener listener;
     struct deadline_queue deadlines;
+    struct admission admission;
     struct control_clients at[PLACES]; /* the oldest first */
-    unsigned count[PLACES][USERS];
-    struct limit limits[PLACE_GONE];
 };
 
-/* --- Places ----------------------------------------------------------------------------------- */
-
-/* How many of one kind of user; all of them together never take most of the descriptors. */
-static uint64_t places_for_each(const struct control *control, enum place place)
-{
-    const struct core *core = control->core;
-    const char *settings = (const char *)&core->settings;
-    uint64_t wanted, share = core->descriptors_max / 32;
-    memcpy(&wanted, settings + places[place].setting, sizeof(wanted));
-    if (share < 4)
-        share = 4;
-    return wanted < share ? wanted : share;
-}
-
-/* The trouble is of all places together: it names those that are short. */
-static void show_limits(struct control *control)
-{
-    char detail[TROUBLE_DETAIL_SIZE] = "";
-    for (int place = 0; place < PLACE_GONE; place++) {
-        if (!control->limits[place].reached)
-            continue;
-        strlcat(detail, *detail == '\0' ? "limits that are met: " : ", ", sizeof(detail));
-        strlcat(detail, places[place].name, sizeof(detail));
-    }
-    if (*detail != '\0')
-        trouble_begin(control->core, TROUBLE_CONTROL_LIMIT, "%s", detail);
-    else
-        trouble_end(control->core, TROUBLE_CONTROL_LIMIT);
-}
-
-/* Not before half of them are free for everybody, so that a limit at its edge does not fill the
- * log. */
-static void check_limit(struct control *control, enum place place)
-{
-    if (place == PLACE_GONE || !control->limits[place].reached)
-        return;
-    for (int user = 0; user < USERS; user++)
-        if (control->count[place][user] > places_for_each(control, place) / 2)
-            return;
-    limit_left(control->core, &control->limits[place], NULL);
-    show_limits(control);
-}
-
-static void leave(struct control_client *client)
+static void leave_place(struct control_client *client)
 {
     struct control *control = client->control;
     TAILQ_REMOVE(&control->at[client->place], client, link);
-    control->count[client->place][client->user]--;
-    check_limit(control, client->place);
+    admission_leave(&control->admission, client->place, client->user);
 }
 
-static void enter(struct control_client *client, enum place place)
+static void enter_place(struct control_client *client, enum place place)
 {
     struct control *control = client->control;
     client->place = place;
     TAILQ_INSERT_TAIL(&control->at[place], client, link);
-    control->count[place][client->user]++;
+    admission_enter(&control->admission, place, client->user);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
 static void free_client(struct control_client *client)
 {
-    leave(client);
+    leave_place(client);
     question_clear(&client->question);
     buffer_free(&client->in);
     buffer_free(&client->out);
     free(client);
 }
 
-/* Whose answer is still to come is freed when it does. */
-static void end(struct control_client *client)
+/* A client whose answer cannot be stopped any more stays, without its connection, until then. */
+static void end_client(struct control_client *client)
 {
     struct control *control = client->control;
     deadline_stop(&client->deadline);
@@ -172,8 +84,8 @@ static void end(struct control_client *client)
     core_close(control->core, client->fd);
     client->fd = -1;
     if (client->question.later && !question_withdraw(&client->question)) {
-        leave(client);
-        enter(client, PLACE_GONE);
+        leave_place(client);
+        enter_place(client, PLACE_GONE);
     } else {
         free_client(client);
     }
@@ -181,19 +93,18 @@ static void end(struct control_client *client)
 
 static void on_timeout(struct deadline *deadline)
 {
-    end(CONTAINER_OF(deadline, struct control_client, deadline));
+    end_client(CONTAINER_OF(deadline, struct control_client, deadline));
 }
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
-/* Sends a portion of what there is; makes a piece more when there is nothing left, one in a turn.
- */
+/* Sends a portion of what there is. When nothing is left, makes another piece, one in each turn. */
 static void send_answer(struct control_client *client)
 {
     struct question *question = &client->question;
     if (buffer_length(&client->out) == 0 && question->more != NULL &&
-        question->more(question, &client->out) < 0) {
-        end(client);
+        question->more(question) < 0) {
+        end_client(client);
         return;
     }
     ssize_t n = 0;
@@ -201,48 +112,33 @@ static void send_answer(struct control_client *client)
         n = buffer_send(&client->out, client->fd, LOOP_PORTION);
     bool all = buffer_length(&client->out) == 0;
     if ((n < 0 && n != -EAGAIN) || (all && question->more == NULL && !question->follows)) {
-        end(client);
+        end_client(client);
         return;
     }
-    /* Each byte that is taken gives more time, but not for ever: others wait for the place. */
+    /* A client that reads gets more time, but not for ever: others wait for the place. */
     uint64_t now = client->control->core->loop.now;
     if (client->due == 0)
         client->due = now + client->control->core->settings.request_timeout;
     if (!question->follows && now < client->due)
         deadline_start(&client->control->deadlines, &client->deadline);
-    /* Whoever follows has nothing to be told now. */
+    /* A follower waits for the next event. */
     loop_change(&client->control->core->loop, &client->watch,
                 all && question->follows ? 0 : EPOLLOUT);
 }
 
-static int append_line(struct buffer *out, const json_t *value)
-{
-    struct json_writer writer = {.out = out};
-    json_writer_json(&writer, NULL, value);
-    return writer.error < 0 ? writer.error : buffer_append(out, "\n", 1);
-}
-
-static void on_answer(struct question *question, json_t *value)
+static void on_answered(struct question *question, int result)
 {
     struct control_client *client = CONTAINER_OF(question, struct control_client, question);
-    if (client->asking) {
-        client->given = true;
-        client->value = value;
-        return;
-    }
-    int r = append_line(&client->out, value);
-    json_decref(value);
-    question->later = false;
     if (client->fd < 0)
         free_client(client);
-    else if (r < 0)
-        end(client);
+    else if (result < 0)
+        end_client(client);
     else
         send_answer(client);
 }
 
-/* Reads away what has come: a socket that is closed with bytes unread gives its client an error in
- * place of the answer. */
+/* Reads and drops what has come: when a socket is closed with bytes unread, its client gets an
+ * error instead of the answer. */
 static void read_away(int fd)
 {
     char bytes[4096];
@@ -252,20 +148,27 @@ static void read_away(int fd)
     explicit_bzero(bytes, sizeof(bytes)); /* perhaps the command of a `send` */
 }
 
-/* There is no place for it: it is told so, at once. */
+static int write_refusal(struct buffer *out, const char *sentence)
+{
+    struct json_writer writer = {.out = out};
+    json_writer_open(&writer, NULL, '{');
+    json_writer_bool(&writer, "ok", false);
+    json_writer_bool(&writer, "busy", true);
+    json_writer_open(&writer, "errors", '[');
+    json_writer_text(&writer, NULL, sentence);
+    json_writer_close(&writer, ']');
+    json_writer_close(&writer, '}');
+    return json_writer_finish(&writer);
+}
+
+/* Tells a client at once that there is no place for it. */
 static void turn_away(struct control_client *client, enum place place)
 {
-    struct control *control = client->control;
-    control->core->control_refused++;
-    limit_reached(control->core, &control->limits[place], NULL);
-    show_limits(control);
-    json_t *answer =
-        json_pack("{s:b, s:b, s:[s]}", "ok", false, "busy", true, "errors", places[place].sentence);
+    const char *sentence = admission_refuse(&client->control->admission, place);
     read_away(client->fd);
-    if (answer != NULL && append_line(&client->out, answer) == 0)
-        (void)!buffer_send(&client->out, client->fd, LOOP_PORTION);
-    json_decref(answer);
-    end(client);
+    if (write_refusal(&client->out, sentence) == 0)
+        (void)!buffer_send(&client->out, client->fd, LOOP_PORTION); /* the end follows anyway */
+    end_client(client);
 }
 
 static enum place place_for(const char *line, size_t length)
@@ -288,80 +191,77 @@ static void begin_answer(struct control_client *client, size_t length)
     struct loop *loop = &control->core->loop;
     const char *line = client->in.data + client->in.start;
     enum place place = place_for(line, length);
-    if (control->count[place][client->user] >= places_for_each(control, place)) {
+    if (!admission_has_place(&control->admission, place, client->user)) {
         turn_away(client, place);
         return;
     }
-    leave(client);
-    enter(client, place);
-    client->asking = true;
-    json_t *value = verb_ask(question, line, length);
-    client->asking = false;
-    if (client->given)
-        value = client->value;
-    if (value != NULL || client->given) {
-        on_answer(question, value);
-    } else if (question->more != NULL) {
-        send_answer(client);
+    leave_place(client);
+    enter_place(client, place);
+    if (verb_ask(question, line, length) < 0) {
+        end_client(client);
     } else if (question->later || question->follows) {
-        deadline_stop(&client->deadline); /* a request has time-outs of its own, events have none */
+        /* A request has time-outs of its own, and events have none. */
+        deadline_stop(&client->deadline);
         loop_change(loop, &client->watch, 0);
     } else {
-        end(client);
+        send_answer(client);
     }
 }
 
 /* --- Events ----------------------------------------------------------------------------------- */
 
-/* The log has no argument for whom to tell. */
+/* The log calls back without an argument. */
 static struct control *followed;
 
-static json_t *event_json(const struct log_about *about, const char *text)
+static int write_event(struct buffer *out, const struct log_about *about, const char *text)
 {
     char stamp[64], date[32];
     struct timespec now;
     struct tm utc;
+    struct json_writer writer = {.out = out};
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(stamp, sizeof(stamp), "%s.%03ldZ", date, now.tv_nsec / 1000000);
-    json_t *event = json_pack("{s:s, s:s, s:s}", "time", stamp, "event",
-                              log_event_word(about->event), "message", text);
-    if (event != NULL && about->host != NULL)
-        json_object_set_new(event, "host", json_string(about->host));
-    if (event != NULL && about->reason != NULL)
-        json_object_set_new(event, "reason", json_string(about->reason));
-    return event;
+    json_writer_open(&writer, NULL, '{');
+    json_writer_text(&writer, "time", stamp);
+    json_writer_text(&writer, "event", log_event_word(about->event));
+    json_writer_text(&writer, "message", text);
+    if (about->host != NULL)
+        json_writer_text(&writer, "host", about->host);
+    if (about->reason != NULL)
+        json_writer_text(&writer, "reason", about->reason);
+    json_writer_close(&writer, '}');
+    return json_writer_finish(&writer);
 }
 
 /*
- * One that does not take them is closed in the next turn, which its socket then tells: whoever goes
- * may be logged, and that is an event for the others.
+ * A follower that does not read is only shut down here, and closed when its socket says so in the
+ * next turn: closing may be logged, and that is an event for the other followers.
  */
-static void tell(struct control_client *client, const json_t *event)
+static void pass_event(struct control_client *client, const struct buffer *event)
 {
-    if (buffer_length(&client->out) > EVENTS_MAX || append_line(&client->out, event) < 0)
+    if (buffer_length(&client->out) > EVENTS_MAX || buffer_length(event) == 0 ||
+        buffer_append(&client->out, event->data + event->start, buffer_length(event)) < 0)
         shutdown(client->fd, SHUT_RDWR);
     else
         loop_change(&client->control->core->loop, &client->watch, EPOLLOUT);
 }
 
-/* What an administrator acts on is what there is to follow. */
+/* Messages without an event, which nobody needs to act on, are not passed. */
 static void on_log(int priority, const struct log_about *about, const char *text)
 {
+    struct buffer event = {.reserved = true};
     struct control_client *client;
-    json_t *event = NULL;
     (void)priority;
-    if (about->event == LOG_EVENT_NONE)
+    if (about->event == LOG_EVENT_NONE || TAILQ_EMPTY(&followed->at[PLACE_FOLLOWER]))
         return;
-    TAILQ_FOREACH (client, &followed->at[PLACE_FOLLOWER], link) {
-        if (!client->question.follows)
-            continue;
-        if (event == NULL)
-            event = event_json(about, text);
-        tell(client, event);
-    }
-    json_decref(event);
+    if (write_event(&event, about, text) < 0)
+        buffer_free(&event);
+    TAILQ_FOREACH (client, &followed->at[PLACE_FOLLOWER], link)
+        if (client->question.follows)
+            pass_event(client, &event);
+    buffer_free(&event);
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */
@@ -376,39 +276,34 @@ static void read_line(struct control_client *client)
     if (length > 0) {
         begin_answer(client, length);
     } else if (n <= 0) {
-        end(client);
+        end_client(client);
     } else if (buffer_length(&client->in) > REQUEST_MAX) {
         read_away(client->fd);
-        end(client);
+        end_client(client);
     }
 }
 
-/* While an answer is to come or to be followed, only the end of the connection is heard here. */
+/* While an answer is still to come, only the end of the connection is reported. */
 static void on_client_ready(struct watch *watch, uint32_t events)
 {
     struct control_client *client = CONTAINER_OF(watch, struct control_client, watch);
     if (client->place == PLACE_SILENT)
         read_line(client);
     else if (events & (EPOLLHUP | EPOLLERR))
-        end(client);
+        end_client(client);
     else
         send_answer(client);
 }
 
-static enum user user_of(uid_t uid)
-{
-    if (uid == 0)
-        return USER_ROOT;
-    return uid == geteuid() ? USER_OWN : USER_OTHER;
-}
-
-/* Whose line has come already, as nearly everybody's has, is never silent. Of those who are, the
- * one that has been so the longest makes room. */
+/*
+ * Where there are too many silent clients, those that have been silent the longest make room. A
+ * client whose line has come with its connection, as is usual, was never one of them.
+ */
 static void make_room(struct control *control, enum user user)
 {
     struct control_client *client, *next;
     TAILQ_FOREACH_SAFE (client, &control->at[PLACE_SILENT], link, next) {
-        if (control->count[PLACE_SILENT][user] <= places_for_each(control, PLACE_SILENT))
+        if (!admission_is_over(&control->admission, PLACE_SILENT, user))
             return;
         if (client->user == user)
             turn_away(client, PLACE_SILENT);
@@ -425,9 +320,10 @@ static void add_client(struct control *control, int fd)
     client->control = control;
     client->fd = fd;
     client->watch = (struct watch){.fd = -1, .ready = on_client_ready};
-    /* Whoever asks why requests are refused is answered while they hold all memory. */
+    /* So that an administrator can ask why requests are refused when they take all memory. */
     client->in.reserved = client->out.reserved = true;
-    client->question = (struct question){.verbs = &control->verbs, .answer = on_answer};
+    client->question =
+        (struct question){.verbs = &control->verbs, .out = &client->out, .answered = on_answered};
     socklen_t size = sizeof(client->question.peer);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->question.peer, &size) < 0 ||
         loop_watch(&control->core->loop, &client->watch, fd, EPOLLIN) < 0) {
@@ -435,9 +331,9 @@ static void add_client(struct control *control, int fd)
         free(client);
         return;
     }
-    enum user user = client->user = user_of(client->question.peer.uid);
+    enum user user = client->user = admission_user(client->question.peer.uid);
     core_descriptor_opened(control->core);
-    enter(client, PLACE_SILENT);
+    enter_place(client, PLACE_SILENT);
     deadline_start(&control->deadlines, &client->deadline);
     read_line(client);
     make_room(control, user);
@@ -470,8 +366,7 @@ struct control *control_new(const struct verbs *verbs, int listener)
     };
     for (int place = 0; place < PLACES; place++)
         TAILQ_INIT(&control->at[place]);
-    for (int place = 0; place < PLACE_GONE; place++)
-        control->limits[place].name = places[place].name;
+    admission_init(&control->admission, verbs->core);
     deadline_queue_add(&verbs->core->loop, &control->deadlines,
                        &verbs->core->settings.control_timeout, on_timeout);
     listener_open(&control->listener, &verbs->core->loop, listener, "the control socket",
@@ -482,16 +377,21 @@ struct control *control_new(const struct verbs *verbs, int listener)
     return control;
 }
 
-static void finish(struct control_client *client)
+static void end_at_exit(struct control_client *client)
 {
     client->question.later = false; /* nobody is left who could answer */
     if (client->fd >= 0 && buffer_length(&client->out) > 0)
         (void)!buffer_send(&client->out, client->fd,
-                          LOOP_PORTION); /* the last event, as that we leave */
+                           LOOP_PORTION); /* the last event, as that the keeper stops */
     if (client->fd >= 0)
-        end(client);
+        end_client(client);
     else
         free_client(client);
+}
+
+const struct admission *control_admission(const struct control *control)
+{
+    return &control->admission;
 }
 
 void control_free(struct control *control)
@@ -502,7 +402,7 @@ void control_free(struct control *control)
     log_also_to(LOG_ALSO_EVENTS, NULL);
     for (int place = 0; place < PLACES; place++)
         TAILQ_FOREACH_SAFE (client, &control->at[place], link, next)
-            finish(client);
+            end_at_exit(client);
     listener_close(&control->listener);
     deadline_queue_remove(&control->deadlines);
     free(control);

@@ -22,8 +22,7 @@ struct reload {
     unsigned step;           /* enum step */
 
     struct diagnostics diagnostics;
-    json_t *said;     /* those diagnostics; NULL without memory */
-    json_t *warnings; /* what is wrong with the files of ssl, which holds up nothing; or NULL */
+    struct reload_outcome outcome; /* so far */
     struct config_reading *loading;
     struct config *config; /* to be put into force; then the one before, until others are told */
     struct credentials *credentials;
@@ -38,6 +37,20 @@ struct reload {
     bool by_itself;         /* this one is such an attempt, which nobody asked for */
 };
 
+/* For lack of memory the answer lacks a text that is in the log. */
+static void append_text(struct buffer *texts, const char *text)
+{
+    (void)!buffer_append(texts, text, strlen(text) + 1);
+}
+
+static void clear_outcome(struct reload *reload)
+{
+    buffer_free(&reload->outcome.errors);
+    buffer_free(&reload->outcome.warnings);
+    /* An administrator is told what is wrong even if requests take all memory. */
+    reload->outcome = (struct reload_outcome){.errors.reserved = true, .warnings.reserved = true};
+}
+
 /*
  * A diagnostic goes to the log, and to whoever asked for the reload. An attempt that nobody asked
  * for finds what the one before found, each minute: the list of troubles has it.
@@ -45,7 +58,7 @@ struct reload {
 static void say(void *argument, const char *text)
 {
     struct reload *reload = argument;
-    json_array_append_new(reload->said, json_string(text));
+    append_text(&reload->outcome.errors, text);
     if (!reload->by_itself)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
 }
@@ -82,7 +95,7 @@ static enum progress read_table(struct reload *reload)
 static void warn(void *argument, const char *text)
 {
     struct reload *reload = argument;
-    json_array_append_new(reload->warnings, json_string(text));
+    append_text(&reload->outcome.warnings, text);
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_CERTIFICATE}, "%s", text);
 }
 
@@ -110,7 +123,7 @@ static void apply_credentials(struct reload *reload)
     const char *warning = certificates_apply(reload->parts.certificates, reload->credentials);
     reload->credentials = NULL;
     if (warning != NULL)
-        json_array_append_new(reload->warnings, json_string(warning));
+        append_text(&reload->outcome.warnings, warning);
 }
 
 /* From here on nothing fails. Hosts hold the configuration that they point into. */
@@ -189,8 +202,7 @@ static void begin(struct reload *reload)
 {
     reload->step = 0;
     reload->diagnostics = (struct diagnostics){.say = say, .argument = reload};
-    reload->said = json_array();
-    reload->warnings = json_array();
+    clear_outcome(reload);
     TAILQ_CONCAT(&reload->waiting, &reload->next, link);
     reload->by_itself = !reload->again;
     reload->touch = reload->next_touches || reload->by_itself;
@@ -256,9 +268,7 @@ static void fail(struct reload *reload)
 static void end(struct reload *reload)
 {
     struct reload_waiter *waiter;
-    bool failed = reload->diagnostics.count > 0;
-    json_t *said = reload->said, *warnings = reload->warnings;
-    reload->said = reload->warnings = NULL;
+    bool failed = reload->outcome.failed = reload->diagnostics.count > 0;
     if (failed)
         fail(reload);
     else
@@ -270,10 +280,9 @@ static void end(struct reload *reload)
     sliced_task_stop(&reload->task);
     while ((waiter = TAILQ_FIRST(&reload->waiting)) != NULL) {
         reload_withdraw(waiter);
-        waiter->done(waiter, json_incref(said), json_incref(warnings));
+        waiter->done(waiter, &reload->outcome);
     }
-    json_decref(said);
-    json_decref(warnings);
+    clear_outcome(reload);
     if (reload->again)
         begin(reload);
     else
@@ -378,8 +387,7 @@ void reload_free(struct reload *reload)
     if (reload == NULL)
         return;
     clear(reload);
-    json_decref(reload->said);
-    json_decref(reload->warnings);
+    clear_outcome(reload);
     sd_event_source_disable_unref(reload->retry);
     sliced_task_close(&reload->task);
     free(reload);

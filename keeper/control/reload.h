@@ -9,7 +9,6 @@
 #define LONC_KEEPER_CONTROL_RELOAD_H
 
 #include <bsd/sys/queue.h>
-#include <jansson.h>
 
 #include "keeper/control/notifier.h"
 #include "keeper/control/socketwatch.h"
@@ -17,11 +16,17 @@
 #include "keeper/host/certificates.h"
 #include "keeper/host/hosts.h"
 
-/* Who waits for the end of a reload; embedded in it. */
+/* How a reload ended. Both lists are texts that end in NUL, one after the other. */
+struct reload_outcome {
+    bool failed;            /* the configuration before it is still in force */
+    struct buffer errors;   /* why it failed */
+    struct buffer warnings; /* what is wrong with the files for ssl, which never fails a reload */
+};
+
+/* Waits for the end of a reload; embedded in the object that waits. */
 struct reload_waiter {
-    /* The diagnostics, none when it succeeded, and what is wrong with the files of ssl, which holds
-     * up nothing: arrays, the callee's, and NULL without memory. */
-    void (*done)(struct reload_waiter *waiter, json_t *errors, json_t *warnings);
+    /* `outcome` is valid only during the call. */
+    void (*done)(struct reload_waiter *waiter, const struct reload_outcome *outcome);
     TAILQ_ENTRY(reload_waiter) link;
     struct reload *reload; /* NULL: it does not wait */
 };

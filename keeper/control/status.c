@@ -46,7 +46,7 @@ static void note_attention(struct tally *tally, const struct host *host)
 }
 
 /* Goes through all hosts once. */
-static void tally_hosts(const struct status *status, struct tally *tally)
+static void count_hosts(const struct status *status, struct tally *tally)
 {
     struct host *host;
     memset(tally->of, 0, sizeof(tally->of));
@@ -69,7 +69,7 @@ void status_line(const struct status *status, char *line, size_t size)
 {
     struct tally tally;
     char troubles[192];
-    tally_hosts(status, &tally);
+    count_hosts(status, &tally);
     troubles_line(status->core, troubles, sizeof(troubles));
     snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
@@ -78,13 +78,8 @@ void status_line(const struct status *status, char *line, size_t size)
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
-static json_t *seconds(uint64_t microseconds)
-{
-    return json_real((double)microseconds / 1e6);
-}
-
 /* Where the host is looked for: empty while its name is not resolved. */
-static void tell_addresses(struct json_writer *writer, const struct host *host)
+static void write_addresses(struct json_writer *writer, const struct host *host)
 {
     const struct addresses own = {.count = 1, .at = {host->address}};
     const struct addresses *known =
@@ -103,8 +98,8 @@ struct share {
 };
 
 /* Null for what has not happened. `shares` end with one without a name. */
-static void tell_quantiles(struct json_writer *writer, const char *key, const struct window *window,
-                           uint64_t clock, const struct share *shares)
+static void write_quantiles(struct json_writer *writer, const char *key,
+                            const struct window *window, uint64_t clock, const struct share *shares)
 {
     uint64_t time;
     json_writer_open(writer, key, '{');
@@ -118,7 +113,7 @@ static void tell_quantiles(struct json_writer *writer, const char *key, const st
 
 static const struct share usual_shares[] = {{"p50", 0.5}, {"p99", 0.99}, {NULL, 0}};
 
-static void tell_con_lost(struct json_writer *writer, const uint64_t answers[REASON_COUNT])
+static void write_con_lost(struct json_writer *writer, const uint64_t answers[REASON_COUNT])
 {
     json_writer_open(writer, "con_lost", '{');
     for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
@@ -127,7 +122,7 @@ static void tell_con_lost(struct json_writer *writer, const uint64_t answers[REA
     json_writer_close(writer, '}');
 }
 
-static void tell_pool(struct json_writer *writer, const unsigned count[POOL_LISTS])
+static void write_pool(struct json_writer *writer, const unsigned count[POOL_LISTS])
 {
     json_writer_open(writer, "connections", '{');
     json_writer_count(writer, "opening", count[POOL_OPENING]);
@@ -137,7 +132,7 @@ static void tell_pool(struct json_writer *writer, const unsigned count[POOL_LIST
 }
 
 /* Why the host is in trouble, since when, and when it is tried next. */
-static void tell_trouble(struct json_writer *writer, const struct host *host)
+static void write_trouble(struct json_writer *writer, const struct host *host)
 {
     uint64_t now = host->core->loop.now;
     uint64_t next = host->health.next_attempt;
@@ -153,8 +148,8 @@ static void tell_trouble(struct json_writer *writer, const struct host *host)
     json_writer_seconds(writer, "next_attempt_in", next > now ? next - now : 0);
 }
 
-static void tell_deferred(struct json_writer *writer, const struct status *status,
-                          const struct host *host)
+static void write_deferred(struct json_writer *writer, const struct status *status,
+                           const struct host *host)
 {
     struct waiting_files files = deferred_of(status->deferred, host);
     json_writer_count(writer, "deferred", files.count);
@@ -176,24 +171,24 @@ void status_write_host(const struct status *status, const struct host *host,
     json_writer_text(writer, "name", host->name);
     json_writer_text(writer, "state", health_words[host->health.state]);
     json_writer_bool(writer, "paused", host->paused);
-    tell_addresses(writer, host);
-    tell_pool(writer, host->pool_count);
+    write_addresses(writer, host);
+    write_pool(writer, host->pool_count);
     json_writer_text(writer, "mode", known ? handshake_mode_word(host->mode) : NULL);
     json_writer_text(writer, "lond", host->version[0] != '\0' ? host->version : NULL);
-    tell_con_lost(writer, host->answers);
+    write_con_lost(writer, host->answers);
     json_writer_count(writer, "queued", host->queued);
     if (host->queued > 0)
         json_writer_seconds(writer, "oldest_wait", host_oldest_wait(host));
     json_writer_count(writer, "requests", host->requests);
     json_writer_count(writer, "replies", host->answers[REASON_NONE]);
-    tell_quantiles(writer, "latency", host->latency, now, usual_shares);
-    tell_trouble(writer, host);
-    tell_deferred(writer, status, host);
+    write_quantiles(writer, "latency", host->latency, now, usual_shares);
+    write_trouble(writer, host);
+    write_deferred(writer, status, host);
     json_writer_close(writer, '}');
 }
 
-static void tell_hosts(const struct status *status, const struct tally *tally,
-                       struct json_writer *writer)
+static void write_hosts(const struct status *status, const struct tally *tally,
+                        struct json_writer *writer)
 {
     unsigned told = 0;
     json_writer_open(writer, "hosts", '{');
@@ -209,15 +204,13 @@ static void tell_hosts(const struct status *status, const struct tally *tally,
     json_writer_close(writer, '}');
 }
 
-static void tell_times(struct stats *stats, uint64_t now, struct json_writer *writer)
+static void write_times(struct stats *stats, uint64_t now, struct json_writer *writer)
 {
     static const struct share all[] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {NULL, 0}};
-    json_t *rate = json_real(stats_rate(stats, now));
-    json_writer_json(writer, "rate", rate);
-    json_decref(rate);
-    tell_quantiles(writer, "latency", &stats->latency, now, all);
-    tell_quantiles(writer, "queue_time", &stats->waiting, now, usual_shares);
-    tell_quantiles(writer, "con_lost_time", &stats->losing, now, usual_shares);
+    json_writer_real(writer, "rate", stats_rate(stats, now));
+    write_quantiles(writer, "latency", &stats->latency, now, all);
+    write_quantiles(writer, "queue_time", &stats->waiting, now, usual_shares);
+    write_quantiles(writer, "con_lost_time", &stats->losing, now, usual_shares);
 }
 
 void status_write(const struct status *status, struct json_writer *writer)
@@ -225,7 +218,7 @@ void status_write(const struct status *status, struct json_writer *writer)
     struct core *core = status->core;
     struct tally tally;
     struct create_counts created = clients_create_counts(status->clients);
-    tally_hosts(status, &tally);
+    count_hosts(status, &tally);
     json_writer_open(writer, NULL, '{');
     json_writer_text(writer, "version", LONC_VERSION);
     json_writer_count(writer, "pid", (uint64_t)getpid());
@@ -233,11 +226,11 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_bool(writer, "configured", core->config->valid);
     json_writer_bool(writer, "stopping", core->stopping);
     troubles_write(core, writer);
-    tell_hosts(status, &tally, writer);
-    tell_pool(writer, tally.connections);
+    write_hosts(status, &tally, writer);
+    write_pool(writer, tally.connections);
     json_writer_count(writer, "requests", core->requests);
     json_writer_count(writer, "replies", core->answers[REASON_NONE]);
-    tell_con_lost(writer, core->answers);
+    write_con_lost(writer, core->answers);
     json_writer_count(writer, "queued", status->hosts->queued);
     json_writer_count(writer, "deferred", deferred_count(status->deferred));
     json_writer_count(writer, "clients", clients_count(status->clients));
@@ -246,10 +239,11 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_count(writer, "buffers", buffers_used());
     json_writer_count(writer, "buffers_limit", core->settings.buffers_limit);
     json_writer_count(writer, "handovers_cut", intake_messages_cut(status->intake));
-    json_writer_count(writer, "control_refused", core->control_refused);
+    json_writer_count(writer, "control_refused",
+                      status->admission != NULL ? status->admission->refused : 0);
     json_writer_count(writer, "create_done", created.done);
     json_writer_count(writer, "create_failed", created.failed);
-    tell_times(&core->stats, core->loop.now, writer);
+    write_times(&core->stats, core->loop.now, writer);
     if (deferred_folder(status->deferred) != NULL)
         json_writer_text(writer, "deferred_folder", deferred_folder(status->deferred));
     json_writer_close(writer, '}');
@@ -263,96 +257,137 @@ static const char *origin_word(unsigned line)
     return line == SETTING_LINE_NONE ? "loncctl" : "file";
 }
 
-static json_t *setting_json(const struct settings *settings, size_t row)
+static void write_setting(struct json_writer *writer, const struct settings *settings, size_t row)
 {
     const struct setting *setting = &settings_table[row];
     unsigned line = settings->lines[row];
     char value[4096];
     setting_format(setting, settings, value, sizeof(value));
-    json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "name", setting->name, "value",
-                               value, "default", setting->default_value, "changed",
-                               strcmp(value, setting->default_value) != 0, "from",
-                               origin_word(line), "meaning", setting->meaning);
+    json_writer_open(writer, NULL, '{');
+    json_writer_text(writer, "name", setting->name);
+    json_writer_text(writer, "value", value);
+    json_writer_text(writer, "default", setting->default_value);
+    json_writer_bool(writer, "changed", strcmp(value, setting->default_value) != 0);
+    json_writer_text(writer, "from", origin_word(line));
+    json_writer_text(writer, "meaning", setting->meaning);
     if (line != 0 && line != SETTING_LINE_NONE)
-        json_object_set_new(object, "line", json_integer(line));
-    return object;
+        json_writer_count(writer, "line", line);
+    json_writer_close(writer, '}');
 }
 
-json_t *status_config_json(const struct status *status)
+void status_write_config(const struct status *status, struct json_writer *writer)
 {
-    json_t *list = json_array();
+    json_writer_open(writer, NULL, '{');
+    json_writer_text(writer, "file", status->config_path);
+    json_writer_open(writer, "settings", '[');
     for (size_t i = 0; i < settings_count; i++)
-        json_array_append_new(list, setting_json(&status->core->settings, i));
-    return json_pack("{s:s, s:o}", "file", status->config_path, "settings", list);
+        write_setting(writer, &status->core->settings, i);
+    json_writer_close(writer, ']');
+    json_writer_close(writer, '}');
 }
 
-static json_t *sample_json(const struct sample *sample)
+/* --- Statistics ------------------------------------------------------------------------------- */
+
+/* A latency; 0 means that there was no reply. */
+static void write_latency(struct json_writer *writer, const char *key, uint32_t microseconds)
 {
-    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "requests", (json_int_t)sample->requests,
-                     "con_lost", (json_int_t)sample->con_lost, "queued", (json_int_t)sample->queued,
-                     "p50", sample->p50 > 0 ? seconds(sample->p50) : json_null(), "p99",
-                     sample->p99 > 0 ? seconds(sample->p99) : json_null());
+    if (microseconds > 0)
+        json_writer_seconds(writer, key, microseconds);
+    else
+        json_writer_null(writer, key);
 }
 
-static json_t *series_json(struct series *series, uint64_t now)
+static void write_sample(struct json_writer *writer, const struct sample *sample)
 {
-    json_t *samples = json_array();
+    json_writer_open(writer, NULL, '{');
+    json_writer_count(writer, "requests", sample->requests);
+    json_writer_count(writer, "con_lost", sample->con_lost);
+    json_writer_count(writer, "queued", sample->queued);
+    write_latency(writer, "p50", sample->p50);
+    write_latency(writer, "p99", sample->p99);
+    json_writer_close(writer, '}');
+}
+
+/* The oldest sample first. */
+static void write_series(struct json_writer *writer, const char *key, struct series *series,
+                         uint64_t now)
+{
+    json_writer_open(writer, key, '{');
+    json_writer_count(writer, "span", series->span / 1000000);
+    json_writer_open(writer, "samples", '[');
     for (unsigned back = series->length; back-- > 0;) {
         struct sample sample = series_sample(series, now, back);
-        json_array_append_new(samples, sample_json(&sample));
+        write_sample(writer, &sample);
     }
-    return json_pack("{s:I, s:o}", "span", (json_int_t)(series->span / 1000000), "samples",
-                     samples);
+    json_writer_close(writer, ']');
+    json_writer_close(writer, '}');
 }
 
-json_t *status_history_json(const struct status *status)
+void status_write_history(const struct status *status, struct json_writer *writer)
 {
     struct stats *stats = &status->core->stats;
     uint64_t now = status->core->loop.now;
-    return json_pack("{s:o, s:o}", "hour", series_json(&stats->hour, now), "day",
-                     series_json(&stats->day, now));
+    json_writer_open(writer, NULL, '{');
+    write_series(writer, "hour", &stats->hour, now);
+    write_series(writer, "day", &stats->day, now);
+    json_writer_close(writer, '}');
 }
 
-static json_t *totals_json(const struct totals *totals)
+static void write_totals(struct json_writer *writer, const char *key, const struct totals *totals)
 {
-    json_t *counts = json_array();
     uint64_t all = 0;
+    json_writer_open(writer, key, '{');
+    json_writer_open(writer, "counts", '[');
     for (unsigned i = 0; i <= HISTOGRAM_OCTAVES; i++) {
-        json_array_append_new(counts, json_integer((json_int_t)totals->counts[i]));
+        json_writer_count(writer, NULL, totals->counts[i]);
         all += totals->counts[i];
     }
-    return json_pack("{s:o, s:f, s:I}", "counts", counts, "sum", (double)totals->sum / 1e6, "count",
-                     (json_int_t)all);
+    json_writer_close(writer, ']');
+    json_writer_seconds(writer, "sum", totals->sum);
+    json_writer_count(writer, "count", all);
+    json_writer_close(writer, '}');
 }
 
-json_t *status_histograms_json(const struct status *status)
+void status_write_histograms(const struct status *status, struct json_writer *writer)
 {
     const struct stats *stats = &status->core->stats;
-    json_t *bounds = json_array();
+    json_writer_open(writer, NULL, '{');
+    json_writer_open(writer, "bounds", '[');
     for (unsigned i = 0; i < HISTOGRAM_OCTAVES; i++)
-        json_array_append_new(bounds, seconds(UINT64_C(1) << i));
-    return json_pack("{s:o, s:o, s:o, s:o}", "bounds", bounds, "request",
-                     totals_json(&stats->latencies), "queue", totals_json(&stats->waits),
-                     "con_lost", totals_json(&stats->losses));
+        json_writer_seconds(writer, NULL, UINT64_C(1) << i);
+    json_writer_close(writer, ']');
+    write_totals(writer, "request", &stats->latencies);
+    write_totals(writer, "queue", &stats->waits);
+    write_totals(writer, "con_lost", &stats->losses);
+    json_writer_close(writer, '}');
 }
 
-json_t *status_connections_json(const struct host *host)
+/* --- Connections ------------------------------------------------------------------------------ */
+
+static void write_connection(struct json_writer *writer, const struct lond *lond)
 {
-    json_t *connections = json_array();
+    char address[ADDRESS_TEXT_SIZE];
+    json_writer_open(writer, NULL, '{');
+    json_writer_text(writer, "state", lond_state_name(lond->state));
+    json_writer_bool(writer, "busy", lond->transaction != NULL);
+    json_writer_text(writer, "address", address_text(&lond->address, address));
+    if (lond->opened)
+        json_writer_text(writer, "mode", handshake_mode_word(lond->mode));
+    if (lond->tls_version != NULL)
+        json_writer_text(writer, "tls", lond->tls_version);
+    json_writer_close(writer, '}');
+}
+
+void status_write_connections(const struct host *host, struct json_writer *writer)
+{
+    json_writer_open(writer, NULL, '{');
+    json_writer_text(writer, "host", host->id);
+    json_writer_open(writer, "connections", '[');
     for (unsigned list = 0; list < POOL_LISTS; list++) {
         const struct lond *lond;
-        LIST_FOREACH (lond, &host->pool[list], place.link) {
-            char address[ADDRESS_TEXT_SIZE];
-            json_t *connection = json_pack("{s:s, s:b, s:s}", "state", lond_state_name(lond->state),
-                                           "busy", lond->transaction != NULL, "address",
-                                           address_text(&lond->address, address));
-            if (lond->opened)
-                json_object_set_new(connection, "mode",
-                                    json_string(handshake_mode_word(lond->mode)));
-            if (lond->tls_version != NULL)
-                json_object_set_new(connection, "tls", json_string(lond->tls_version));
-            json_array_append_new(connections, connection);
-        }
+        LIST_FOREACH (lond, &host->pool[list], place.link)
+            write_connection(writer, lond);
     }
-    return connections;
+    json_writer_close(writer, ']');
+    json_writer_close(writer, '}');
 }

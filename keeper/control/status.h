@@ -6,11 +6,11 @@
 #ifndef LONC_KEEPER_CONTROL_STATUS_H
 #define LONC_KEEPER_CONTROL_STATUS_H
 
-#include <jansson.h>
 #include <stddef.h>
 
 #include "keeper/client/clients.h"
 #include "keeper/client/intake.h"
+#include "keeper/control/admission.h"
 #include "keeper/core/json_writer.h"
 #include "keeper/deferred/deferred.h"
 #include "keeper/host/hosts.h"
@@ -20,7 +20,8 @@ struct status {
     struct hosts *hosts;
     const struct deferred *deferred;
     const struct clients *clients;
-    const struct intake *intake; /* NULL until there is one */
+    const struct intake *intake;       /* NULL until there is one */
+    const struct admission *admission; /* to the control socket; NULL if that cannot be bound */
     const char *config_path;
     uint64_t started; /* monotonic_now() */
 };
@@ -35,12 +36,14 @@ void status_write(const struct status *status, struct json_writer *writer);
 void status_write_host(const struct status *status, const struct host *host,
                        struct json_writer *writer);
 
-/* Every setting, its value and whence; the last hour and day; the times of all requests so far. */
-json_t *status_config_json(const struct status *status);
-json_t *status_history_json(const struct status *status);
-json_t *status_histograms_json(const struct status *status);
+/* Every setting, its value and where that is from: an object. */
+void status_write_config(const struct status *status, struct json_writer *writer);
 
-/* The connections of one host, as an array that the caller owns; NULL without memory. */
-json_t *status_connections_json(const struct host *host);
+/* The samples of the last hour and day, and the histograms of all requests so far: objects. */
+void status_write_history(const struct status *status, struct json_writer *writer);
+void status_write_histograms(const struct status *status, struct json_writer *writer);
+
+/* A host's connections, with their states and addresses: an object. */
+void status_write_connections(const struct host *host, struct json_writer *writer);
 
 #endif

@@ -38,8 +38,6 @@ struct core {
     uint64_t answers[REASON_COUNT]; /* REASON_NONE: replies; else con_lost */
     struct stats stats;             /* timed by the loop's clock, which goes on once a turn */
 
-    uint64_t control_refused; /* clients of the control socket that found no place */
-
     struct limit memory_limit, descriptor_limit;
 
     struct troubles troubles;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Writing JSON.
+ * JSON, written straight into a buffer.
  */
 #include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +16,12 @@ static void put(struct json_writer *writer, const char *bytes, size_t length)
         writer->error = buffer_append(writer->out, bytes, length);
 }
 
-/* What comes before a value: a comma behind the last one, and its key. */
-static void begin(struct json_writer *writer, const char *key)
+/* Puts what comes before a value: a comma after the one before, and the key. */
+static void begin_value(struct json_writer *writer, const char *key)
 {
-    if (writer->behind)
+    if (writer->follows)
         put(writer, ",", 1);
-    writer->behind = true;
+    writer->follows = true;
     if (key == NULL)
         return;
     put(writer, "\"", 1);
@@ -29,21 +31,21 @@ static void begin(struct json_writer *writer, const char *key)
 
 static void put_value(struct json_writer *writer, const char *key, const char *text)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     put(writer, text, strlen(text));
 }
 
 void json_writer_open(struct json_writer *writer, const char *key, char bracket)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     put(writer, &bracket, 1);
-    writer->behind = false;
+    writer->follows = false;
 }
 
 void json_writer_close(struct json_writer *writer, char bracket)
 {
     put(writer, &bracket, 1);
-    writer->behind = true;
+    writer->follows = true;
 }
 
 void json_writer_bool(struct json_writer *writer, const char *key, bool value)
@@ -56,12 +58,12 @@ void json_writer_null(struct json_writer *writer, const char *key)
     put_value(writer, key, "null");
 }
 
-/* --- Numbers: printf is ten times as slow, and a host has twenty ------------------------------ */
+/* --- Numbers: printf takes ten times as long, and a host has twenty of them ------------------- */
 
 /* 2^64 has 20 digits. */
 #define DIGITS_MOST 20
 
-/* Writes the digits of `number` so that they end before `end`. Returns where they begin. */
+/* Writes the digits of `number` so that the last one is before `end`; returns the first one. */
 static char *digits_before(char *end, uint64_t number)
 {
     do
@@ -74,7 +76,7 @@ void json_writer_count(struct json_writer *writer, const char *key, uint64_t num
 {
     char text[DIGITS_MOST];
     char *first = digits_before(text + DIGITS_MOST, number);
-    begin(writer, key);
+    begin_value(writer, key);
     put(writer, first, (size_t)(text + DIGITS_MOST - first));
 }
 
@@ -89,17 +91,51 @@ void json_writer_seconds(struct json_writer *writer, const char *key, uint64_t m
     while (end > point + 2 && end[-1] == '0')
         end--;
     char *first = digits_before(point, microseconds / 1000000);
-    begin(writer, key);
+    begin_value(writer, key);
     put(writer, first, (size_t)(end - first));
+}
+
+void json_writer_real(struct json_writer *writer, const char *key, double number)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.9g", number);
+    put_value(writer, key, text);
 }
 
 /* --- Texts ------------------------------------------------------------------------------------ */
 
-void json_writer_json(struct json_writer *writer, const char *key, const json_t *value)
+/* Whether the bytes can stand between quotation marks as they are. */
+static bool is_plain(const char *bytes, size_t length)
 {
-    char *text = value != NULL
-                     ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9))
-                     : NULL;
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] < ' ' || bytes[i] > '~' || bytes[i] == '"' || bytes[i] == '\\')
+            return false;
+    return true;
+}
+
+/* Each byte becomes the character of that number. NULL without memory. */
+static json_t *decode_latin1(const char *bytes, size_t length)
+{
+    char *utf8 = malloc(2 * length + 1);
+    if (utf8 == NULL)
+        return NULL;
+    char *at = utf8;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        if (byte >= 0x80)
+            *at++ = (char)(0xc0 | byte >> 6);
+        *at++ = (char)(byte < 0x80 ? byte : 0x80 | (byte & 0x3f));
+    }
+    json_t *text = json_stringn(utf8, (size_t)(at - utf8));
+    free(utf8);
+    return text;
+}
+
+/* Validating and escaping are jansson's: such texts are rare. */
+static void put_escaped(struct json_writer *writer, const char *key, json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
     if (text != NULL)
         put_value(writer, key, text);
     else if (writer->error == 0)
@@ -107,49 +143,32 @@ void json_writer_json(struct json_writer *writer, const char *key, const json_t 
     free(text);
 }
 
-json_t *json_writer_bytes(const char *bytes, size_t length, bool *coded)
+bool json_writer_bytes(struct json_writer *writer, const char *key, const char *bytes,
+                       size_t length)
 {
-    json_t *text = json_stringn(bytes, length);
-    *coded = text == NULL;
-    if (text != NULL)
-        return text;
-    char *latin = malloc(2 * length + 1);
-    if (latin == NULL)
-        return NULL;
-    char *at = latin;
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        if (byte >= 0x80)
-            *at++ = (char)(0xc0 | byte >> 6);
-        *at++ = (char)(byte < 0x80 ? byte : 0x80 | (byte & 0x3f));
+    if (is_plain(bytes, length)) {
+        begin_value(writer, key);
+        put(writer, "\"", 1);
+        put(writer, bytes, length);
+        put(writer, "\"", 1);
+        return true;
     }
-    text = json_stringn(latin, (size_t)(at - latin));
-    free(latin);
-    return text;
-}
-
-/* Whether the text can stand between quotation marks as it is. */
-static bool is_plain(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
-            return false;
-    return true;
+    json_t *text = json_stringn(bytes, length);
+    bool is_utf8 = text != NULL;
+    put_escaped(writer, key, is_utf8 ? text : decode_latin1(bytes, length));
+    return is_utf8;
 }
 
 void json_writer_text(struct json_writer *writer, const char *key, const char *text)
 {
-    bool coded;
-    if (text == NULL) {
+    if (text == NULL)
         json_writer_null(writer, key);
-    } else if (is_plain(text)) {
-        begin(writer, key);
-        put(writer, "\"", 1);
-        put(writer, text, strlen(text));
-        put(writer, "\"", 1);
-    } else {
-        json_t *value = json_writer_bytes(text, strlen(text), &coded);
-        json_writer_json(writer, key, value);
-        json_decref(value);
-    }
+    else
+        (void)json_writer_bytes(writer, key, text, strlen(text));
+}
+
+int json_writer_finish(struct json_writer *writer)
+{
+    put(writer, "\n", 1);
+    return writer->error;
 }

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "keeper/core/json_writer.h"
@@ -77,28 +78,51 @@ Test(json_writer, a_text_is_one_whatever_is_in_it)
            "\"utf8\":\"Z\u00fcrich\",\"latin\":\"Z\u00fcrich\",\"empty\":\"\",\"nothing\":null}");
 }
 
-Test(json_writer, a_value_of_janssons_stands_among_the_others)
+Test(json_writer, a_real_number_has_nine_digits)
 {
-    json_t *value = json_pack("{s:f, s:[i]}", "a", 0.5, "b", 1);
     json_writer_open(&writer, NULL, '[');
-    json_writer_count(&writer, NULL, 7);
-    json_writer_json(&writer, NULL, value);
+    json_writer_real(&writer, NULL, 0);
+    json_writer_real(&writer, NULL, 0.5);
+    json_writer_real(&writer, NULL, 1234567.891);
+    json_writer_real(&writer, NULL, 1e12);
     json_writer_close(&writer, ']');
-    json_decref(value);
-    expect("[7,{\"a\":0.5,\"b\":[1]}]");
+    expect("[0,0.5,1234567.89,1e+12]");
+}
+
+Test(json_writer, bytes_that_are_no_utf8_are_told_apart_from_a_text)
+{
+    json_writer_open(&writer, NULL, '[');
+    cr_expect(json_writer_bytes(&writer, NULL, "plain", 5));
+    cr_expect(json_writer_bytes(&writer, NULL, "a\0b\n", 4));
+    cr_expect(json_writer_bytes(&writer, NULL, "Z\u00fcrich", 7));
+    cr_expect_not(json_writer_bytes(&writer, NULL, "Z\xfcrich", 6));
+    json_writer_close(&writer, ']');
+    cr_expect_eq(writer.error, 0);
+    const char *told = "[\"plain\",\"a\\u0000b\\n\",\"Z\u00fcrich\",\"Z\u00fcrich\"]";
+    cr_expect_eq(buffer_length(&out), strlen(told));
+    cr_expect_arr_eq(out.data + out.start, told, strlen(told));
+}
+
+Test(json_writer, a_line_ends_once)
+{
+    json_writer_open(&writer, NULL, '{');
+    json_writer_close(&writer, '}');
+    cr_expect_eq(json_writer_finish(&writer), 0);
+    cr_expect_eq(buffer_length(&out), 3);
+    cr_expect_arr_eq(out.data + out.start, "{}\n", 3);
 }
 
 Test(json_writer, the_first_failure_is_kept_and_nothing_more_is_told)
 {
     json_writer_open(&writer, NULL, '[');
-    json_writer_json(&writer, NULL, NULL);
-    cr_assert_eq(writer.error, -ENOMEM);
+    writer.error = -ENOMEM;
     size_t length = buffer_length(&out);
     json_writer_text(&writer, NULL, "more");
+    json_writer_text(&writer, NULL, "Z\xfcrich");
     json_writer_count(&writer, NULL, 1);
     json_writer_close(&writer, ']');
     cr_expect_eq(buffer_length(&out), length);
-    cr_expect_eq(writer.error, -ENOMEM);
+    cr_expect_eq(json_writer_finish(&writer), -ENOMEM);
 }
 
 Test(json_writer, past_the_budget_of_all_buffers_it_fails)
