@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of lonnet-load share: its options, and what it counts.
+ * What the files of lonnet-load share: its options, its counts, and what they call of each other.
  */
 #ifndef LONC_TESTS_BENCH_LOAD_H
 #define LONC_TESTS_BENCH_LOAD_H
@@ -21,7 +21,7 @@ struct options {
     const char *command, *expect; /* expect NULL: any reply will do */
 };
 
-/* What becomes of a request; the manual (load.c) says what each means. */
+/* How a request ended. The manual in load.c explains each. */
 enum result {
     RESULT_OK,
     RESULT_CON_LOST,
@@ -47,26 +47,46 @@ extern struct results results;
 __attribute__((noreturn, format(printf, 1, 2))) void load_fail(const char *format, ...);
 uint64_t load_now(void);
 
-/* load_client.c: all of it, from the first connect to the last reply or the time-out. */
+/* load_client.c: runs the clients, from the first connect to the last reply or the time-out. */
 void client_run(void);
 
-/* load_text.c: texts with at most one %u, where the payload goes. */
-#define HEAD_MAX 1024 /* of a command or a reply, up to and with the payload's numbers */
+/* load_text.c: texts with at most one %u, which stands for the payload. */
+#define HEAD_MAX 1024 /* the beginning of a command or a reply, including the payload's numbers */
 
 struct pattern {
     char before[HEAD_MAX - 64];
     size_t before_length;
-    bool unique;   /* has a payload */
-    char *rest;    /* what follows the numbers: padding, the text behind %u, LF */
+    bool unique;   /* it has a payload */
+    char *rest;    /* what follows the numbers: padding, the text after %u, LF */
     size_t length; /* of rest */
 };
 
 void text_make(struct pattern *pattern, const char *text);
 
-/* The start, up to where all requests are the same, into HEAD_MAX bytes; how long it is. */
+/* Writes the head, the part that differs from request to request, into HEAD_MAX bytes. Returns its
+ * length. */
 size_t text_head(const struct pattern *pattern, unsigned client, uint64_t serial, char *head);
 
-/* load_handshake.c: a connection's way through the handshake. */
+/* load_reply.c: compares a reply with the one that is expected. */
+#define REPLY_SHOWN 64
+
+struct reply {
+    char head[HEAD_MAX]; /* how it should begin */
+    size_t head_length;
+    size_t got; /* bytes that have been read */
+    bool differs;
+    char shown[REPLY_SHOWN]; /* how it does begin */
+};
+
+void reply_init(void); /* once, after the options have been read */
+void reply_begin(struct reply *reply);
+void reply_expect(struct reply *reply, unsigned client, uint64_t serial);
+void reply_take(struct reply *reply, const char *data, size_t length);
+bool reply_is_right(const struct reply *reply); /* after its LF has been taken */
+bool reply_is_con_lost(const struct reply *reply);
+void reply_show(const struct reply *reply); /* says on standard error what is wrong */
+
+/* load_handshake.c: the client's side of the handshake, on one connection. */
 #define LINE_MAX_HERE 300
 
 struct handshake {
@@ -75,13 +95,14 @@ struct handshake {
     size_t length;
 };
 
-/* The first line is said, the next after what is there to hear: false if it has failed. */
+/* handshake_begin sends the first line, handshake_hear reads an answer and sends the next line.
+ * False if the handshake has failed. */
 bool handshake_begin(struct handshake *handshake, int fd);
 bool handshake_hear(struct handshake *handshake, int fd);
 bool handshake_done(const struct handshake *handshake);
 
-/* load_connect.c: a descriptor, or -1 and errno; EAGAIN: try again a little later. */
-int connect_tcp(void); /* blocking, the handshake included, if there is one */
+/* load_connect.c: both return a descriptor, or -1 and errno. EAGAIN asks for another try later. */
+int connect_tcp(void); /* blocks; with the handshake, if there is one */
 int connect_unix(const char *path);
 
 /* load_latency.c */

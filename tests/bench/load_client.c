@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The clients of lonnet-load, and their loop. A client has a connection and at most --pipeline
- * requests in flight; it compares replies as they come, so that their size costs no memory. It
- * needs two system calls a request on a kept connection, and six on one of its own.
+ * The clients of lonnet-load, and their loop. A client has one connection and at most --pipeline
+ * requests in flight. A request takes two system calls on a kept connection, and six on a
+ * connection of its own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,17 +16,16 @@
 
 #include "tests/bench/load.h"
 
-#define REPLY_SHOWN   64
 #define WRONG_SHOWN   3
 #define EVENTS_A_TURN 256
 
-/* A full backlog cannot be waited for, only tried again; a missing listener less often. */
+/* No event tells that a full backlog has room again or that somebody listens, so clients retry. */
 #define RETRY_BACKLOG (SECOND / 1000)
 #define RETRY_REFUSED (SECOND / 100)
 
 struct request {
     uint64_t serial;
-    uint64_t intended; /* when it began, or should have */
+    uint64_t intended; /* when it began or, with --rate, should have begun */
 };
 
 struct client {
@@ -41,17 +40,14 @@ struct client {
     unsigned first, flying;
     char out[HEAD_MAX]; /* the head of the request being written */
     size_t out_head, out_sent, out_total;
-    char want[HEAD_MAX]; /* the head of the reply being read */
-    size_t want_head, got;
-    bool differs;
-    char shown[REPLY_SHOWN]; /* how the reply starts */
+    struct reply reply; /* to the first request in flight */
     TAILQ_ENTRY(client) waiting;
-    bool is_idle; /* for something to begin (open loop) */
+    bool is_idle; /* it waits until --rate lets its next request begin */
 };
 
 TAILQ_HEAD(client_list, client);
 
-static struct pattern request_text, reply_text;
+static struct pattern request_text;
 static struct client *clients;
 static struct client_list retrying = TAILQ_HEAD_INITIALIZER(retrying);
 static struct client_list idle = TAILQ_HEAD_INITIALIZER(idle);
@@ -61,19 +57,6 @@ static uint64_t started, stopping, deadline; /* stopping: no request begins from
 
 /* --- The end of a request --- */
 
-static void show_wrong(const struct client *client)
-{
-    size_t length = client->got < REPLY_SHOWN ? client->got : REPLY_SHOWN;
-
-    if (results.of[RESULT_WRONG] > WRONG_SHOWN)
-        return;
-    fprintf(stderr, "lonnet-load: wrong reply: wanted %.*s.., got %zu bytes: ",
-            (int)(client->want_head < 80 ? client->want_head : 80), client->want, client->got);
-    for (size_t i = 0; i < length; i++)
-        fputc(client->shown[i] >= ' ' && client->shown[i] <= '~' ? client->shown[i] : '?', stderr);
-    fputc('\n', stderr);
-}
-
 static void end_request(struct client *client, enum result result)
 {
     const struct request *request = &client->requests[client->first];
@@ -82,12 +65,11 @@ static void end_request(struct client *client, enum result result)
     results.ended++;
     if (result == RESULT_OK)
         latency_count(load_now() - request->intended);
-    else if (result == RESULT_WRONG)
-        show_wrong(client);
+    else if (result == RESULT_WRONG && results.of[RESULT_WRONG] <= WRONG_SHOWN)
+        reply_show(&client->reply);
     client->first = (client->first + 1) % (unsigned)options.pipeline;
     client->flying--;
-    client->got = 0;
-    client->differs = false;
+    reply_begin(&client->reply);
 }
 
 static void disconnect(struct client *client)
@@ -99,12 +81,12 @@ static void disconnect(struct client *client)
     client->out_total = client->out_sent = 0;
 }
 
-/* The connection ended: whatever was in flight went with it. */
-static void lose(struct client *client)
+/* The connection has ended, and with it all requests in flight. */
+static void lose_connection(struct client *client)
 {
     disconnect(client);
     while (client->flying > 0)
-        end_request(client, client->got > 0 ? RESULT_CUT : RESULT_EMPTY);
+        end_request(client, client->reply.got > 0 ? RESULT_CUT : RESULT_EMPTY);
 }
 
 /* --- Connecting --- */
@@ -128,7 +110,7 @@ static bool is_connected(struct client *client)
     if (client->fd >= 0) {
         results.connects++;
         epoll_ctl(loop, EPOLL_CTL_ADD, client->fd, &event);
-        /* Where it fails, the reader sees why. */
+        /* If it fails, the reader sees why. */
         client->shaking = options.tcp == NULL && options.remote != NULL;
         if (client->shaking)
             handshake_begin(&client->handshake, client->fd);
@@ -157,8 +139,7 @@ static void want_write(struct client *client, bool wanted)
     client->wants_write = wanted;
 }
 
-/* Writes from where it stopped. One call either way; a short rest is cheaper copied than gathered.
- */
+/* Goes on writing, with a single call. Copying a short request is cheaper than gathering it. */
 static ssize_t send_rest(struct client *client)
 {
     size_t skip = client->out_sent < client->out_head ? client->out_sent : client->out_head;
@@ -173,13 +154,13 @@ static ssize_t send_rest(struct client *client)
     return send(client->fd, client->out, client->out_total, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* False if the connection takes no more now, or is gone. */
+/* False if the connection takes no more at the moment, or has ended. */
 static bool write_request(struct client *client)
 {
     while (client->out_sent < client->out_total) {
         ssize_t sent = send_rest(client);
 
-        /* Any other failure is seen by the reader, behind what may still be there to read. */
+        /* The reader notices any other failure, after it has read what has still come. */
         if (sent < 0) {
             want_write(client, errno == EAGAIN);
             return false;
@@ -194,8 +175,7 @@ static bool write_request(struct client *client)
 static void expect_next(struct client *client)
 {
     if (client->flying > 0)
-        client->want_head = text_head(&reply_text, client->number,
-                                      client->requests[client->first].serial, client->want);
+        reply_expect(&client->reply, client->number, client->requests[client->first].serial);
 }
 
 static bool may_begin(void)
@@ -205,7 +185,7 @@ static bool may_begin(void)
     return stopping == 0 || load_now() < stopping;
 }
 
-/* When the next request should begin: at once, or as --rate has it. */
+/* When the next request should begin: now, or when --rate says. */
 static uint64_t intended_time(void)
 {
     if (options.rate == 0)
@@ -227,21 +207,22 @@ static void begin_request(struct client *client, uint64_t intended)
         expect_next(client);
 }
 
-static void rest(struct client *client)
+static void wait_for_rate(struct client *client)
 {
     client->is_idle = true;
     TAILQ_INSERT_TAIL(&idle, client, waiting);
 }
 
-/* Begins what may begin, and writes as much as goes. */
-static void go_on(struct client *client)
+/* Begins the requests that may begin, and writes as much as the connection takes. */
+static void advance(struct client *client)
 {
     if (client->is_idle)
         TAILQ_REMOVE(&idle, client, waiting);
     client->is_idle = false;
     for (;;) {
         uint64_t intended;
-        bool writing = client->out_sent < client->out_total; /* its reply may have come already */
+        bool writing =
+            client->out_sent < client->out_total; /* even if its reply has come already */
 
         if ((client->flying > 0 || writing) &&
             (!is_connected(client) || client->shaking || !write_request(client)))
@@ -250,7 +231,7 @@ static void go_on(struct client *client)
             return;
         intended = intended_time();
         if (options.rate > 0 && intended > load_now()) {
-            rest(client);
+            wait_for_rate(client);
             return;
         }
         begin_request(client, intended);
@@ -259,52 +240,17 @@ static void go_on(struct client *client)
 
 /* --- Reading --- */
 
-/* Compares as it reads, so that a reply of any size needs no memory. */
-static void compare(struct client *client, const char *data, size_t length)
-{
-    size_t at = client->got, size;
-
-    for (; at < REPLY_SHOWN && at < client->got + length; at++)
-        client->shown[at] = data[at - client->got];
-    at = client->got;
-    client->got += length;
-    if (options.expect == NULL || client->differs)
-        return;
-    if (at < client->want_head) {
-        size = client->want_head - at < length ? client->want_head - at : length;
-        client->differs = memcmp(client->want + at, data, size) != 0;
-        data += size;
-        at += size;
-        length -= size;
-    }
-    if (length == 0)
-        return;
-    at -= client->want_head;
-    client->differs = client->differs || at + length > reply_text.length ||
-                      memcmp(reply_text.rest + at, data, length) != 0;
-}
-
-static bool is_con_lost(const struct client *client)
-{
-    return client->got == strlen("con_lost\n") &&
-           memcmp(client->shown, "con_lost\n", strlen("con_lost\n")) == 0;
-}
-
-/* The reply is there with its LF. */
 static void end_reply(struct client *client)
 {
-    bool right = options.expect == NULL ||
-                 (!client->differs && client->got == client->want_head + reply_text.length);
-
-    if (is_con_lost(client))
+    if (reply_is_con_lost(&client->reply))
         end_request(client, RESULT_CON_LOST);
     else
-        end_request(client, right ? RESULT_OK : RESULT_WRONG);
+        end_request(client, reply_is_right(&client->reply) ? RESULT_OK : RESULT_WRONG);
     expect_next(client);
 }
 
-/* Bytes nobody asked for: the request before them was not answered as it should be, after all. */
-static void blame(struct client *client, size_t length)
+/* Bytes came that answer no request: the last request was not answered rightly after all. */
+static void end_with_surplus(struct client *client, size_t length)
 {
     if (++results.of[RESULT_WRONG] <= WRONG_SHOWN)
         fprintf(stderr, "lonnet-load: %zu bytes that nobody asked for\n", length);
@@ -320,10 +266,10 @@ static void take_bytes(struct client *client, const char *data, size_t length)
         size_t size = end != NULL ? (size_t)(end - data) + 1 : length;
 
         if (client->flying == 0) {
-            blame(client, length);
+            end_with_surplus(client, length);
             return;
         }
-        compare(client, data, size);
+        reply_take(&client->reply, data, size);
         if (end != NULL)
             end_reply(client);
         data += size;
@@ -338,7 +284,7 @@ static void read_handshake(struct client *client)
     if (handshake_hear(&client->handshake, client->fd))
         client->shaking = !handshake_done(&client->handshake);
     else
-        lose(client);
+        lose_connection(client);
 }
 
 static void read_replies(struct client *client)
@@ -354,7 +300,7 @@ static void read_replies(struct client *client)
     if (size > 0)
         take_bytes(client, data, (size_t)size);
     else if (size == 0 || (errno != EAGAIN && errno != EINTR))
-        lose(client);
+        lose_connection(client);
 }
 
 /* --- The loop --- */
@@ -363,10 +309,11 @@ static void run_retries(void)
 {
     struct client *client;
 
-    /* Two pauses are in use, so the list is not quite in order: a long one may delay a short. */
+    /* The list is in order but for its two lengths of pauses, so a long one may delay a short one.
+     */
     while ((client = TAILQ_FIRST(&retrying)) != NULL && client->retry <= load_now()) {
         TAILQ_REMOVE(&retrying, client, waiting);
-        go_on(client);
+        advance(client);
     }
 }
 
@@ -375,7 +322,7 @@ static void run_idle(void)
     struct client *client;
 
     while ((client = TAILQ_FIRST(&idle)) != NULL && may_begin() && intended_time() <= load_now())
-        go_on(client);
+        advance(client);
 }
 
 static uint64_t next_time(void)
@@ -391,7 +338,7 @@ static uint64_t next_time(void)
     return next;
 }
 
-/* valgrind 3.19 knows no epoll_pwait2. */
+/* Falls back to epoll_wait, because valgrind 3.19 does not know epoll_pwait2. */
 static int wait_for_events(struct epoll_event *events, uint64_t wait)
 {
     struct timespec timeout = {(time_t)(wait / SECOND), (long)(wait % SECOND)};
@@ -413,8 +360,8 @@ static void turn(void)
 
         if (events[i].events & ~(uint32_t)EPOLLOUT)
             read_replies(client);
-        /* A connection waiting for a retry has no descriptor, hence no event. */
-        go_on(client);
+        /* A client that waits for a retry has no descriptor, so no event is its. */
+        advance(client);
     }
     run_retries();
     run_idle();
@@ -429,7 +376,7 @@ static void make_clients(void)
         clients[i].requests = calloc(options.pipeline, sizeof(struct request));
         if (clients[i].requests == NULL)
             load_fail("no memory for %lu clients", options.clients);
-        /* A handshake is no part of the measurement. */
+        /* Handshakes are not measured. */
         if (options.tcp != NULL && !is_connected(&clients[i]))
             load_fail("--tcp %s: no handshake", options.tcp);
     }
@@ -438,10 +385,10 @@ static void make_clients(void)
 static void begin_all(void)
 {
     for (unsigned i = 0; i < options.clients; i++)
-        go_on(&clients[i]);
+        advance(&clients[i]);
 }
 
-/* Of what happens until everybody has been answered once, only what is not ok counts. */
+/* Waits until each client has been answered once, and then forgets what went well meanwhile. */
 static void warm_up(void)
 {
     warming = true;
@@ -460,7 +407,7 @@ static void warm_up(void)
 void client_run(void)
 {
     text_make(&request_text, options.command);
-    text_make(&reply_text, options.expect != NULL ? options.expect : "");
+    reply_init();
     loop = epoll_create1(EPOLL_CLOEXEC);
     if (loop < 0)
         load_fail("epoll_create1: %s", strerror(errno));

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # A small world to test in: a LON-CAPA server's folders, the real lonc-keeper, real shims started by
-# systemd-socket-activate, and stand-in londs. Everything is awaited by its own word (a line of its
-# log, an answer, its exit), never by a pause, and ended by pid when the world goes away.
+# systemd-socket-activate, and stand-in londs. A test waits for an event (a line of a log, an answer, an exit),
+# never for a time to pass. When the world is destroyed, its processes are ended by pid.
 #
 #     my $world = Lonc->new(hosts => ['msul1', 'msul2']);
 #     my $lond = $world->lond('msul1');
@@ -17,20 +17,21 @@ use warnings;
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use IO::Handle;
-use IO::Poll;
-use IO::Select;
 use IO::Socket::UNIX;
+use Lonc::Client;
+use Lonc::Lond;
+use Lonc::Process;
 use POSIX ();
 use Scalar::Util qw(weaken);
 use Socket;
 use Time::HiRes qw(time);
 
-# What a test waits for comes much sooner; this only ends a test that has failed.
+# Seconds. Events come much sooner; only a failing test waits so long.
 our $PATIENCE = 60;
 
 my $build = $ENV{BUILD} || 'build';
 my $worlds = 0;
-my @all; # worlds, weakly held
+my @all; # worlds, as weak references
 
 sub program { "$build/$_[0]" }
 
@@ -41,10 +42,10 @@ sub new {
         net => sprintf('127.%d.%d', 1 + ($$ >> 8) % 250, $$ % 250),
         owner => $$, processes => [], by_name => $with{by_name}, settings => $with{settings} || {}, variables => $with{variables} || {},
     }, $class;
-    # Two worlds of one test must not share addresses either.
+    # Two worlds of one test must have different addresses too.
     my @hosts = @{$with{hosts} || ['msul1']};
-    $self->{first} = 1 + 40 * ($worlds % 6); # the last octet goes no further; the seventh finds the first gone
-    $worlds++ if @hosts; # one without any takes no addresses
+    $self->{first} = 1 + 40 * ($worlds % 6); # six fit into the last octet; the seventh takes the addresses of the first
+    $worlds++ if @hosts; # a world without hosts needs no addresses
     make_path(map { "$self->{dir}/$_" } qw(run sockets sockets/delayed tabs logs html/lon-status));
     my $n = 0;
     $self->{address}{$_} = "$self->{net}." . ($self->{first} + $n++) for @hosts;
@@ -53,9 +54,9 @@ sub new {
     return $self;
 }
 
-# A world at work: a lond and a shim for each host, and the keeper. Returns the world and its londs.
+# Makes a world and starts the keeper, and a lond and a shim for each host. Returns the world and its londs.
 #     my ($world, $lond) = Lonc->up(settings => {connections_per_host => 1});
-# `lond` are options of each stand-in lond, `keeper` of keeper(), `mode` of activate().
+# `lond` has options of each stand-in lond, `keeper` arguments of keeper(), `mode` that of activate().
 sub up {
     my ($class, %with) = @_;
     my @hosts = @{$with{hosts} || ['msul1']};
@@ -66,7 +67,7 @@ sub up {
     return ($self, @londs);
 }
 
-# For what nothing tells: asks until the code says yes, and returns what it said last.
+# For conditions that no event announces: calls the code until it returns true, and returns its last result.
 sub within {
     my ($seconds, $code) = @_;
     my $end = time + $seconds;
@@ -75,7 +76,7 @@ sub within {
     return $yes;
 }
 
-# Milliseconds from one process to another and back, in the middle of 51: what this machine makes of it now.
+# Milliseconds of a round trip between two processes, the median of 51: how fast this machine is at the moment.
 sub round_trip_ms {
     socketpair(my $here, my $there, AF_UNIX, SOCK_STREAM, 0) or die "socketpair: $!";
     my $pid = fork // die "fork: $!";
@@ -112,15 +113,15 @@ sub read_file {
     return scalar <$file>;
 }
 
-# The same for a file that a program may be reading: it sees the old one or the new one.
+# The same for a file that a program may be reading: it sees the old content or the new, never half of one.
 sub replace_file {
     my ($self, $name, $text) = @_;
     $self->write_file("$name.new", $text);
     rename $self->path("$name.new"), $self->path($name) or die "$name: $!";
 }
 
-# Writes keeper.conf, loncapa.conf and hosts.tab as they stand in $self->{settings}, {variables}, {address};
-# with {by_name}, hosts.tab has no addresses.
+# Writes keeper.conf, loncapa.conf and hosts.tab from $self->{settings}, {variables} and {address}. With {by_name},
+# hosts.tab has no addresses.
 sub write_config {
     my ($self) = @_;
     my $dir = $self->{dir};
@@ -138,11 +139,11 @@ sub write_config {
 
 # --- Processes ------------------------------------------------------------------------------------
 
-# Starts a program; standard output and error can be read with log_like and log. `setup` runs in the child.
+# Starts a program, whose standard output and error become the log of the process. `setup` runs in the child.
 sub start {
     my ($self, $name, $command, %with) = @_;
     pipe(my $out, my $in) or die "pipe: $!";
-    my $size = 1 << 20; # a program must never wait for a test that does not read
+    my $size = 1 << 20; # a program must not block because the test does not read
     fcntl($in, 1031, $size); # F_SETPIPE_SZ
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
@@ -160,7 +161,7 @@ sub start {
     return $process;
 }
 
-# The keeper; with `channel` or `control`, listening sockets, they are passed as systemd would.
+# Starts the keeper. `channel` and `control` are listening sockets, which it gets in the way of systemd.
 sub keeper {
     my ($self, %with) = @_;
     my @command = (@{$with{wrapper} || []}, program('lonc-keeper'), '--config', $self->path('keeper.conf'),
@@ -171,7 +172,7 @@ sub keeper {
             @ENV{qw(LISTEN_PID LISTEN_FDS LISTEN_FDNAMES)} = ($$, scalar @names, join ':', @names);
         }
         if (my $files = $with{descriptors}) { # the limit of RLIMIT_NOFILE
-            POSIX::close($_) for 3 + grep({ $with{$_} } qw(channel control)) .. 1023; # it starts with no more than it needs
+            POSIX::close($_) for 3 + grep({ $with{$_} } qw(channel control)) .. 1023; # so that it inherits no others
             exec 'prlimit', "--nofile=$files:$files", @command;
         }
     };
@@ -181,7 +182,7 @@ sub keeper {
     return $self->{keeper} = $keeper;
 }
 
-# A listening socket for the channel that outlives keepers, as systemd holds it.
+# A listening socket for the channel, which the test holds as systemd does, so that it outlives keepers.
 sub channel_listener {
     my ($self) = @_;
     socket(my $listener, AF_UNIX, 5, 0) or die "socket: $!"; # SOCK_SEQPACKET
@@ -190,7 +191,7 @@ sub channel_listener {
     return $listener;
 }
 
-# Serves a host's socket as systemd would: mode 'shared' (Accept=no) or 'accept' (Accept=yes).
+# Serves a host's socket as systemd does. The mode is 'shared' (Accept=no) or 'accept' (Accept=yes).
 sub activate {
     my ($self, $host, %with) = @_;
     my $path = $with{path} || $self->path("sockets/$host");
@@ -204,7 +205,7 @@ sub activate {
     return $process;
 }
 
-# A stand-in lond for the host; options are its own.
+# Starts a stand-in lond for the host. The options are those of stand-in-lond.
 sub lond {
     my ($self, $host, @options) = @_;
     my $lond = $self->start("lond of $host", [program('stand-in-lond'), '--listen', "$self->{address}{$host}:5663",
@@ -217,7 +218,7 @@ sub lond {
 
 # --- Descriptors ----------------------------------------------------------------------------------
 
-# Starts the test again where it may not have so many descriptors open at once.
+# Starts the test anew with a higher limit, if it may not have so many descriptors open at once.
 sub need_descriptors {
     my ($count) = @_;
     chomp(my $limit = `sh -c 'ulimit -S -n'`);
@@ -225,10 +226,10 @@ sub need_descriptors {
     exec 'sh', '-c', 'ulimit -S -n "$0" && exec "$@"', $count, $^X, $0, @ARGV;
 }
 
-# In a child: puts the handles at this and the following descriptors, to be inherited.
+# In a child: duplicates the handles to this descriptor and the following ones, which the program inherits.
 sub give_descriptors {
     my ($first, @handles) = @_;
-    # By way of high numbers: one may stand where another is to go, or where it is to go itself.
+    # First to high numbers, because a handle may have the number that another one is to get.
     my @copies = map { fcntl($_, 0, 200) // die "F_DUPFD: $!" } @handles;
     for my $copy (@copies) {
         POSIX::dup2($copy, $first++);
@@ -236,7 +237,7 @@ sub give_descriptors {
     }
 }
 
-# A listening socket for a host that outlives shims, as systemd or inetd holds it.
+# A listening socket for a host, which the test holds as systemd or inetd does, so that it outlives shims.
 sub host_listener {
     my ($self, $host) = @_;
     unlink $self->path("sockets/$host");
@@ -244,12 +245,12 @@ sub host_listener {
         Listen => 4096) || die "listen for $host: $!";
 }
 
-# A shim without systemd-socket-activate: `socket`, a connection or a listener, is its descriptor 0
-# (with `inetd` 1 and 2 too), or `listeners` are passed by LISTEN_FDS.
+# Starts a shim without systemd-socket-activate. `socket`, a connection or a listener, becomes its descriptor 0 (with
+# `inetd` also 1 and 2), or `listeners` are passed by LISTEN_FDS.
 sub shim {
     my ($self, %with) = @_;
     my $channel = $with{channel} || $self->path('run/keeper.sock');
-    unlink "$channel.missing"; # shims say once a minute what they all find; here each is to say it
+    unlink "$channel.missing"; # by this file, shims log together once a minute; here each shim is to log
     my @command = (@{$with{wrapper} || []}, program('lonc-shim'), '--channel', $channel, @{$with{options} || []});
     return $self->start('lonc-shim', \@command, setup => sub {
         give_descriptors($_, $with{socket}) for $with{socket} ? ($with{inetd} ? 0 .. 2 : 0) : ();
@@ -260,8 +261,8 @@ sub shim {
     });
 }
 
-# Sends one message with descriptors, as no shim would: Perl has no word for it, hence the system
-# call. False where its number is not known (then $! is 0), or when it fails.
+# Sends one message with any descriptors, also in ways that no shim would. Perl cannot do that, hence the system call.
+# False if that fails or if its number on this machine is not known (then $! is 0).
 sub send_descriptors {
     my ($socket, $bytes, @handles) = @_;
     my %numbers = (x86_64 => 46, aarch64 => 211, riscv64 => 211, ppc64le => 341, s390x => 370);
@@ -275,13 +276,13 @@ sub send_descriptors {
     return syscall($number, fileno($socket), $message, 0x4000) >= 0; # MSG_NOSIGNAL
 }
 
-# A hand-over's message, or what a stranger makes of it.
+# The message of a hand-over. The arguments falsify it.
 sub handover_message {
     my (%with) = @_;
     return pack 'a4 C a S', $with{magic} // 'lonc', $with{version} // 1, $with{kind} // 'H', $with{count} // 1;
 }
 
-# A connection to the private channel, as a shim has.
+# A connection to the private channel, as a shim makes it.
 sub channel_connection {
     my ($self) = @_;
     socket(my $socket, AF_UNIX, 5, 0) or die "socket: $!"; # SOCK_SEQPACKET
@@ -303,25 +304,25 @@ sub client_at {
     return bless {socket => $socket, rest => ''}, 'Lonc::Client';
 }
 
-# Clients that have sent one request each, and wait.
+# Makes one client for each request, which has sent it and waits.
 sub asking {
     my ($self, $host, @requests) = @_;
     return map { my $c = $self->client($host); $c->send("$_\n"); $c } @requests;
 }
 
-# As lonnet asks: connect, one line, one line back. undef for the end of the stream.
+# Asks as lonnet does: connects, sends one line, reads one. undef for the end of the stream.
 sub ask {
     my ($self, $host, $request) = @_;
     return $self->client($host)->ask($request);
 }
 
-# The answers to many requests asked at once, in the order of the requests, each by a client of its own.
+# Sends many requests at once, each by a client of its own. Returns the answers in the order of the requests.
 sub ask_at_once {
     my ($self, $host, @requests) = @_;
     return map { $_->line } $self->asking($host, @requests);
 }
 
-# Also before perl takes everything apart in an order of its own.
+# At the end of the test, before perl destroys all objects in an arbitrary order.
 END { $_->DESTROY for grep {defined} @all }
 
 sub DESTROY {
@@ -332,270 +333,5 @@ sub DESTROY {
     if ($ENV{LONC_KEEP}) { print STDERR "kept: $self->{dir}\n" }
     else { remove_tree($self->{dir}) }
 }
-
-# A process of the world: its log, its end.
-package Lonc::Process;
-use Time::HiRes qw(time);
-
-sub drain {
-    my ($self) = @_;
-    while (sysread $self->{out}, my $bytes, 65536) { $self->{log} .= $bytes }
-}
-
-# Waits for a line of its log, behind what was awaited before; dies when it does not come.
-sub await {
-    my ($self, $wanted, $patience) = @_;
-    my $end = time + ($patience || $Lonc::PATIENCE);
-    while (1) {
-        $self->drain;
-        if (substr($self->{log}, $self->{seen}) =~ /$wanted/) {
-            $self->{seen} += $+[0];
-            return 1;
-        }
-        my $left = $end - time;
-        die "$self->{name} did not say $wanted; its log:\n$self->{log}" if $left <= 0 || $self->{ended};
-        my $ready = '';
-        vec($ready, fileno($self->{out}), 1) = 1;
-        select($ready, undef, undef, $left);
-        $self->{ended} = 1 if waitpid($self->{pid}, POSIX::WNOHANG()) > 0 && !$self->note_exit($?);
-    }
-}
-
-sub note_exit {
-    my ($self, $status) = @_;
-    $self->{status} = $status;
-    $self->drain;
-    $self->note_finding if $ENV{LONC_SANITIZED} && $self->{log} =~ /runtime error: /;
-    return 0;
-}
-
-# Beside AddressSanitizer, UBSan says what it finds to standard error alone: for tests/sanitized.
-sub note_finding {
-    my ($self) = @_;
-    open my $file, '>', "$ENV{LONC_SANITIZED}/undefined.$self->{pid}" or die "$ENV{LONC_SANITIZED}: $!";
-    print $file "$self->{name}:\n$self->{log}";
-}
-
-sub log { my ($self) = @_; $self->drain; return $self->{log} }
-
-# How often something stands in its log.
-sub said { my ($self, $what) = @_; return scalar(() = $self->log =~ /$what/g) }
-
-# Seconds of CPU so far.
-sub cpu {
-    my ($self) = @_;
-    open my $file, '<', "/proc/$self->{pid}/stat" or die "stat of $self->{name}: $!";
-    my @fields = split ' ', (<$file> =~ s/.*\)//r); # from the state on, the third
-    return ($fields[11] + $fields[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
-}
-
-# How often it has waited for something so far.
-sub waits {
-    my ($self) = @_;
-    open my $file, '<', "/proc/$self->{pid}/status" or die "status of $self->{name}: $!";
-    return (join('', <$file>) =~ /^voluntary_ctxt_switches:\s*(\d+)/m)[0];
-}
-
-# ... all of its threads.
-sub waits_of_all {
-    my ($self) = @_;
-    my $sum = 0;
-    for my $path (glob "/proc/$self->{pid}/task/*/status") {
-        open my $file, '<', $path or next; # it has ended
-        $sum += (join('', <$file>) =~ /^voluntary_ctxt_switches:\s*(\d+)/m)[0];
-    }
-    return $sum;
-}
-
-# All of its memory that can be written, as gcore would have it; for root.
-sub memory {
-    my ($self) = @_;
-    open my $maps, '<', "/proc/$self->{pid}/maps" or die "maps: $!";
-    open my $file, '<:raw', "/proc/$self->{pid}/mem" or die "mem: $!";
-    my $memory = '';
-    while (<$maps>) {
-        no warnings "portable"; # addresses have more than 32 bits
-        my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
-        my ($at, $size) = (hex $from, hex($to) - hex $from);
-        sysseek $file, $at, 0 or next;
-        while ($size > 0 && (my $n = sysread $file, my $bytes, $size)) { $memory .= $bytes; $size -= $n }
-    }
-    return $memory;
-}
-
-# Stopped, it sees nothing of what happens until the code has run; then it sees all of it at once.
-sub while_stopped {
-    my ($self, $code) = @_;
-    $self->signal('STOP');
-    my $stopped = sub { open my $f, '<', "/proc/$self->{pid}/stat" or die; (<$f> =~ /\) (\w)/)[0] eq 'T' };
-    Lonc::within($Lonc::PATIENCE, $stopped) or die "$self->{name} does not stop";
-    $code->();
-    $self->signal('CONT');
-}
-
-sub signal { kill $_[1], $_[0]{pid} or die "kill $_[0]{name}: $!" }
-
-# Its exit status as waitpid gives it; killed when it does not leave in time.
-sub wait_exit {
-    my ($self, $patience) = @_;
-    return $self->{status} if defined $self->{status};
-    local $SIG{ALRM} = sub { kill 'KILL', $self->{pid} };
-    alarm($patience || $Lonc::PATIENCE);
-    waitpid $self->{pid}, 0;
-    $self->note_exit($?);
-    alarm 0;
-    return $self->{status};
-}
-
-sub end {
-    my ($self) = @_;
-    return if defined $self->{status};
-    kill 'CONT', $self->{pid};
-    kill 'TERM', $self->{pid};
-    $self->wait_exit(15);
-}
-
-# Stops it; when this returns it does not take another step.
-sub pause {
-    my ($self) = @_;
-    $self->signal('STOP');
-    my $pid = waitpid $self->{pid}, POSIX::WUNTRACED();
-    return if $pid == $self->{pid} && $? == 0 && kill 0, $pid;
-    $self->note_exit($?);
-    die "$self->{name} ended instead of stopping; its log:\n$self->{log}";
-}
-
-sub resume { $_[0]->signal('CONT') }
-
-# What the keeper answers over its control socket.
-sub tells {
-    my ($self, $request) = @_;
-    my $socket = IO::Socket::UNIX->new(Peer => $self->{control}) or die "control of $self->{name}: $!";
-    $socket->print("$request\n");
-    local $/;
-    require JSON::PP;
-    return JSON::PP::decode_json(scalar <$socket>);
-}
-
-# How many descriptors it has open.
-sub descriptors {
-    my ($self) = @_;
-    if (opendir my $folder, "/proc/$self->{pid}/fd") { return scalar(grep {/^\d+$/} readdir $folder) }
-    # Only root may look into the keeper; for others its own account must do.
-    return $self->tells('status')->{descriptors};
-}
-
-# ... once those are closed that were on their way out; nothing tells when.
-sub settled_descriptors {
-    my ($self) = @_;
-    my ($last, $before) = (-1);
-    Lonc::within($Lonc::PATIENCE, sub {
-        $before = $last;
-        select undef, undef, undef, 0.05;
-        ($last = $self->descriptors) == $before;
-    });
-    return $last;
-}
-
-sub kill_hard { my ($self) = @_; kill 'KILL', $self->{pid}; $self->wait_exit }
-
-# A stand-in lond and its control socket.
-package Lonc::Lond;
-our @ISA = ('Lonc::Process');
-
-sub control {
-    my ($self, $line) = @_;
-    my $socket = IO::Socket::UNIX->new(Peer => $self->{control}) or die "control of $self->{name}: $!";
-    $socket->print("$line\n");
-    my $answer = <$socket> // die "no answer of $self->{name} to $line";
-    chomp $answer;
-    return $answer;
-}
-
-sub executed { $_[0]->control("executed $_[1]") }
-sub connections { $_[0]->control('connections') }
-sub counts { require JSON::PP; JSON::PP::decode_json($_[0]->control('counts')) }
-
-# Waits until so many of its connections are in a state ('connections', 'idle', 'busy', 'open').
-sub has {
-    my ($self, $number, $state, $patience) = @_;
-    my $has;
-    Lonc::within($patience || 10, sub { ($has = $self->control($state)) == $number });
-    return $has == $number;
-}
-sub peak { $_[0]->control('peak') }
-sub open_connections { $_[0]->control('open') }
-
-# A lonnet-like client.
-package Lonc::Client;
-use Time::HiRes qw(time);
-
-sub new { return bless {socket => $_[1], rest => ''}, $_[0] }
-
-sub send {
-    my ($self, $bytes) = @_;
-    local $SIG{PIPE} = 'IGNORE';
-    $self->{socket}->blocking(1);
-    while (length $bytes) {
-        my $n = syswrite $self->{socket}, $bytes;
-        return 0 unless defined $n;
-        substr($bytes, 0, $n) = '';
-    }
-    return 1;
-}
-
-# The next line without its LF; undef at the end of the stream (what came of a line is in {rest}).
-sub line {
-    my ($self, $patience) = @_;
-    my $end = time + ($patience || 150);
-    while ((my $at = index $self->{rest}, "\n") < 0) {
-        my $ready = '';
-        vec($ready, fileno($self->{socket}), 1) = 1;
-        my $left = $end - time;
-        die "no answer in time" if $left <= 0 || !select($ready, undef, undef, $left);
-        my $n = sysread $self->{socket}, $self->{rest}, 1 << 20, length $self->{rest};
-        return undef unless $n;
-    }
-    my $line = substr $self->{rest}, 0, index($self->{rest}, "\n") + 1, '';
-    chomp $line;
-    return $line;
-}
-
-# All that comes until the end of the stream; `error` is set where it ends otherwise.
-sub everything {
-    my ($self, $patience) = @_;
-    my $end = time + ($patience || 150);
-    while (1) {
-        my $ready = '';
-        vec($ready, fileno($self->{socket}), 1) = 1;
-        my $left = $end - time;
-        die "no end of the stream in time" if $left <= 0 || !select($ready, undef, undef, $left);
-        my $n = sysread $self->{socket}, $self->{rest}, 1 << 20, length $self->{rest};
-        $self->{error} = "$!" unless defined $n;
-        last unless $n;
-    }
-    return $self->{rest};
-}
-
-sub ask { my ($self, $request) = @_; $self->send("$request\n"); return $self->line }
-sub half_close { shutdown $_[0]{socket}, 1 }
-
-# Waits for the other side to close, without reading: seconds that took, undef if it does not come.
-sub closed_within {
-    my ($self, $seconds) = @_;
-    my $start = time;
-    my $poll = IO::Poll->new;
-    $poll->mask($self->{socket}, IO::Poll::POLLHUP());
-    return $poll->poll($seconds) > 0 ? time - $start : undef;
-}
-
-# Whether there is nothing to read, not even the end.
-sub hears_nothing {
-    my ($self) = @_;
-    my $ready = '';
-    vec($ready, fileno($self->{socket}), 1) = 1;
-    return $self->{rest} eq '' && !select($ready, undef, undef, 0);
-}
-sub close { close $_[0]{socket} }
 
 1;

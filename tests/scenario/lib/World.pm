@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A random world: clients of every kind ask without pause, while all that can go wrong goes wrong at
-# moments and in ways that a seed chooses: londs fail, stall and are killed, keeper and shims are killed,
-# stopped and restarted, tables change and break, the disk is full, the clock steps. At the end all is
-# mended, what was deferred must drain, and Account.pm judges each request by what its client and the londs
-# say of it.
+# A random world: clients of every kind send requests without pause, while everything goes wrong at times and in
+# ways that a seed chooses: londs fail, stall and are killed; keeper and shims are killed, stopped and restarted;
+# tables change and break; the disk is full; the clock steps. At the end everything is mended, what was deferred
+# must drain, and Account.pm checks each request against what its client and the londs report.
+#
+# In one piece because the events share the state of the world: each is a short function, and %EVENTS lists them.
 #
 #     my $account = World->new(seed => 7, seconds => 20)->run;
 #     print "$_\n" for $account->violations;
 #
-# The seed decides what happens and in which order, not what the machine makes of it.
+# The seed decides what happens and in which order. When it happens also depends on the machine.
 package World;
 use strict;
 use warnings;
@@ -24,7 +25,7 @@ my $DAY = 86400;
 my @HOSTS = qw(shared1 shared2 moving1 single1); # single1: a shim for each connection
 my %WEIGHTS = (shared1 => 35, shared2 => 30, moving1 => 25, single1 => 7, nohost1 => 3);
 
-# What may happen, and how often beside the rest.
+# What may happen, and with which weight.
 my %EVENTS = (
     lond_fails => 15, lond_mends => 8, lond_dies => 3, lond_sleeps => 2, lond_refuses => 3, lond_hangs_up => 8,
     lond_slows => 4, lond_is_full => 2, keeper_dies => 3, keeper_restarts => 3, keeper_sleeps => 3, keeper_hears => 6,
@@ -32,12 +33,13 @@ my %EVENTS = (
     disk_fills => 3, clock_steps => 4, files_come => 15, somebody_asks => 8, queue_is_held => 2,
 );
 
-# Not those whose reply is a line other than the right one, which the keeper cannot know; none that lacks only its LF,
-# for what lond says next would end it; and lond says nothing unasked, which may cross a request and be its reply.
+# Left out are faults that the keeper cannot detect: a reply that is another complete line; a reply that lacks only its
+# LF, which whatever lond sends next would complete; and a line that nobody asked for, which may cross a request and
+# be taken for its reply.
 my @REPLY_FAULTS = qw(silent close reset half stall two last drip noline);
 my @LINE_FAULTS = qw(refuse silent close reset garbage noline drip half stall two last short long bare);
 my @STATES = qw(Initialized ChallengeReplied ReadingVersionString HostSet);
-my @KEY_FAULTS = qw(refuse silent close reset noline drip half stall two last bare); # another key would be taken
+my @KEY_FAULTS = qw(refuse silent close reset noline drip half stall two last bare); # not a wrong key, which the keeper would use
 
 # Its own random numbers (xorshift), for those of perl are also used by modules, to name files.
 my $state;
