@@ -257,9 +257,22 @@ Test(deferred, a_file_that_is_known_and_written_again_is_counted_once)
     write_numbered(1);
     write_numbered(2);
     await_count(2);
+    cr_assert_geq(loop_turn(&core.loop, HOLD / 2), 0); /* no event is left */
+    cr_expect_eq(deferred_count(deferred), 2);
     deliver(1);
     deliver(2);
     cr_expect_eq(deferred_count(deferred), 0);
+}
+
+Test(deferred, what_the_keeper_removes_is_told_from_what_others_remove)
+{
+    for (unsigned n = 1; n <= 3; n++)
+        write_numbered(n);
+    start(3);
+    deliver(1);
+    cr_assert_eq(unlink(path_of(2)), 0);
+    await_count(1);
+    deliver(3);
 }
 
 Test(deferred, a_file_that_is_held_is_not_sent_until_it_is_released)
