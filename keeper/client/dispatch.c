@@ -137,10 +137,8 @@ static void choose_target(struct dispatch *dispatch)
         id[request.id_length] = '\0';
         target = hosts_hold_alias(hosts, dispatch->host, id);
     }
-    if (target == NULL) {
-        target = dispatch->host;
-        target->users++;
-    }
+    if (target == NULL)
+        target = host_hold(dispatch->host);
     if (dispatch->target != NULL)
         hosts_release(dispatch->target);
     dispatch->target = target;

@@ -102,9 +102,7 @@ static void close_file(struct loncstatus *loncstatus)
 
 static void hold(struct loncstatus *loncstatus, struct host *host)
 {
-    loncstatus->next = host;
-    if (host != NULL)
-        host->users++;
+    loncstatus->next = host_hold(host);
 }
 
 static void start(struct loncstatus *loncstatus)

@@ -83,7 +83,7 @@ static void write_addresses(struct json_writer *writer, const struct host *host)
 {
     const struct addresses own = {.count = 1, .at = {host->address}};
     const struct addresses *known =
-        host->naming.name != NULL ? resolver_addresses(&host->naming) : &own;
+        host->dns.name != NULL ? resolver_addresses(&host->dns) : &own;
     json_writer_open(writer, "addresses", '[');
     for (unsigned i = 0; i < known->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
@@ -142,7 +142,7 @@ static void write_trouble(struct json_writer *writer, const struct host *host)
     }
     json_writer_text(writer, "reason", reason_word(host->health.reason));
     json_writer_text(writer, "detail",
-                     host->detail != NULL ? host->detail : reason_text(host->health.reason));
+                     host->failure_detail != NULL ? host->failure_detail : reason_text(host->health.reason));
     if (host->health.dead_since != 0)
         json_writer_seconds(writer, "dead_for", now - host->health.dead_since);
     json_writer_seconds(writer, "next_attempt_in", next > now ? next - now : 0);
@@ -371,7 +371,7 @@ static void write_connection(struct json_writer *writer, const struct lond *lond
     json_writer_text(writer, "state", lond_state_name(lond->state));
     json_writer_bool(writer, "busy", lond->transaction != NULL);
     json_writer_text(writer, "address", address_text(&lond->address, address));
-    if (lond->opened)
+    if (lond_is_open(lond))
         json_writer_text(writer, "mode", handshake_mode_word(lond->mode));
     if (lond->tls_version != NULL)
         json_writer_text(writer, "tls", lond->tls_version);

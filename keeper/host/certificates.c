@@ -16,6 +16,7 @@
 #include "keeper/host/certificates.h"
 #include "keeper/host/hosts.h"
 #include "keeper/lond/keyfile.h"
+#include "keeper/lond/londs.h"
 
 /* How often it is said again that a certificate expires. */
 #define DAY (24 * 3600)

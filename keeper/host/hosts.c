@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "keeper/host/hosts.h"
+#include "keeper/host/queue.h"
 
 static int compare_ids(struct host *one, struct host *other)
 {
@@ -32,8 +33,11 @@ int hosts_open(struct hosts *hosts, struct core *core)
         .queue_limit = {.name = "requests queued for all hosts", .trouble = TROUBLE_QUEUE_LIMIT},
     };
     RB_INIT(&hosts->by_id);
+    int r = host_setup(hosts); /* first, so that hosts_close finds all queues of deadlines */
+    if (r < 0)
+        return r;
     hosts->resolver = resolver_new(core);
-    return hosts->resolver != NULL ? host_setup(hosts) : -ENOMEM;
+    return hosts->resolver != NULL ? 0 : -ENOMEM;
 }
 
 static struct host *find_id(struct hosts *hosts, const char *id)
@@ -55,9 +59,7 @@ struct host *hosts_hold(struct hosts *hosts, const char *name)
     struct host *host = find_id(hosts, name);
     if (host == NULL || !host->listed)
         host = find_name(hosts, name);
-    if (host != NULL)
-        host->users++;
-    return host;
+    return host_hold(host);
 }
 
 struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, const char *id)
@@ -65,8 +67,7 @@ struct host *hosts_hold_alias(struct hosts *hosts, const struct host *host, cons
     struct host *alias = find_id(hosts, id);
     if (alias == NULL || !alias->listed || strcasecmp(alias->name, host->name) != 0)
         return NULL;
-    alias->users++;
-    return alias;
+    return host_hold(alias);
 }
 
 struct host *hosts_after(struct hosts *hosts, const char *id)
@@ -105,19 +106,18 @@ static struct host *need_host(struct hosts *hosts, const char *id)
     struct host *host = find_id(hosts, id);
     if (host == NULL && (host = host_new(hosts, id)) != NULL)
         RB_INSERT(hosts_by_id, &hosts->by_id, host);
-    if (host != NULL)
-        host->users++;
-    return host;
+    return host_hold(host);
 }
 
-static bool prepare(struct hosts_change *change, size_t i, uint64_t resolve)
+static int prepare_one(struct hosts_change *change, size_t i, uint64_t resolve)
 {
     const struct hosttab_entry *entry = &change->table->entries[i];
     change->held[i] = need_host(change->hosts, entry->id);
     if (change->held[i] == NULL)
-        return false;
-    return !host_may_resolve(entry, resolve) ||
-           resolver_expect(change->hosts->resolver, entry->name) == 0;
+        return -ENOMEM;
+    if (!host_may_resolve(entry, resolve))
+        return 0;
+    return resolver_expect(change->hosts->resolver, entry->name);
 }
 
 void hosts_settings_changed(struct hosts *hosts)
@@ -130,9 +130,11 @@ int hosts_prepare(struct hosts_change *change, uint64_t resolve)
     size_t count = change->table->count;
     if (change->held == NULL && (change->held = calloc(count + 1, sizeof(*change->held))) == NULL)
         return -ENOMEM;
-    for (int n = 0; n < PREPARED_PER_TURN && change->done < count; n++)
-        if (!prepare(change, change->done++, resolve))
-            return -ENOMEM;
+    for (int n = 0; n < PREPARED_PER_TURN && change->done < count; n++) {
+        int r = prepare_one(change, change->done++, resolve);
+        if (r < 0)
+            return r;
+    }
     if (change->done < count)
         return 1;
     change->done = 0;
@@ -144,7 +146,7 @@ static void apply(struct hosts_change *change, size_t i)
     struct host *host = change->held[i];
     change->held[i] = NULL;
     host->table = change->hosts->table;
-    if (!host_configure(host, &change->table->entries[i]))
+    if (host_configure(host, &change->table->entries[i]) < 0)
         log_write(LOG_CRIT, &(struct log_about){.host = host->id}, "no memory for its name");
     host_retry(host);
     hosts_release(host);
@@ -154,9 +156,7 @@ static void apply(struct hosts_change *change, size_t i)
 static void retire_if_gone(struct hosts_change *change)
 {
     struct host *host = change->cursor;
-    change->cursor = hosts_next(host);
-    if (change->cursor != NULL)
-        change->cursor->users++;
+    change->cursor = host_hold(hosts_next(host));
     if (host->listed && host->table != change->hosts->table)
         host_retire(host);
     hosts_release(host);
@@ -171,8 +171,8 @@ bool hosts_apply(struct hosts_change *change)
         apply(change, change->done++);
     if (change->done < change->table->count)
         return true;
-    if (change->cursor == NULL && (change->cursor = RB_MIN(hosts_by_id, &hosts->by_id)) != NULL)
-        change->cursor->users++;
+    if (change->cursor == NULL)
+        change->cursor = host_hold(RB_MIN(hosts_by_id, &hosts->by_id));
     for (int n = 0; n < SWEPT_PER_TURN && change->cursor != NULL; n++)
         retire_if_gone(change);
     if (change->cursor != NULL)
@@ -195,63 +195,66 @@ void hosts_change_end(struct hosts_change *change)
 
 /* --- All hosts -------------------------------------------------------------------------------- */
 
-/* Where connecting fails at once, the last client of a host may leave while that is tried. */
-void hosts_retry(struct hosts *hosts)
+/*
+ * Each host is held while it is told, because that may answer its last request, whose client then
+ * lets go of it.
+ */
+static void tell_each(struct hosts *hosts, void (*tell)(struct host *host))
 {
     struct host *host, *next;
     for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
-        host->users++;
-        host_retry(host);
-        next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
+        host_hold(host);
+        tell(host);
+        next = hosts_next(host);
         hosts_release(host);
     }
+}
+
+void hosts_retry(struct hosts *hosts)
+{
+    tell_each(hosts, host_retry);
 }
 
 void hosts_renew(struct hosts *hosts)
 {
-    struct host *host;
-    RB_FOREACH (host, hosts_by_id, &hosts->by_id)
-        host_close_connections(host);
-    hosts_retry(hosts);
+    tell_each(hosts, host_close_connections);
+    tell_each(hosts, host_retry);
 }
 
 void hosts_close_idle(struct hosts *hosts)
 {
-    struct host *host;
-    RB_FOREACH (host, hosts_by_id, &hosts->by_id)
-        host_close_idle(host);
+    tell_each(hosts, host_close_idle);
 }
 
-/* Each host is held meanwhile, for its last client may leave while it is told. */
+static void stop(struct host *host)
+{
+    queue_fail(host, REASON_STOPPING);
+}
+
 void hosts_stop(struct hosts *hosts)
 {
-    struct host *host, *next;
-    for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
-        host->users++;
-        host_fail_queue(host, REASON_STOPPING);
-        next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
-        hosts_release(host);
-    }
+    tell_each(hosts, stop);
+}
+
+static void abandon(struct host *host)
+{
+    host_abandon(host, REASON_STOPPING);
 }
 
 void hosts_abandon(struct hosts *hosts)
 {
-    struct host *host, *next;
-    for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
-        host->users++;
-        host_abandon(host, REASON_STOPPING);
-        next = RB_NEXT(hosts_by_id, &hosts->by_id, host);
-        hosts_release(host);
-    }
+    tell_each(hosts, abandon);
 }
 
 void hosts_close(struct hosts *hosts)
 {
     struct host *host, *next;
+    if (hosts->core == NULL) /* was never opened */
+        return;
     RB_FOREACH_SAFE (host, hosts_by_id, &hosts->by_id, next) {
         RB_REMOVE(hosts_by_id, &hosts->by_id, host);
         host_free(host);
     }
-    londs_close(&hosts->londs);
+    host_teardown(hosts);
     resolver_free(hosts->resolver);
 }

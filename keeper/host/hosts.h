@@ -19,7 +19,8 @@ struct hosts_change {
     struct host *cursor; /* held: the next one to look at for whether it has left the table */
 };
 
-/* Begins without a host. 0 or -ENOMEM; hosts_close is right in either case. */
+/* Begins without a host. 0 or -ENOMEM; hosts_close is right in either case, and of one that is all
+ * zero. */
 MUST_CHECK int hosts_open(struct hosts *hosts, struct core *core);
 
 /* Frees all hosts and what they share; none may be held. */

@@ -2,6 +2,7 @@
 /*
  * The prefixes of a request line.
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -172,4 +173,12 @@ struct request_shown request_shown(const char *text, size_t length)
     if (at > text && has_secret_mark(at, end))
         return secret_behind((size_t)(at - text));
     return (struct request_shown){.length = length, .word = at, .word_length = limit_word(word)};
+}
+
+void request_summary(const char *line, size_t length, char text[REQUEST_SUMMARY_SIZE])
+{
+    size_t looked_at = length - 1 < REQUEST_LOOKED_AT ? length - 1 : REQUEST_LOOKED_AT;
+    struct request_shown shown = request_shown(line, looked_at);
+    snprintf(text, REQUEST_SUMMARY_SIZE, "%.*s (%zu bytes)", (int)shown.word_length, shown.word,
+             length);
 }

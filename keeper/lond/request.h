@@ -51,11 +51,22 @@ struct request_shown {
 
 #define REQUEST_WORD_MAX 32
 
+/* So much of a request is looked at for what may be shown of it: of a megabyte, what matters stands
+ * at the beginning. */
+#define REQUEST_LOOKED_AT 512
+
 /*
  * `text` is the beginning of a request, of any length and without its LF: of what is not given,
  * nothing can be shown. Prefixes are recognized in any order, number and case, and where an id in
  * them is none: text that nobody could send right must not be shown for that.
  */
 struct request_shown request_shown(const char *text, size_t length);
+
+/*
+ * "put (37 bytes)": a request as log messages name it, by its first word and its length. `line` is
+ * the whole line, whose LF counts in the length. `text` receives it.
+ */
+#define REQUEST_SUMMARY_SIZE (REQUEST_WORD_MAX + 32)
+void request_summary(const char *line, size_t length, char text[REQUEST_SUMMARY_SIZE]);
 
 #endif

@@ -108,11 +108,11 @@ static void ring_alarms(void)
     RB_FOREACH (host, hosts_by_id, &world.hosts.by_id) {
         uint64_t when = 0;
         int on = SD_EVENT_OFF;
-        if (host->alarm == NULL || sd_event_source_get_enabled(host->alarm, &on) < 0 ||
-            on == SD_EVENT_OFF || sd_event_source_get_time(host->alarm, &when) < 0)
+        if (host->next_attempt == NULL || sd_event_source_get_enabled(host->next_attempt, &on) < 0 ||
+            on == SD_EVENT_OFF || sd_event_source_get_time(host->next_attempt, &when) < 0)
             continue;
         if (when <= world.clock)
-            ring(host->alarm);
+            ring(host->next_attempt);
     }
 }
 
