@@ -135,11 +135,10 @@ static void look_at_list(void)
 {
     struct toplist list = {.sort = TOPSORT_TROUBLE};
     for (unsigned i = 0; i < TOPSORT_COUNT; i++) {
-        list.sort = i;
-        snprintf(list.filter, sizeof(list.filter), "%s", i % 2 ? "msul" : "");
         toplist_take_status(&list, json_incref(json_object_get(answers, "status")), i);
         toplist_take_hosts(&list, json_incref(json_object_get(answers, "hosts")), i);
-        toplist_arrange(&list);
+        toplist_sort_by(&list, i);
+        toplist_filter_by(&list, i % 2 ? "msul" : "");
         CHECK(list.shown_count <= list.count);
         CHECK(toplist_find(&list, "msul1") <= list.shown_count);
     }

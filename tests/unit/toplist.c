@@ -63,8 +63,7 @@ static const struct tophost *find(const char *id)
 
 static void expect_order(enum topsort sort, const char *ids)
 {
-    list.sort = sort;
-    toplist_arrange(&list);
+    toplist_sort_by(&list, sort);
     cr_expect_str_eq(shown(), ids, "by %s: %s", topsort_name(sort), shown());
 }
 
@@ -166,14 +165,14 @@ Test(toplist, a_filter_is_part_of_an_id_or_name_in_upper_or_lower_case)
 {
     take_hosts(1, host("msul1", "healthy", 0, 0), host("msul2", "dead", 0, 0),
                host("x", "dead", 0, 0));
-    strcpy(list.filter, "L2");
+    toplist_filter_by(&list, "L2");
     expect_order(TOPSORT_NAME, "msul2");
-    strcpy(list.filter, "x.EXAMPLE");
+    toplist_filter_by(&list, "x.EXAMPLE");
     expect_order(TOPSORT_NAME, "x");
-    strcpy(list.filter, "nobody");
+    toplist_filter_by(&list, "nobody");
     expect_order(TOPSORT_NAME, "");
     cr_expect_eq(list.count, 3);
-    list.filter[0] = '\0';
+    toplist_filter_by(&list, "");
     expect_order(TOPSORT_NAME, "msul1 msul2 x");
     cr_expect_eq(toplist_find(&list, "x"), 2);
     cr_expect_eq(toplist_find(&list, "gone"), 0);

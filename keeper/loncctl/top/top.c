@@ -82,7 +82,7 @@ static void start_query(struct top *top, enum query_kind kind, const char *line)
         fail_query(top, kind, strerror(-error));
 }
 
-/* Takes the answer to an action, and frees it. */
+/* Takes the answer to an action and frees it. */
 static void accept_outcome(struct top *top, json_t *outcome)
 {
     const json_t *errors = json_object_get(outcome, "errors");
@@ -95,7 +95,7 @@ static void accept_outcome(struct top *top, json_t *outcome)
     top->next = 0; /* show at once what it did */
 }
 
-/* Takes an answer, which is freed later. */
+/* Takes an answer and its ownership. */
 static void accept_answer(struct top *top, enum query_kind kind, json_t *value)
 {
     const char *busy = kind != QUERY_ACTION ? ask_busy_sentence(value) : NULL;
@@ -185,7 +185,8 @@ static void move_selection(struct top *top, long lines)
 
 static void edit_filter(struct top *top, int key)
 {
-    char *filter = top->list.filter;
+    char filter[FILTER_SIZE];
+    strcpy(filter, top->list.filter);
     size_t length = strlen(filter);
     if (key == '\r' || key == '\n' || key == KEY_ENTER) {
         top->view.filtering = false;
@@ -200,7 +201,7 @@ static void edit_filter(struct top *top, int key)
         filter[length] = (char)key;
         filter[length + 1] = '\0';
     }
-    toplist_arrange(&top->list);
+    toplist_filter_by(&top->list, filter);
 }
 
 static void change_interval(struct top *top, bool longer)
@@ -236,8 +237,7 @@ static void handle_key(struct top *top, int key)
         move_selection(top, (long)top->list.shown_count);
         break;
     case 's':
-        top->list.sort = (top->list.sort + 1) % TOPSORT_COUNT;
-        toplist_arrange(&top->list);
+        toplist_sort_by(&top->list, (top->list.sort + 1) % TOPSORT_COUNT);
         break;
     case '/':
         top->view.filtering = true;

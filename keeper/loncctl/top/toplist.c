@@ -3,6 +3,7 @@
  * Hosts over time: what is new is compared with what was known before, host by host.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,98 @@
 #include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/top/toplist.h"
 #include "keeper/loncctl/views/view.h"
+
+/* --- The order -------------------------------------------------------------------------------- */
+
+static const char *const sort_names[TOPSORT_COUNT] = {
+    [TOPSORT_TROUBLE] = "trouble", [TOPSORT_RATE] = "rate",         [TOPSORT_LATENCY] = "latency",
+    [TOPSORT_QUEUE] = "queue",     [TOPSORT_CON_LOST] = "con_lost", [TOPSORT_DEFERRED] = "deferred",
+    [TOPSORT_NAME] = "name",
+};
+
+const char *topsort_name(enum topsort sort)
+{
+    return sort_names[sort];
+}
+
+/* Compares so that the larger comes first, and NAN last. */
+static int compare_descending(double one, double other)
+{
+    one = isnan(one) ? -1 : one;
+    other = isnan(other) ? -1 : other;
+    return one < other ? 1 : one > other ? -1 : 0;
+}
+
+static int compare_trouble(const struct tophost *one, const struct tophost *other)
+{
+    int order = (int)view_condition(other->value) - (int)view_condition(one->value);
+    if (order == 0)
+        order = compare_descending((double)one->queued, (double)other->queued);
+    if (order == 0)
+        order = compare_descending(one->con_lost.rate, other->con_lost.rate);
+    return order != 0 ? order : compare_descending(one->requests.rate, other->requests.rate);
+}
+
+static int compare_hosts(const void *a, const void *b, void *argument)
+{
+    const struct tophost *one = *(struct tophost *const *)a, *other = *(struct tophost *const *)b;
+    const enum topsort *sort = argument;
+    int order = 0;
+    switch (*sort) {
+    case TOPSORT_TROUBLE:
+        order = compare_trouble(one, other);
+        break;
+    case TOPSORT_RATE:
+        order = compare_descending(one->requests.rate, other->requests.rate);
+        break;
+    case TOPSORT_LATENCY:
+        order = compare_descending(one->p99, other->p99);
+        break;
+    case TOPSORT_QUEUE:
+        order = compare_descending((double)one->queued, (double)other->queued);
+        break;
+    case TOPSORT_CON_LOST:
+        order = compare_descending(one->con_lost.rate, other->con_lost.rate);
+        break;
+    case TOPSORT_DEFERRED:
+        order = compare_descending((double)one->deferred, (double)other->deferred);
+        break;
+    case TOPSORT_NAME:
+    case TOPSORT_COUNT:
+        break;
+    }
+    return order != 0 ? order : strcmp(one->id, other->id);
+}
+
+static bool matches_filter(const struct toplist *list, const struct tophost *host)
+{
+    const char *name = field_text(host->value, "name");
+    return strcasestr(host->id, list->filter) != NULL ||
+           (name != NULL && strcasestr(name, list->filter) != NULL);
+}
+
+static void filter_and_sort(struct toplist *list)
+{
+    free(list->shown);
+    list->shown = must(calloc(list->count + 1, sizeof(struct tophost *)));
+    list->shown_count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (matches_filter(list, &list->hosts[i]))
+            list->shown[list->shown_count++] = &list->hosts[i];
+    qsort_r(list->shown, list->shown_count, sizeof(struct tophost *), compare_hosts, &list->sort);
+}
+
+void toplist_sort_by(struct toplist *list, enum topsort sort)
+{
+    list->sort = sort;
+    filter_and_sort(list);
+}
+
+void toplist_filter_by(struct toplist *list, const char *part)
+{
+    snprintf(list->filter, sizeof(list->filter), "%s", part);
+    filter_and_sort(list);
+}
 
 /* --- Answers ---------------------------------------------------------------------------------- */
 
@@ -83,87 +176,7 @@ void toplist_take_hosts(struct toplist *list, json_t *answer, double now)
     /* Only now: the old hosts pointed into the old answer. */
     json_decref(list->answer);
     list->answer = answer;
-    toplist_arrange(list);
-}
-
-/* --- The order -------------------------------------------------------------------------------- */
-
-static const char *const sort_names[TOPSORT_COUNT] = {
-    [TOPSORT_TROUBLE] = "trouble", [TOPSORT_RATE] = "rate",         [TOPSORT_LATENCY] = "latency",
-    [TOPSORT_QUEUE] = "queue",     [TOPSORT_CON_LOST] = "con_lost", [TOPSORT_DEFERRED] = "deferred",
-    [TOPSORT_NAME] = "name",
-};
-
-const char *topsort_name(enum topsort sort)
-{
-    return sort_names[sort];
-}
-
-/* Compares so that the larger comes first, and NAN last. */
-static int compare_descending(double one, double other)
-{
-    one = isnan(one) ? -1 : one;
-    other = isnan(other) ? -1 : other;
-    return one < other ? 1 : one > other ? -1 : 0;
-}
-
-static int compare_trouble(const struct tophost *one, const struct tophost *other)
-{
-    int order = (int)view_condition(other->value) - (int)view_condition(one->value);
-    if (order == 0)
-        order = compare_descending((double)one->queued, (double)other->queued);
-    if (order == 0)
-        order = compare_descending(one->con_lost.rate, other->con_lost.rate);
-    return order != 0 ? order : compare_descending(one->requests.rate, other->requests.rate);
-}
-
-static int compare_hosts(const void *a, const void *b, void *argument)
-{
-    const struct tophost *one = *(struct tophost *const *)a, *other = *(struct tophost *const *)b;
-    const enum topsort *sort = argument;
-    int order = 0;
-    switch (*sort) {
-    case TOPSORT_TROUBLE:
-        order = compare_trouble(one, other);
-        break;
-    case TOPSORT_RATE:
-        order = compare_descending(one->requests.rate, other->requests.rate);
-        break;
-    case TOPSORT_LATENCY:
-        order = compare_descending(one->p99, other->p99);
-        break;
-    case TOPSORT_QUEUE:
-        order = compare_descending((double)one->queued, (double)other->queued);
-        break;
-    case TOPSORT_CON_LOST:
-        order = compare_descending(one->con_lost.rate, other->con_lost.rate);
-        break;
-    case TOPSORT_DEFERRED:
-        order = compare_descending((double)one->deferred, (double)other->deferred);
-        break;
-    case TOPSORT_NAME:
-    case TOPSORT_COUNT:
-        break;
-    }
-    return order != 0 ? order : strcmp(one->id, other->id);
-}
-
-static bool matches_filter(const struct toplist *list, const struct tophost *host)
-{
-    const char *name = field_text(host->value, "name");
-    return strcasestr(host->id, list->filter) != NULL ||
-           (name != NULL && strcasestr(name, list->filter) != NULL);
-}
-
-void toplist_arrange(struct toplist *list)
-{
-    free(list->shown);
-    list->shown = must(calloc(list->count + 1, sizeof(struct tophost *)));
-    list->shown_count = 0;
-    for (size_t i = 0; i < list->count; i++)
-        if (matches_filter(list, &list->hosts[i]))
-            list->shown[list->shown_count++] = &list->hosts[i];
-    qsort_r(list->shown, list->shown_count, sizeof(struct tophost *), compare_hosts, &list->sort);
+    filter_and_sort(list);
 }
 
 size_t toplist_find(const struct toplist *list, const char *id)

@@ -62,8 +62,10 @@ struct toplist {
 void toplist_take_status(struct toplist *list, json_t *status, double now);
 void toplist_take_hosts(struct toplist *list, json_t *answer, double now);
 
-/* Filters and sorts again. Must be called after a change of `filter` or `sort`. */
-void toplist_arrange(struct toplist *list);
+/* Change the order, or which hosts are shown: those whose id or DNS name contains `part`, in upper
+ * or lower case; all if it is empty. A longer part than FILTER_SIZE allows is cut. */
+void toplist_sort_by(struct toplist *list, enum topsort sort);
+void toplist_filter_by(struct toplist *list, const char *part);
 
 /* Returns the index in `shown` of the host with this id; 0 if it is not there. */
 size_t toplist_find(const struct toplist *list, const char *id);
