@@ -111,6 +111,14 @@ Test(display_text, a_long_text_is_wrapped_between_words_and_indented)
     expect_printed("to do mend\n      it now\n      overlo\n      ng\n");
 }
 
+Test(display_text, where_the_indent_leaves_no_room_nothing_is_wrapped)
+{
+    terminal.width = 7;
+    start_capturing();
+    display_wrapped(6, "mend it");
+    expect_printed("mend it\n");
+}
+
 Test(display_text, where_there_is_no_terminal_nothing_is_wrapped)
 {
     start_capturing();

@@ -161,11 +161,20 @@ Test(toplist, of_hosts_in_the_same_state_the_busier_is_first_and_paused_comes_be
     expect_order(TOPSORT_TROUBLE, "c b a");
 }
 
+Test(toplist, a_host_whose_name_is_not_known_is_found_by_its_id)
+{
+    json_t *nameless = host("msul1", "healthy", 0, 0);
+    json_object_del(nameless, "name");
+    take_hosts(1, nameless, host("b", "healthy", 0, 0), host("c", "healthy", 0, 0));
+    toplist_filter_by(&list, "SUL");
+    expect_order(TOPSORT_NAME, "msul1");
+}
+
 Test(toplist, a_filter_is_part_of_an_id_or_name_in_upper_or_lower_case)
 {
     take_hosts(1, host("msul1", "healthy", 0, 0), host("msul2", "dead", 0, 0),
                host("x", "dead", 0, 0));
-    toplist_filter_by(&list, "L2");
+    toplist_filter_by(&list, "L2.ex");
     expect_order(TOPSORT_NAME, "msul2");
     toplist_filter_by(&list, "x.EXAMPLE");
     expect_order(TOPSORT_NAME, "x");
