@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Requests for sockets.
+ * Serving requests for sockets.
  *
- * Whether a socket listens is found out by connecting to it, which is what lonnet will do next, as
- * the same user: a path that is still root's, the leftover of a dead daemon and a full backlog
- * (that one listens) are told apart by the kernel alone. Inotify would tell of a path that was
- * bound, not of a listener; /proc/net/unix grows with the hosts. What a success costs, a client
- * that leaves at once, is paid once for all who wait for that socket, and only for somebody who has
- * just failed to connect; a failure costs a system call. So it is simply tried again now and then,
- * while somebody waits.
+ * Whether somebody listens is found out by connecting, as lonnet will do next and as the same user.
+ * Only the kernel can tell a usable socket from a path that still belongs to root, a path that a
+ * dead daemon has left behind, or a listener whose backlog is full (which counts as listening).
+ * Inotify would report that a path was bound, not that somebody listens; /proc/net/unix grows with
+ * the number of hosts. A probe that succeeds costs its listener a client that leaves at once, but
+ * only once for all who wait for that socket, and they have just failed to connect. A probe that
+ * fails costs a system call. So, while somebody waits, the socket is simply probed again and again.
  *
- * The table in force is the truth. hosts.tab is not looked at again for a name that is not in it:
- * whoever changes the table says so by a signal or a reload, perhaps after several steps, and www
- * must not be able to put it into force before. A lonnet that has seen the new table first gets an
- * error, and comes again nine times, a second apart.
+ * Only the table in force counts. hosts.tab is not read again for a name that is not in it: whoever
+ * changes the table says so by a signal or a reload, perhaps after several steps, and www must not
+ * be able to put it into force before that. A lonnet that knows the new table earlier gets an error
+ * at first, and asks nine more times, a second apart.
  */
 #include <bsd/string.h>
 #include <errno.h>
@@ -29,32 +29,39 @@
 #include "common/log.h"
 #include "keeper/client/create.h"
 
-/* How often it is looked whether a socket listens: a small part of the second between lonnet's
- * tries. In microseconds. */
-static const uint64_t look_again = 100000;
+/*
+ * How often a socket is probed, in microseconds: a small part of the second between lonnet's tries.
+ */
+static const uint64_t probe_interval = 100000;
 
 /*
- * A sync is asked for once in such a time, however many want one: it serves all sockets. Those who
- * come meanwhile are looked after by the next one, since the last may have begun before them.
+ * A sync is asked for once in this time, in microseconds, however many clients need one: a sync
+ * serves all sockets. Clients that come meanwhile are served by the next sync, since the last one
+ * may have begun before them.
  */
-#define ASK_PAUSE 1000000
+#define SYNC_INTERVAL 1000000
 
-/* That is logged once in such a time: a socket that cannot be made may be asked for all day. */
-#define SAY_PAUSE 60000000
+/*
+ * That a sync is asked for is logged once in this time, in microseconds: a socket that cannot be
+ * made may be asked for all day.
+ */
+#define LOG_INTERVAL 60000000
 
-/* As many may wait, since the sockets that are waited for are gone through each time one comes.
- * Whoever finds no place is told so, and comes again. */
+/*
+ * How many clients may wait: each new one makes a walk through all sockets that are waited for.
+ * Further ones get an error at once, and come again.
+ */
 #define WAITERS_MAX 1000
 
 _Static_assert(CREATE_LINE_MAX == 4096, "TOO_LONG says so");
 
-#define TOO_LONG "error: expected a line of up to 4096 bytes\n"
-#define DONE     "done\n"
-#define LATE     "error: nobody listens there yet; lonc-hosts has been asked\n"
-#define STOPPING "error: lonc is stopping\n"
-#define CROWDED  "error: too many wait for sockets\n"
-#define NO_ROOM  "error: there is no memory\n"
-#define BAD_LINE "expected DNSNAME:LONHOSTID[:LONHOSTID...]"
+#define DONE      "done\n"
+#define TOO_LONG  "error: expected a line of up to 4096 bytes\n"
+#define TIMED_OUT "error: nobody listens there yet; lonc-hosts has been asked\n"
+#define STOPPING  "error: lonc is stopping\n"
+#define CROWDED   "error: too many wait for sockets\n"
+#define NO_MEMORY "error: there is no memory\n"
+#define BAD_LINE  "expected DNSNAME:LONHOSTID[:LONHOSTID...]"
 
 #define SOCKET_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -63,27 +70,27 @@ struct wanted {
     struct create *create;
     char path[SOCKET_PATH_SIZE];
     TAILQ_HEAD(, create_waiter) waiters;
-    struct deadline deadline; /* then it is looked again */
-    bool asked;               /* for a sync, after the last of them came */
-    bool ending;              /* all are being answered: it is freed by whoever does that */
+    struct deadline deadline; /* then it is probed again */
+    bool synced;              /* a sync was asked for after the last of them came */
+    bool ending;              /* all are being answered, and whoever does that frees it */
     LIST_ENTRY(wanted) link;
 };
 
 struct create {
     struct core *core;
-    void (*missing)(void *argument); /* has lonc-hosts asked; may be NULL */
+    void (*missing)(void *argument); /* has lonc-hosts asked for a sync; may be NULL */
     void *missing_argument;
     struct create_counts counts;
     /* Until a socket is probed again, and until a client has waited `create_timeout`. */
     struct deadline_queue probe_deadlines, wait_deadlines;
     LIST_HEAD(, wanted) wanted;
-    size_t waiting;
-    uint64_t last_asked; /* for a sync; 0: never */
-    uint64_t last_said;
+    size_t waiting;       /* clients */
+    uint64_t last_sync;   /* when one was asked for; 0: never */
+    uint64_t last_logged; /* likewise */
     char text[CREATE_TEXT_SIZE];
 };
 
-/* --- What is meant ---------------------------------------------------------------------------- */
+/* --- Which socket is meant -------------------------------------------------------------------- */
 
 bool create_is_meant(const struct config *config, const char *path)
 {
@@ -97,24 +104,24 @@ bool create_is_meant(const struct config *config, const char *path)
     return name != NULL && strcmp(name, file) == 0;
 }
 
-/* Takes the next name off the line. False where none is left, or it is not valid. */
-static bool take_name(const char **line, size_t *length, char name[HOST_NAME_MAX_LENGTH + 1])
+/* Cuts the next name off the line. 0, or -EINVAL: there is none left, or it is not valid. */
+static int read_name(const char **line, size_t *length, char name[HOST_NAME_MAX_LENGTH + 1])
 {
     const char *colon = memchr(*line, ':', *length);
     size_t n = colon != NULL ? (size_t)(colon - *line) : *length;
     if (n > HOST_NAME_MAX_LENGTH || memchr(*line, '\0', n) != NULL)
-        return false;
+        return -EINVAL;
     memcpy(name, *line, n);
     name[n] = '\0';
     n += colon != NULL;
     *line += n;
     *length -= n;
-    return host_name_is_valid(name);
+    return host_name_is_valid(name) ? 0 : -EINVAL;
 }
 
-/* Only what host_name_is_valid has let pass stands in the answers. */
-__attribute__((format(printf, 2, 3))) static bool refuse(char text[CREATE_TEXT_SIZE],
-                                                         const char *format, ...)
+/* -EINVAL, with the answer in `text`. Of the line it may only have names that are valid. */
+__attribute__((format(printf, 2, 3))) static int reject_line(char text[CREATE_TEXT_SIZE],
+                                                             const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -122,97 +129,101 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char text[CREATE_TEXT_S
     n += (size_t)vsnprintf(text + n, CREATE_TEXT_SIZE - n, format, arguments);
     va_end(arguments);
     snprintf(text + n, CREATE_TEXT_SIZE - n, "\n");
-    return false;
+    return -EINVAL;
 }
 
 /*
- * Whether systemd listens under this name for the host that has it as its DNS name. The rules are
- * those of units/lonc-hosts/paths.c.
+ * 0 if the host with this DNS name has a socket by it; else -EINVAL with the answer. The rules are
+ * those of units/lonc-hosts/paths.c, which makes the sockets.
  */
-static bool has_socket(const struct config *config, const char *name, char text[CREATE_TEXT_SIZE])
+static int check_name(const struct config *config, const char *name, char text[CREATE_TEXT_SIZE])
 {
     const struct hosttab_entry *owner = hosttab_find_name(&config->table, name);
     const struct hosttab_entry *same = hosttab_find_id(&config->table, name);
     bool by_name = config->settings.socket_names != SOCKET_NAMES_ID;
     bool by_id = config->settings.socket_names != SOCKET_NAMES_DNS;
     if (same != NULL && strcasecmp(same->name, name) != 0)
-        return refuse(text, "%s is the lonHostID of another host", name);
+        return reject_line(text, "%s is the lonHostID of another host", name);
     if (same != NULL ? by_id || strcmp(same->name, name) == 0
                      : by_name && strcmp(owner->name, name) == 0)
-        return true;
+        return 0;
     if (!by_name)
-        return refuse(text, "by socket_names in keeper.conf, no host has a socket by its DNS name");
-    return refuse(text, "the socket of %s is %s", name, owner->name);
+        return reject_line(text,
+                           "by socket_names in keeper.conf, no host has a socket by its DNS name");
+    return reject_line(text, "the socket of %s is %s", name, owner->name);
 }
 
-bool create_judge(const struct config *config, const char *line, size_t length,
-                  char text[CREATE_TEXT_SIZE])
+int create_find_path(const struct config *config, const char *line, size_t length,
+                     char text[CREATE_TEXT_SIZE])
 {
     char name[HOST_NAME_MAX_LENGTH + 1], id[HOST_NAME_MAX_LENGTH + 1];
     if (length > 0 && line[length - 1] == '\n')
         length--;
     bool ends_in_colon = length > 0 && line[length - 1] == ':';
-    if (!take_name(&line, &length, name) || length == 0 || ends_in_colon)
-        return refuse(text, BAD_LINE);
+    if (read_name(&line, &length, name) < 0 || length == 0 || ends_in_colon)
+        return reject_line(text, BAD_LINE);
     bool known = hosttab_find_name(&config->table, name) != NULL;
     while (length > 0) {
-        if (!take_name(&line, &length, id))
-            return refuse(text, BAD_LINE);
+        if (read_name(&line, &length, id) < 0)
+            return reject_line(text, BAD_LINE);
         const struct hosttab_entry *entry = hosttab_find_id(&config->table, id);
         if (known && (entry == NULL || strcasecmp(entry->name, name) != 0))
-            return refuse(text, "%s is no lonHostID of %s in hosts.tab", id, name);
+            return reject_line(text, "%s is no lonHostID of %s in hosts.tab", id, name);
     }
     if (!known)
-        return refuse(text, "%s is no DNS name in hosts.tab", name);
-    if (!has_socket(config, name, text))
-        return false;
+        return reject_line(text, "%s is no DNS name in hosts.tab", name);
+    int r = check_name(config, name, text);
+    if (r < 0)
+        return r;
     int n = snprintf(text, CREATE_TEXT_SIZE, "%s/%s", config->loncapa.sock_dir, name);
-    return (n >= 0 && (size_t)n < SOCKET_PATH_SIZE) ||
-           refuse(text, "the path of %s is too long for a socket", name);
+    if (n < 0 || (size_t)n >= SOCKET_PATH_SIZE)
+        return reject_line(text, "the path of %s is too long for a socket", name);
+    return 0;
 }
 
-/* --- Looking ---------------------------------------------------------------------------------- */
+/* --- Probing ---------------------------------------------------------------------------------- */
 
-/* Also where its backlog is full. Where there is no descriptor to ask with, it is not known. */
-static bool listens(const char *path)
+/* Whether somebody listens. Without a descriptor to probe with, the answer is no for now. */
+static bool is_listening(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
+    /* EAGAIN: the backlog is full. */
     bool yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
     close(fd);
     return yes;
 }
 
-static void say_asking(struct create *create, const struct wanted *why)
+static void log_sync(struct create *create, const struct wanted *cause)
 {
     uint64_t now = create->core->loop.now;
-    if (create->last_said != 0 && now < create->last_said + SAY_PAUSE)
+    if (create->last_logged != 0 && now < create->last_logged + LOG_INTERVAL)
         return;
-    create->last_said = now;
+    create->last_logged = now;
     log_write(LOG_INFO, NULL, "nobody listens at %s, which lonnet asks for: asking lonc-hosts",
-              why->path);
+              cause->path);
 }
 
-static void ask_for_sync(struct create *create, const struct wanted *why)
+static void ask_for_sync(struct create *create, const struct wanted *cause)
 {
     uint64_t now = create->core->loop.now;
     struct wanted *wanted;
-    if (create->last_asked != 0 && now < create->last_asked + ASK_PAUSE)
+    if (create->last_sync != 0 && now < create->last_sync + SYNC_INTERVAL)
         return;
-    create->last_asked = now;
+    create->last_sync = now;
     LIST_FOREACH (wanted, &create->wanted, link)
-        wanted->asked = true;
-    say_asking(create, why);
+        wanted->synced = true;
+    log_sync(create, cause);
     if (create->missing != NULL)
         create->missing(create->missing_argument);
 }
 
-/* --- Those who wait --------------------------------------------------------------------------- */
+/* --- Clients that wait ------------------------------------------------------------------------ */
 
-static const char *count(struct create *create, const char *answer)
+static const char *count_answer(struct create *create, const char *answer)
 {
     if (strcmp(answer, DONE) == 0)
         create->counts.done++;
@@ -221,14 +232,14 @@ static const char *count(struct create *create, const char *answer)
     return answer;
 }
 
-/* Nobody joins it any more. */
-static void forget(struct wanted *wanted)
+/* No client can join it any more. */
+static void unlist_wanted(struct wanted *wanted)
 {
     deadline_stop(&wanted->deadline);
     LIST_REMOVE(wanted, link);
 }
 
-static void leave(struct create_waiter *waiter)
+static void stop_waiting(struct create_waiter *waiter)
 {
     struct wanted *wanted = waiter->wanted;
     waiter->wanted = NULL;
@@ -237,44 +248,44 @@ static void leave(struct create_waiter *waiter)
     wanted->create->waiting--;
     if (!TAILQ_EMPTY(&wanted->waiters) || wanted->ending)
         return;
-    forget(wanted);
+    unlist_wanted(wanted);
     free(wanted);
 }
 
-/* Whoever is answered may ask again at once, but not wait here. */
+/* A client that is answered may ask again at once, but joins another `wanted` then. */
 static void answer_all(struct wanted *wanted, const char *answer)
 {
     struct create_waiter *waiter;
     wanted->ending = true;
-    forget(wanted);
+    unlist_wanted(wanted);
     while ((waiter = TAILQ_FIRST(&wanted->waiters)) != NULL) {
-        leave(waiter);
-        waiter->done(waiter, count(wanted->create, answer));
+        stop_waiting(waiter);
+        waiter->done(waiter, count_answer(wanted->create, answer));
     }
     free(wanted);
 }
 
-static void on_look(struct deadline *deadline)
+static void on_probe(struct deadline *deadline)
 {
     struct wanted *wanted = CONTAINER_OF(deadline, struct wanted, deadline);
-    if (listens(wanted->path)) {
+    if (is_listening(wanted->path)) {
         answer_all(wanted, DONE);
         return;
     }
-    if (!wanted->asked)
+    if (!wanted->synced)
         ask_for_sync(wanted->create, wanted);
     deadline_start(&wanted->create->probe_deadlines, &wanted->deadline);
 }
 
-static void on_late(struct deadline *deadline)
+static void on_timeout(struct deadline *deadline)
 {
     struct create_waiter *waiter = CONTAINER_OF(deadline, struct create_waiter, deadline);
     struct create *create = waiter->wanted->create;
-    leave(waiter);
-    waiter->done(waiter, count(create, LATE));
+    stop_waiting(waiter);
+    waiter->done(waiter, count_answer(create, TIMED_OUT));
 }
 
-static struct wanted *find(struct create *create, const char *path)
+static struct wanted *find_wanted(struct create *create, const char *path)
 {
     struct wanted *wanted;
     LIST_FOREACH (wanted, &create->wanted, link)
@@ -283,8 +294,8 @@ static struct wanted *find(struct create *create, const char *path)
     return NULL;
 }
 
-/* NULL without memory. */
-static struct wanted *add(struct create *create, const char *path)
+/* NULL for lack of memory. */
+static struct wanted *add_wanted(struct create *create, const char *path)
 {
     struct wanted *wanted = calloc(1, sizeof(*wanted));
     if (wanted == NULL)
@@ -297,30 +308,31 @@ static struct wanted *add(struct create *create, const char *path)
     return wanted;
 }
 
-static void join(struct wanted *wanted, struct create_waiter *waiter)
+static void start_waiting(struct wanted *wanted, struct create_waiter *waiter)
 {
     struct create *create = wanted->create;
     waiter->wanted = wanted;
     TAILQ_INSERT_TAIL(&wanted->waiters, waiter, link);
     create->waiting++;
     deadline_start(&create->wait_deadlines, &waiter->deadline);
-    wanted->asked = false;
+    wanted->synced = false;
     ask_for_sync(create, wanted);
 }
 
-/* The answer to who wants this socket; NULL: he waits. */
-static const char *want(struct create *create, const char *path, struct create_waiter *waiter)
+/* The answer to a client that wants this socket; NULL if it waits. */
+static const char *answer_or_wait(struct create *create, const char *path,
+                                  struct create_waiter *waiter)
 {
-    struct wanted *wanted = find(create, path);
-    if (wanted == NULL && listens(path))
+    struct wanted *wanted = find_wanted(create, path);
+    if (wanted == NULL && is_listening(path))
         return DONE;
     if (create->core->stopping)
         return STOPPING;
     if (create->waiting >= WAITERS_MAX)
         return CROWDED;
-    if (wanted == NULL && (wanted = add(create, path)) == NULL)
-        return NO_ROOM;
-    join(wanted, waiter);
+    if (wanted == NULL && (wanted = add_wanted(create, path)) == NULL)
+        return NO_MEMORY;
+    start_waiting(wanted, waiter);
     return NULL;
 }
 
@@ -328,24 +340,24 @@ const char *create_ask(struct create *create, const char *line, size_t length,
                        struct create_waiter *waiter)
 {
     const struct config *config = create->core->config;
-    if (!create_judge(config, line, length, create->text))
-        return count(create, create->text);
-    const char *answer = want(create, create->text, waiter);
-    return answer != NULL ? count(create, answer) : NULL;
+    if (create_find_path(config, line, length, create->text) < 0)
+        return count_answer(create, create->text);
+    const char *answer = answer_or_wait(create, create->text, waiter);
+    return answer != NULL ? count_answer(create, answer) : NULL;
 }
 
 const char *create_refuse_long(struct create *create)
 {
-    return count(create, TOO_LONG);
+    return count_answer(create, TOO_LONG);
 }
 
 void create_withdraw(struct create_waiter *waiter)
 {
     if (waiter->wanted != NULL)
-        leave(waiter);
+        stop_waiting(waiter);
 }
 
-/* --- Coming and going ------------------------------------------------------------------------- */
+/* --- All of it -------------------------------------------------------------------------------- */
 
 void create_stop(struct create *create)
 {
@@ -361,9 +373,9 @@ struct create *create_new(struct core *core)
         return NULL;
     create->core = core;
     LIST_INIT(&create->wanted);
-    deadline_queue_add(&core->loop, &create->probe_deadlines, &look_again, on_look);
+    deadline_queue_add(&core->loop, &create->probe_deadlines, &probe_interval, on_probe);
     deadline_queue_add(&core->loop, &create->wait_deadlines, &core->settings.create_timeout,
-                       on_late);
+                       on_timeout);
     return create;
 }
 

@@ -21,7 +21,7 @@
 
 #define DISPATCH_CON_LOST "con_lost\n"
 
-/* Whom all clients' lines go to; the hosts are the core's. */
+/* Whom the lines of all clients go to. */
 struct dispatcher {
     struct core *core;
     struct hosts *hosts;

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Taking clients from shims. The messages are common/channel.c's, the clients client.c's; this is
- * who may speak, how much is taken at once, and the order in which a channel is closed.
+ * Taking clients from shims. common/channel.c has the messages and clients.c the clients; here is
+ * decided which shims are accepted, when messages are received, and in what order a channel is
+ * closed so that no client is lost or answered twice.
+ *
+ * A shortage of descriptors has two degrees. While core_descriptors_are_short, no shim is accepted
+ * and idle connections are closed. If there is not even room for one message, `paused` is set as
+ * well, and no message is received from the shims that are connected.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,27 +20,28 @@
 #include "keeper/host/hosts.h"
 #include "keeper/net/listener.h"
 
-/* Accepts in one turn of the loop. */
+/* How many shims are accepted in one turn of the loop. */
 #define ACCEPTS_PER_TURN 16
 
 /*
- * Descriptors that must be free beyond those for a message before another shim is accepted: so that
- * shims do not take the room for what they bring.
+ * How many descriptors must be free, beyond those for a message, before a shim is accepted, so that
+ * shims do not take the room for the clients they bring.
  */
 #define ACCEPT_MARGIN 4
 
 /*
- * Once there are channel_connections, one that has brought nobody for so long makes room for the
- * next: an idle shim connects again when it has somebody. One that has just come has its chance.
+ * When there are `channel_connections` shims, the one that has been quiet for longest makes room
+ * for a new one, but only after so many microseconds, so that a shim that has just connected can
+ * bring its client. A shim whose channel was closed connects again when it has a client.
  */
-static const uint64_t grace = 1000000;
+static const uint64_t quiet_time = 1000000;
 
 /* A shim's connection. */
 struct source {
     struct watch watch;
     struct intake *intake;
     int fd;
-    uint64_t since; /* when it came, or last brought somebody */
+    uint64_t since; /* when it was accepted, or last sent a message */
     TAILQ_ENTRY(source) link;
 };
 
@@ -44,33 +50,35 @@ struct intake {
     struct hosts *hosts;
     struct clients *clients;
     struct listener listener;
-    bool stopped; /* nobody is accepted any more */
-    bool deaf; /* there is no room for a message either; only while the core is descriptors_short */
+    bool stopped;                 /* no shim is accepted any more */
+    bool paused;                  /* no message is received, for want of descriptors */
     TAILQ_HEAD(, source) sources; /* by `since` */
     size_t count;
-    uint64_t messages_cut;   /* those whose descriptors the kernel dropped */
-    struct limit limit;      /* channel_connections */
-    struct deadline crowded; /* runs while nobody of them may be asked to leave yet */
-    struct deadline_queue crowds;
+    uint64_t messages_cut; /* see intake_messages_cut */
+    struct limit limit;    /* channel_connections */
+    /* Runs until the quietest shim may make room, while all places are taken. */
+    struct deadline room_deadline;
+    struct deadline_queue room_deadlines;
 };
 
+/* What has become of a message. */
 enum taken {
-    TAKEN,         /* one message, and there may be more */
-    TAKEN_NOTHING, /* none is there now */
-    TAKEN_LAST,    /* none will come, or none that could be trusted */
+    TAKEN,         /* its clients are ours; there may be another message */
+    TAKEN_NOTHING, /* there is none now */
+    TAKEN_LAST,    /* the channel is to be closed: it has ended, or cannot be used any more */
 };
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
-static void say_refused(const char *what, const char *reason)
+static void log_refused(const char *what, const char *reason)
 {
     log_write(LOG_WARNING,
               &(struct log_about){.event = LOG_EVENT_HANDOVER_REFUSED, .reason = reason},
               "hand-over refused: %s", what);
 }
 
-/* It has shown that it is there. */
-static void touch(struct source *source)
+/* It has sent something, and is the last that must make room. */
+static void note_activity(struct source *source)
 {
     struct intake *intake = source->intake;
     source->since = intake->core->loop.now;
@@ -84,20 +92,20 @@ static enum taken take_message(struct source *source)
 {
     struct intake *intake = source->intake;
     int fds[CHANNEL_BATCH];
-    touch(source);
+    note_activity(source);
     int n = channel_receive(source->fd, fds);
     if (n == -EAGAIN)
         return TAKEN_NOTHING;
     if (n == -EBADMSG)
-        say_refused("a malformed message on the private channel", "malformed");
+        log_refused("a malformed message on the private channel", "malformed");
     if (n == -EMFILE) {
         intake->messages_cut++;
-        say_refused("this process may have no more descriptors", "no-descriptor");
+        log_refused("this process may have no more descriptors", "no-descriptor");
     }
     if (n <= 0)
         return TAKEN_LAST;
-    /* Acknowledged first: from here on these clients are ours alone, or not at all. Those for whom
-     * there is no memory stay the shim's, which hands them over again. */
+    /* Once the acknowledgement is sent, these clients are the keeper's alone, so the memory must be
+     * there before. Otherwise they stay the shim's, which hands them over again. */
     bool ours =
         clients_reserve(intake->clients, (size_t)n) == 0 && channel_acknowledge(source->fd) == 0;
     for (int i = 0; i < n; i++) {
@@ -111,12 +119,12 @@ static enum taken take_message(struct source *source)
 
 /* --- What is watched -------------------------------------------------------------------------- */
 
-static bool has_room(const struct intake *intake)
+static bool has_room_for_message(const struct intake *intake)
 {
     return core_descriptors_free(intake->core) >= CHANNEL_BATCH;
 }
 
-static bool has_descriptors_for_source(const struct intake *intake)
+static bool has_room_for_source(const struct intake *intake)
 {
     return core_descriptors_free(intake->core) >= CHANNEL_BATCH + ACCEPT_MARGIN;
 }
@@ -126,24 +134,24 @@ static bool is_full(const struct intake *intake)
     return intake->count >= intake->core->settings.channel_connections;
 }
 
-/* Whether there is a place for another shim, or one that can be had. */
+/* Whether another shim may be accepted, perhaps in place of one that is quiet. */
 static bool has_place(const struct intake *intake)
 {
     return !is_full(intake) ||
-           TAILQ_FIRST(&intake->sources)->since + grace <= intake->core->loop.now;
+           TAILQ_FIRST(&intake->sources)->since + quiet_time <= intake->core->loop.now;
 }
 
 static void update_listener(struct intake *intake)
 {
     bool wanted = !intake->stopped && !core_descriptors_are_short(intake->core);
     listener_want(&intake->listener, wanted && has_place(intake));
-    if (wanted && !has_place(intake) && intake->crowded.queue == NULL)
-        deadline_start(&intake->crowds, &intake->crowded);
+    if (wanted && !has_place(intake) && intake->room_deadline.queue == NULL)
+        deadline_start(&intake->room_deadlines, &intake->room_deadline);
 }
 
-static void on_crowd_older(struct deadline *deadline)
+static void on_room_deadline(struct deadline *deadline)
 {
-    update_listener(CONTAINER_OF(deadline, struct intake, crowded));
+    update_listener(CONTAINER_OF(deadline, struct intake, room_deadline));
 }
 
 static void free_source(struct source *source)
@@ -154,13 +162,13 @@ static void free_source(struct source *source)
     intake->count--;
     core_close(intake->core, source->fd);
     free(source);
-    /* Not before half of the places are free, so that a limit at its edge does not fill the log. */
+    /* Only when half of the places are free, so that a count at the limit does not fill the log. */
     if (intake->count <= intake->core->settings.channel_connections / 2)
         limit_left(intake->core, &intake->limit, NULL);
     update_listener(intake);
 }
 
-/* Reads a message and leaves its clients to the shim, which hands them to the next keeper. */
+/* Reads a message without acknowledging it: its clients stay the shim's. */
 static enum taken drop_message(struct source *source)
 {
     int fds[CHANNEL_BATCH];
@@ -171,10 +179,10 @@ static enum taken drop_message(struct source *source)
 }
 
 /*
- * Ends a channel so that no client is lost, and none is answered twice: what is sent from here on
- * fails at the shim, and what was sent before is read to the end, unacknowledged. For a socket
- * closed with something unread gives the shim an error in place of the acknowledgements that lie in
- * it.
+ * Closes a channel so that no client is lost or answered twice. After the shutdown the shim can
+ * send no more. What it sent before is read to the end and not acknowledged, because closing a
+ * socket with something unread in it gives the shim an error in place of the acknowledgements that
+ * it has not read yet.
  */
 static void close_source(struct source *source)
 {
@@ -184,9 +192,8 @@ static void close_source(struct source *source)
     free_source(source);
 }
 
-/* Somebody finds no descriptor: nobody is accepted before some come free, and what is idle is given
- * up for it. */
-static void run_short(struct intake *intake)
+/* There are no descriptors for another shim: none is accepted, and what is idle is closed. */
+static void begin_shortage(struct intake *intake)
 {
     struct core *core = intake->core;
     core_descriptors_run_short(core);
@@ -196,66 +203,70 @@ static void run_short(struct intake *intake)
 }
 
 /*
- * No message is taken either, and no end of a channel is told again and again; but a shim that
- * leaves is seen, since it gives one back.
+ * There are no descriptors for another message either. The channels are watched for their end only,
+ * since each that is closed gives a descriptor back; edge-triggered, so that a channel with an
+ * unread message does not keep the loop busy.
  */
-static void starve(struct intake *intake)
+static void pause_receiving(struct intake *intake)
 {
     struct source *source;
-    intake->deaf = true;
+    intake->paused = true;
     TAILQ_FOREACH (source, &intake->sources, link)
         loop_change(&intake->core->loop, &source->watch, EPOLLRDHUP | EPOLLET);
-    run_short(intake);
+    begin_shortage(intake);
 }
 
-/* Shims are accepted and messages taken again. */
-static void feed(struct intake *intake)
+/* If there is room again: shims are accepted and messages received as before. */
+static void end_shortage_if_over(struct intake *intake)
 {
     struct core *core = intake->core;
     struct source *source;
-    if (!core_descriptors_are_short(core) || !has_descriptors_for_source(intake))
+    if (!core_descriptors_are_short(core) || !has_room_for_source(intake))
         return;
     core_descriptors_suffice(core);
     clients_set_scarce(intake->clients, false);
-    if (!intake->deaf)
+    if (!intake->paused)
         return;
-    intake->deaf = false;
+    intake->paused = false;
     TAILQ_FOREACH (source, &intake->sources, link) {
-        source->since = core->loop.now; /* nobody was heard meanwhile */
+        source->since = core->loop.now; /* it could not send anything meanwhile */
         loop_change(&core->loop, &source->watch, EPOLLIN);
     }
 }
 
-/* Where it is the kernel that has none, one more of ours says nothing: the next accept does. */
+/*
+ * When it is the kernel that is out of descriptors, freeing one of ours proves nothing; then the
+ * listener's next accept shows whether the shortage is over.
+ */
 static void on_descriptor_freed(void *argument)
 {
     struct intake *intake = argument;
     if (!listener_is_pausing(&intake->listener))
-        feed(intake);
+        end_shortage_if_over(intake);
     update_listener(intake);
 }
 
 static void on_source_ready(struct watch *watch, uint32_t events)
 {
     struct source *source = CONTAINER_OF(watch, struct source, watch);
-    if (source->intake->deaf) {
-        /* Nobody is there to be acknowledged: what it sent is its own to answer, or lost with it.
-         */
+    if (source->intake->paused) {
+        /* The shim is gone, and nobody can be acknowledged: it has answered the clients that it
+         * sent, or they were lost with it. */
         if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
             free_source(source);
         return;
     }
-    /* One message a turn: a shim has rarely sent two, and asking for one that is not there costs as
-     * much as taking it. */
-    if (!has_room(source->intake))
-        starve(source->intake);
+    /* One message a turn: a shim has rarely sent two, and to ask for one that is not there costs as
+     * much as receiving it. */
+    if (!has_room_for_message(source->intake))
+        pause_receiving(source->intake);
     else if (take_message(source) == TAKEN_LAST)
         close_source(source);
 }
 
 /* --- Shims ------------------------------------------------------------------------------------ */
 
-static bool is_welcome(int fd)
+static bool is_allowed(int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof(peer);
@@ -264,7 +275,7 @@ static bool is_welcome(int fd)
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
-/* Watches a shim's connection, which is closed when that fails. */
+/* Takes over a shim's connection. Without memory it is closed, and the shim tries again. */
 static void add_source(struct intake *intake, int fd)
 {
     struct source *source = calloc(1, sizeof(*source));
@@ -288,7 +299,7 @@ static void add_source(struct intake *intake, int fd)
     core_descriptor_opened(intake->core);
 }
 
-/* A shim finds its channel closed, and loses nobody by it. */
+/* Closes the channel of the quietest shim, which loses no client by that. */
 static void make_room(struct intake *intake)
 {
     if (!is_full(intake))
@@ -301,26 +312,25 @@ static void on_listener_ready(struct listener *listener)
 {
     struct intake *intake = CONTAINER_OF(listener, struct intake, listener);
     int fd = 0;
-    if (!has_descriptors_for_source(intake)) {
-        run_short(intake);
+    if (!has_room_for_source(intake)) {
+        begin_shortage(intake);
         return;
     }
     for (int i = 0;
-         i < ACCEPTS_PER_TURN && fd >= 0 && has_descriptors_for_source(intake) && has_place(intake);
-         i++) {
+         i < ACCEPTS_PER_TURN && fd >= 0 && has_room_for_source(intake) && has_place(intake); i++) {
         fd = listener_accept(listener);
-        if (fd >= 0 && is_welcome(fd)) {
+        if (fd >= 0 && is_allowed(fd)) {
             make_room(intake);
             add_source(intake, fd);
         } else if (fd >= 0) {
-            say_refused("a stranger on the private channel", "stranger");
+            log_refused("a stranger on the private channel", "stranger");
             close(fd);
         }
     }
     if (fd == -EMFILE || fd == -ENFILE)
-        starve(intake);
+        pause_receiving(intake);
     else
-        feed(intake);
+        end_shortage_if_over(intake);
     update_listener(intake);
 }
 
@@ -345,7 +355,7 @@ struct intake *intake_new(struct hosts *hosts, struct clients *clients, int list
     TAILQ_INIT(&intake->sources);
     intake->limit =
         (struct limit){.name = "connections of shims", .trouble = TROUBLE_CHANNEL_LIMIT};
-    deadline_queue_add(&core->loop, &intake->crowds, &grace, on_crowd_older);
+    deadline_queue_add(&core->loop, &intake->room_deadlines, &quiet_time, on_room_deadline);
     core_on_descriptor_freed(core, on_descriptor_freed, intake);
     listener_open(&intake->listener, &core->loop, listener, "the private channel",
                   on_listener_ready);
@@ -374,7 +384,7 @@ void intake_free(struct intake *intake)
     intake_stop(intake);
     core_on_descriptor_freed(intake->core, NULL, NULL);
     listener_close(&intake->listener);
-    deadline_stop(&intake->crowded);
-    deadline_queue_remove(&intake->crowds);
+    deadline_stop(&intake->room_deadline);
+    deadline_queue_remove(&intake->room_deadlines);
     free(intake);
 }

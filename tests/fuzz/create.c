@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.settings.socket_names = input_byte(&input) % (SOCKET_NAMES_BOTH + 1);
     size_t length = input.left;
     const char *line = input_take(&input, &length);
-    if (create_judge(&config, line, length, text))
+    if (create_find_path(&config, line, length, text) == 0)
         check_path(line, length, text);
     else
         check_answer(text);

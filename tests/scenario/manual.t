@@ -176,7 +176,7 @@ is words(section('lonc-keeper.8', 'MESSAGES') =~ /^\.It Li (LONC_\w+)/mg), words
 
 # Those of answers and attempts are in a table; the private channel's stand where they are said.
 my $reasons = contents("$tree/keeper/core/reason.c");
-my @said = (contents("$tree/keeper/client/intake.c") =~ /say_refused\("[^"]*", "([a-z-]+)"\)/g, contents("$tree/shim/handover.c") =~ /\? "([a-z]+)" : "([a-z]+)"\)/g);
+my @said = (contents("$tree/keeper/client/intake.c") =~ /log_refused\("[^"]*", "([a-z-]+)"\)/g, contents("$tree/shim/handover.c") =~ /\? "([a-z]+)" : "([a-z]+)"\)/g);
 is scalar @said, 5, "the private channel's reasons: @said";
 is words(map { split / , / } section('lonc-keeper.8', 'REASONS') =~ /^\.It Li (.*)$/mg), words((grep { $_ ne 'none' } $reasons =~ /\{"([a-z-]+)", "/g), @said),
     'lonc-keeper.8 has every reason';

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Where lonnet asks for sockets, and which lines mean one. What is not judged is tried for real
+ * Where lonnet asks for sockets, and which lines mean one. What needs a keeper is tested with one
  * (tests/scenario/create.t).
  */
 #include <criterion/criterion.h>
@@ -113,7 +113,7 @@ Test(create, a_client_means_it_by_its_path)
 static void expect_answer(const char *line, size_t length, const char *expected)
 {
     char text[CREATE_TEXT_SIZE];
-    bool good = create_judge(&config, line, length, text);
+    bool good = create_find_path(&config, line, length, text) == 0;
     cr_expect_str_eq(text, expected, "%s: %s", line, text);
     cr_expect_eq(good, expected[0] == '/', "%s", line);
 }
@@ -225,7 +225,7 @@ Test(create, sockets_are_promised_where_lonc_hosts_makes_them)
                 const struct hosttab_entry *entry = &config.table.entries[i];
                 config.settings.socket_names = which;
                 snprintf(line, sizeof(line), "%s:%s", entry->name, entry->id);
-                bool good = create_judge(&config, line, strlen(line), text);
+                bool good = create_find_path(&config, line, strlen(line), text) == 0;
                 promised += good;
                 refused += !good;
                 cr_assert_eq(good, is_listed((enum socket_names)which, entry->name),
