@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The thread, and the two queues between it and the loop.
+ * The thread, and the two queues between it and the loop: of tasks that wait for the thread, and of
+ * those that it has finished with. An eventfd tells the loop when the second is no longer empty.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,181 +14,183 @@
 #include "common/log.h"
 #include "keeper/net/tls_worker.h"
 
-/* The loop's requests go first: where both want a processor, it has nine tenths of it. */
+/* Requests in the loop have precedence: if both want the same processor, the loop gets nine tenths.
+ */
 #define NICENESS 10
 
-STAILQ_HEAD(work_queue, tls_task);
+STAILQ_HEAD(task_queue, tls_task);
 
 struct tls_worker {
     struct core *core;
-    struct watch watch; /* the thread has done something */
+    struct watch watch; /* of the eventfd */
     pthread_t thread;
     bool started;
-    /* What follows is for both, under the lock. */
+    /* Shared with the thread; only under the lock. */
     pthread_mutex_t lock;
     pthread_cond_t wanted;
-    struct work_queue waiting, finished;
+    struct task_queue waiting, finished;
     bool leaving;
 };
 
 /* --- In the thread ---------------------------------------------------------------------------- */
 
-static struct tls_task *take_work(struct tls_worker *works)
+static struct tls_task *take_waiting(struct tls_worker *worker)
 {
-    pthread_mutex_lock(&works->lock);
-    while (STAILQ_EMPTY(&works->waiting) && !works->leaving)
-        pthread_cond_wait(&works->wanted, &works->lock);
-    struct tls_task *work = works->leaving ? NULL : STAILQ_FIRST(&works->waiting);
-    if (work != NULL)
-        STAILQ_REMOVE_HEAD(&works->waiting, link);
-    pthread_mutex_unlock(&works->lock);
-    return work;
+    pthread_mutex_lock(&worker->lock);
+    while (STAILQ_EMPTY(&worker->waiting) && !worker->leaving)
+        pthread_cond_wait(&worker->wanted, &worker->lock);
+    struct tls_task *task = worker->leaving ? NULL : STAILQ_FIRST(&worker->waiting);
+    if (task != NULL)
+        STAILQ_REMOVE_HEAD(&worker->waiting, link);
+    pthread_mutex_unlock(&worker->lock);
+    return task;
 }
 
-static void give_back(struct tls_worker *works, struct tls_task *work)
+static void hand_back(struct tls_worker *worker, struct tls_task *task)
 {
-    pthread_mutex_lock(&works->lock);
-    bool first = STAILQ_EMPTY(&works->finished);
-    STAILQ_INSERT_TAIL(&works->finished, work, link);
-    pthread_mutex_unlock(&works->lock);
+    pthread_mutex_lock(&worker->lock);
+    bool first = STAILQ_EMPTY(&worker->finished);
+    STAILQ_INSERT_TAIL(&worker->finished, task, link);
+    pthread_mutex_unlock(&worker->lock);
     if (first)
-        eventfd_write(works->watch.fd, 1);
+        eventfd_write(worker->watch.fd, 1);
 }
 
-static void *work_on(void *argument)
+static void *run_thread(void *argument)
 {
-    struct tls_worker *works = argument;
-    struct tls_task *work;
-    /* Linux knows a niceness for each thread. Where it is forbidden, all is the same but slower. */
+    struct tls_worker *worker = argument;
+    struct tls_task *task;
+    /* On Linux each thread has its own niceness. If this is forbidden, requests are merely slower.
+     */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
-    while ((work = take_work(works)) != NULL) {
-        work->progress = tls_advance(work->tls, work->digits);
-        give_back(works, work);
+    while ((task = take_waiting(worker)) != NULL) {
+        task->progress = tls_advance(task->tls, task->digits);
+        hand_back(worker, task);
     }
     return NULL;
 }
 
 /* --- In the loop ------------------------------------------------------------------------------ */
 
-void tls_task_free(struct tls_task *work)
+void tls_task_free(struct tls_task *task)
 {
-    tls_free(work->tls);
-    explicit_bzero(work, sizeof(*work));
-    free(work);
+    tls_free(task->tls);
+    explicit_bzero(task, sizeof(*task));
+    free(task);
 }
 
-static void close_and_free(struct tls_task *work)
+static void close_and_free(struct tls_task *task)
 {
-    core_close(work->works->core, work->fd);
-    tls_task_free(work);
+    core_close(task->worker->core, task->fd);
+    tls_task_free(task);
 }
 
-void tls_task_close(struct tls_task *work)
+void tls_task_close(struct tls_task *task)
 {
-    work->owner = NULL;
-    if (!work->running)
-        close_and_free(work);
+    task->owner = NULL;
+    if (!task->running)
+        close_and_free(task);
 }
 
-static struct tls_task *take_finished(struct tls_worker *works)
+static struct tls_task *take_finished(struct tls_worker *worker)
 {
-    pthread_mutex_lock(&works->lock);
-    struct tls_task *work = STAILQ_FIRST(&works->finished);
-    if (work != NULL)
-        STAILQ_REMOVE_HEAD(&works->finished, link);
-    pthread_mutex_unlock(&works->lock);
-    return work;
+    pthread_mutex_lock(&worker->lock);
+    struct tls_task *task = STAILQ_FIRST(&worker->finished);
+    if (task != NULL)
+        STAILQ_REMOVE_HEAD(&worker->finished, link);
+    pthread_mutex_unlock(&worker->lock);
+    return task;
 }
 
 static void on_finished(struct watch *watch, uint32_t events)
 {
-    struct tls_worker *works = CONTAINER_OF(watch, struct tls_worker, watch);
-    struct tls_task *work;
+    struct tls_worker *worker = CONTAINER_OF(watch, struct tls_worker, watch);
+    struct tls_task *task;
     eventfd_t count;
     (void)events;
     (void)eventfd_read(watch->fd, &count);
-    while ((work = take_finished(works)) != NULL) {
-        work->running = false;
-        if (work->owner != NULL)
-            work->advanced(work);
+    while ((task = take_finished(worker)) != NULL) {
+        task->running = false;
+        if (task->owner != NULL)
+            task->advanced(task);
         else
-            close_and_free(work);
+            close_and_free(task);
     }
 }
 
-struct tls_task *tls_task_new(struct tls_worker *works, struct tls_context *context, int fd,
+struct tls_task *tls_task_new(struct tls_worker *worker, struct tls_context *context, int fd,
                               const char *name)
 {
-    struct tls_task *work = calloc(1, sizeof(*work));
-    if (work == NULL)
+    struct tls_task *task = calloc(1, sizeof(*task));
+    if (task == NULL)
         return NULL;
-    *work = (struct tls_task){.tls = tls_new(context, fd, name), .fd = fd, .works = works};
-    if (work->tls == NULL) {
-        free(work);
+    *task = (struct tls_task){.tls = tls_new(context, fd, name), .fd = fd, .worker = worker};
+    if (task->tls == NULL) {
+        free(task);
         return NULL;
     }
-    return work;
+    return task;
 }
 
-int tls_task_advance(struct tls_task *work)
+int tls_task_advance(struct tls_task *task)
 {
-    struct tls_worker *works = work->works;
-    if (!works->started) {
-        int r = pthread_create(&works->thread, NULL, work_on, works);
+    struct tls_worker *worker = task->worker;
+    if (!worker->started) {
+        int r = pthread_create(&worker->thread, NULL, run_thread, worker);
         if (r != 0)
             return -r;
-        works->started = true;
+        worker->started = true;
     }
-    work->running = true;
-    pthread_mutex_lock(&works->lock);
-    STAILQ_INSERT_TAIL(&works->waiting, work, link);
-    pthread_cond_signal(&works->wanted);
-    pthread_mutex_unlock(&works->lock);
+    task->running = true;
+    pthread_mutex_lock(&worker->lock);
+    STAILQ_INSERT_TAIL(&worker->waiting, task, link);
+    pthread_cond_signal(&worker->wanted);
+    pthread_mutex_unlock(&worker->lock);
     return 0;
 }
 
 struct tls_worker *tls_worker_new(struct core *core)
 {
-    struct tls_worker *works = calloc(1, sizeof(*works));
-    if (works == NULL)
+    struct tls_worker *worker = calloc(1, sizeof(*worker));
+    if (worker == NULL)
         return NULL;
-    works->core = core;
-    works->watch = (struct watch){.fd = -1, .ready = on_finished};
-    STAILQ_INIT(&works->waiting);
-    STAILQ_INIT(&works->finished);
-    pthread_mutex_init(&works->lock, NULL);
-    pthread_cond_init(&works->wanted, NULL);
+    worker->core = core;
+    worker->watch = (struct watch){.fd = -1, .ready = on_finished};
+    STAILQ_INIT(&worker->waiting);
+    STAILQ_INIT(&worker->finished);
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->wanted, NULL);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0 || loop_watch(&core->loop, &works->watch, fd, EPOLLIN) < 0) {
+    if (fd < 0 || loop_watch(&core->loop, &worker->watch, fd, EPOLLIN) < 0) {
         if (fd >= 0)
             close(fd);
-        works->watch.fd = -1;
-        tls_worker_free(works);
+        worker->watch.fd = -1;
+        tls_worker_free(worker);
         return NULL;
     }
-    return works;
+    return worker;
 }
 
-void tls_worker_free(struct tls_worker *works)
+void tls_worker_free(struct tls_worker *worker)
 {
-    struct tls_task *work;
-    if (works == NULL)
+    struct tls_task *task;
+    if (worker == NULL)
         return;
-    pthread_mutex_lock(&works->lock);
-    works->leaving = true;
-    pthread_cond_signal(&works->wanted);
-    pthread_mutex_unlock(&works->lock);
-    if (works->started)
-        pthread_join(works->thread, NULL);
-    STAILQ_CONCAT(&works->finished, &works->waiting);
-    while ((work = take_finished(works)) != NULL)
-        close_and_free(work);
-    if (works->watch.fd >= 0) {
-        int fd = works->watch.fd;
-        loop_unwatch(&works->core->loop, &works->watch);
+    pthread_mutex_lock(&worker->lock);
+    worker->leaving = true;
+    pthread_cond_signal(&worker->wanted);
+    pthread_mutex_unlock(&worker->lock);
+    if (worker->started)
+        pthread_join(worker->thread, NULL);
+    STAILQ_CONCAT(&worker->finished, &worker->waiting);
+    while ((task = take_finished(worker)) != NULL)
+        close_and_free(task);
+    if (worker->watch.fd >= 0) {
+        int fd = worker->watch.fd;
+        loop_unwatch(&worker->core->loop, &worker->watch);
         close(fd);
     }
-    pthread_cond_destroy(&works->wanted);
-    pthread_mutex_destroy(&works->lock);
-    free(works);
+    pthread_cond_destroy(&worker->wanted);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A certificate, made by OpenSSL and read by keeper/net/tls.c as any other.
+ * A certificate, made by OpenSSL and read by keeper/net/tls_context.c like any other.
  */
 #include <openssl/evp.h>
 #include <openssl/pem.h>

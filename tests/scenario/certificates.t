@@ -159,8 +159,8 @@ my @bad = ( # what, the files or what makes them, what is said of it
     ['a missing CA', {authority => undef}, qr/authority\.pem: lonnetCertificateAuthority: does not exist/],
     ['a folder as CA', instead(authority => sub { mkdir $_[0] or die "mkdir: $!" }), qr/authority\.pem: .*: it is a folder/],
     ['a folder as certificate', instead(certificate => sub { mkdir $_[0] or die "mkdir: $!" }), qr/certificate\.pem: .*: it is a folder/],
-    ['a FIFO as key', instead(key => sub { POSIX::mkfifo($_[0], 0600) or die "mkfifo: $!" }), qr/key\.pem: .*: it is no file/],
-    ['a device as CA', instead(authority => sub { symlink '/dev/zero', $_[0] or die "symlink: $!" }), qr/authority\.pem: .*: it is no file/],
+    ['a FIFO as key', instead(key => sub { POSIX::mkfifo($_[0], 0600) or die "mkfifo: $!" }), qr/key\.pem: .*: it is not a regular file/],
+    ['a device as CA', instead(authority => sub { symlink '/dev/zero', $_[0] or die "symlink: $!" }), qr/authority\.pem: .*: it is not a regular file/],
     # Nobody can look at such a one, not even root: as at files in a folder that is closed to the keeper.
     ['a certificate that leads to itself', instead(certificate => sub { symlink $_[0], $_[0] or die "symlink: $!" }),
         qr/certificate\.pem: .*: Too many levels of symbolic links/],
@@ -396,7 +396,7 @@ for my $missing (qw(lonnetCertificateAuthority lonnetCertificate lonnetPrivateKe
     $world->write_config;
     $world->keeper;
     $world->activate('msul1');
-    fails($world, $lond, 'tls', qr/$missing: not set, though other files for ssl exist/, "loncapa.conf without $missing");
+    fails($world, $lond, 'tls', qr/$missing: not set, although other files for ssl exist/, "loncapa.conf without $missing");
 }
 
 # A folder that is not mounted yet looks like that of a server that has no certificates.
