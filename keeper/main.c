@@ -9,7 +9,6 @@
  */
 #include <bsd/unistd.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,27 +18,36 @@
 
 #include "common/config.h"
 #include "common/log.h"
+#include "common/options.h"
 #include "keeper/keeper.h"
 #include "keeper/lond/cipher.h"
 #include "keeper/lond/credentials.h"
 
-static const char help_text[] =
-    "lonc-keeper holds the connections to the londs of a LON-CAPA network.\n"
-    "\n"
-    "usage: lonc-keeper [--config FILE] [--check] [--settings]\n"
-    "\n"
-    "  --config FILE  settings, by default " CONFIG_PATH "\n"
-    "  --check        read settings and tables, say what is wrong with them, and exit\n"
-    "  --settings     print a settings file with every default in it, commented out\n"
-    "  --version      say which version this is\n"
-    "  --help         this text\n";
+enum { OPTION_CONFIG = 'c', OPTION_CHECK = 'k', OPTION_SETTINGS = 's' };
 
-struct options {
-    const char *config;
+static const struct option_row option_rows[] = {
+    {"config", OPTION_CONFIG, "FILE", "read settings from FILE instead of " CONFIG_PATH},
+    {"check", OPTION_CHECK, NULL,
+     "read the settings and the tables, report every mistake in them, and exit"},
+    {"settings", OPTION_SETTINGS, NULL,
+     "print a settings file that has every default, commented out, and exit"},
+    {"version", OPTION_VERSION, NULL, "print the version and exit"},
+    {"help", OPTION_HELP, NULL, "print this help and exit"},
+};
+
+static const struct command_line command_line = {
+    .program = "lonc-keeper",
+    OPTION_ROWS(option_rows),
+    .misuse = 2,
+    .purpose = "lonc-keeper holds the connections to the londs of a LON-CAPA network.",
+};
+
+struct request {
+    const char *config; /* NULL: CONFIG_PATH */
     bool check;
 };
 
-/* To begin a keeper.conf with, and what the tables in the documentation are made of. */
+/* A template for keeper.conf; the tables in the documentation are made of it, too. */
 static void print_settings(void)
 {
     for (size_t i = 0; i < settings_count; i++) {
@@ -52,39 +60,27 @@ static void print_settings(void)
     }
 }
 
-static void parse_options(struct options *options, int argc, char **argv)
+static struct request parse_options(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"settings", no_argument, NULL, 's'},     {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-    };
+    struct request request = {.config = NULL};
+    struct options options;
     int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    options_start(&options, &command_line, argc, argv);
+    while ((option = options_next(&options)) != OPTION_END) {
         switch (option) {
-        case 'c':
-            options->config = optarg;
+        case OPTION_CONFIG:
+            request.config = options.value;
             break;
-        case 'k':
-            options->check = true;
+        case OPTION_CHECK:
+            request.check = true;
             break;
-        case 's':
+        case OPTION_SETTINGS:
             print_settings();
             exit(EXIT_SUCCESS);
-        case 'V':
-            puts("lonc-keeper " LONC_VERSION);
-            exit(EXIT_SUCCESS);
-        case 'h':
-            fputs(help_text, stdout);
-            exit(EXIT_SUCCESS);
-        default:
-            exit(2);
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "lonc-keeper: unexpected argument: %s\n", argv[optind]);
-        exit(2);
-    }
+    options_expect_no_words(&options);
+    return request;
 }
 
 static void say_on_standard_error(void *argument, const char *text)
@@ -93,7 +89,7 @@ static void say_on_standard_error(void *argument, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-/* What will go wrong, or counts for nothing, is no mistake yet. */
+/* These do not make a configuration invalid. */
 static void warn_of_ssl(const struct config *config, const struct credentials *credentials)
 {
     struct validity_verdict verdict;
@@ -108,10 +104,10 @@ static void warn_of_ssl(const struct config *config, const struct credentials *c
         fprintf(stderr, "warning: %s\n", verdict.warnings);
 }
 
-static int check(const struct options *options)
+static int check(const struct request *request)
 {
     struct diagnostics diagnostics = {.say = say_on_standard_error};
-    struct config *config = config_load(options->config, &diagnostics);
+    struct config *config = config_load(request->config, &diagnostics);
     struct diagnostics of_files = {.say = say_on_standard_error};
     struct credentials *credentials = NULL;
     if (config != NULL && config->valid)
@@ -129,20 +125,19 @@ static int check(const struct options *options)
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run(const struct options *options)
+static int run(const struct request *request)
 {
     struct diagnostics diagnostics = {.say = keeper_say_in_log};
     log_open("lonc-keeper", LOG_TARGET_AUTO, LOG_INFO, LOG_JOURNAL_SOCKET);
-    /* Keys are in this process's memory: nobody of the same user may look, and no core is written.
-     */
+    /* Keys are in this process's memory: no core may be dumped, nor its own user trace it. */
     prctl(PR_SET_DUMPABLE, 0);
     int r = cipher_initialize();
     if (r < 0) {
         log_write(LOG_CRIT, NULL, "libgcrypt cannot be used: %s", strerror(-r));
         return EXIT_FAILURE;
     }
-    struct config *config = config_load(options->config, &diagnostics);
-    r = config != NULL ? keeper_run(config, options->config, diagnostics.first) : -ENOMEM;
+    struct config *config = config_load(request->config, &diagnostics);
+    r = config != NULL ? keeper_run(config, request->config, diagnostics.first) : -ENOMEM;
     if (r < 0)
         log_write(LOG_CRIT, NULL, "cannot run: %s", strerror(-r));
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -150,8 +145,7 @@ static int run(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.config = NULL};
     setproctitle_init(argc, argv, environ); /* the title will show what STATUS= says */
-    parse_options(&options, argc, argv);
-    return options.check ? check(&options) : run(&options);
+    struct request request = parse_options(argc, argv);
+    return request.check ? check(&request) : run(&request);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * loncstatus.txt, in the words of the old daemon.
+ * loncstatus.txt, worded as the old daemon did.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,26 +9,26 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/draft.h"
 #include "common/log.h"
 #include "keeper/control/loncstatus.h"
 #include "keeper/core/sliced_task.h"
 
-/* In one turn of the loop: half a millisecond's work. */
+/* Hosts reported in one turn of the loop: half a millisecond of work. */
 #define HOSTS_PER_TURN 128
 
 struct loncstatus {
     struct hosts *hosts;
     struct sliced_task task;
-    FILE *file; /* NULL: it cannot be written, and hosts are forgiven all the same */
-    char path[4096], temporary[4096 + 8];
+    struct draft draft; /* not open if the file cannot be written; hosts are retried all the same */
     char date[64];
-    struct host *next; /* held; NULL: all are written */
-    bool again;
+    struct host *next; /* held; NULL: no report is being made, or all hosts are in it */
+    bool again;        /* it was asked for another time meanwhile */
 };
 
 /* --- What is written -------------------------------------------------------------------------- */
 
-/* What the old daemon counted: how many failures are left before the host is dead. */
+/* The old daemon's count: how many more failures make the host dead. */
 static unsigned retries_remaining(const struct host *host)
 {
     unsigned allowed = (unsigned)host->core->settings.failures_until_dead;
@@ -42,13 +42,13 @@ static void write_host(FILE *file, const struct host *host, const char *date)
     for (unsigned list = 0; list < POOL_LISTS; list++)
         connections += host->pool_count[list];
     fprintf(file, "%ld\t%s\t%s: ", (long)getpid(), host->id, date);
-    /* Of the old daemon's three texts for it, the one that its administrators saw. */
+    /* The old daemon had three texts for this; its administrators saw this one. */
     if (host->health.state == HEALTH_DEAD)
         fprintf(file, "%s >>> DEAD !!!! <<<\t", host->id);
     else
         fprintf(file, "%s Connection count: %u Retries remaining: %u\t", host->id, connections,
                 retries_remaining(host));
-    /* In the place of the old daemon's last log line: the last thing there was to say. */
+    /* Here the old daemon wrote its last log line. */
     if (host->health.state != HEALTH_HEALTHY)
         fprintf(file, "%s\n", reason_text(host->health.reason));
     else if (host_has_connected(host))
@@ -66,85 +66,71 @@ static void write_host(FILE *file, const struct host *host, const char *date)
 
 /* --- Writing ---------------------------------------------------------------------------------- */
 
-static void say_failed(int error)
+static void log_failure(int error)
 {
     log_write(LOG_WARNING, NULL, "cannot write loncstatus.txt: %s", strerror(error));
 }
 
 /* 0 or a negative errno. */
-static int open_file(struct loncstatus *loncstatus)
+static int open_draft(struct loncstatus *loncstatus)
 {
     const char *root = loncstatus->hosts->core->config->loncapa.doc_root;
+    char path[PATH_MAX];
     if (root == NULL)
         return -ENOENT;
-    int length =
-        snprintf(loncstatus->path, sizeof(loncstatus->path), "%s/lon-status/loncstatus.txt", root);
-    if (length < 0 || (size_t)length >= sizeof(loncstatus->path))
+    int length = snprintf(path, sizeof(path), "%s/lon-status/loncstatus.txt", root);
+    if (length < 0 || (size_t)length >= sizeof(path))
         return -ENAMETOOLONG;
-    snprintf(loncstatus->temporary, sizeof(loncstatus->temporary), "%s.new", loncstatus->path);
-    loncstatus->file = fopen(loncstatus->temporary, "we");
-    return loncstatus->file != NULL ? 0 : -errno;
+    return draft_open(&loncstatus->draft, path, 0644);
 }
 
-static void close_file(struct loncstatus *loncstatus)
-{
-    int error = ferror(loncstatus->file) ? EIO : 0;
-    if (fclose(loncstatus->file) != 0)
-        error = errno;
-    loncstatus->file = NULL;
-    if (error == 0 && rename(loncstatus->temporary, loncstatus->path) < 0)
-        error = errno;
-    if (error == 0)
-        return;
-    unlink(loncstatus->temporary);
-    say_failed(error);
-}
-
-static void hold(struct loncstatus *loncstatus, struct host *host)
+static void hold_next(struct loncstatus *loncstatus, struct host *host)
 {
     loncstatus->next = host_hold(host);
 }
 
-static void start(struct loncstatus *loncstatus)
+static void begin_report(struct loncstatus *loncstatus)
 {
     time_t now = time(NULL);
     struct tm local;
     localtime_r(&now, &local);
     strftime(loncstatus->date, sizeof(loncstatus->date), "%a %b %e %H:%M:%S %Y", &local);
     loncstatus->again = false;
-    int r = open_file(loncstatus);
+    int r = open_draft(loncstatus);
     if (r < 0)
-        say_failed(-r);
+        log_failure(-r);
     else
-        fprintf(loncstatus->file, "LONC status %s - parent %ld \n\n", loncstatus->date,
+        fprintf(loncstatus->draft.file, "LONC status %s - parent %ld \n\n", loncstatus->date,
                 (long)getpid());
-    hold(loncstatus, hosts_after(loncstatus->hosts, NULL));
+    hold_next(loncstatus, hosts_after(loncstatus->hosts, NULL));
     sliced_task_start(&loncstatus->task);
 }
 
-static void do_one(struct loncstatus *loncstatus)
+static void report_host(struct loncstatus *loncstatus)
 {
     struct host *host = loncstatus->next;
-    if (host->listed && loncstatus->file != NULL)
-        write_host(loncstatus->file, host, loncstatus->date);
+    if (host->listed && loncstatus->draft.file != NULL)
+        write_host(loncstatus->draft.file, host, loncstatus->date);
     if (host->listed)
         host_retry(host);
-    hold(loncstatus, hosts_next(host));
+    hold_next(loncstatus, hosts_next(host));
     hosts_release(host);
 }
 
-static void do_some(struct sliced_task *task)
+static bool report_some(struct sliced_task *task)
 {
     struct loncstatus *loncstatus = CONTAINER_OF(task, struct loncstatus, task);
     for (int n = 0; n < HOSTS_PER_TURN && loncstatus->next != NULL; n++)
-        do_one(loncstatus);
+        report_host(loncstatus);
     if (loncstatus->next != NULL)
-        return;
-    sliced_task_stop(task);
-    if (loncstatus->file != NULL)
-        close_file(loncstatus);
+        return true;
+    /* Not synced: the file is a report of the moment. */
+    int r = loncstatus->draft.file != NULL ? draft_install(&loncstatus->draft, false) : 0;
+    if (r < 0)
+        log_failure(-r);
     if (loncstatus->again)
-        start(loncstatus);
+        begin_report(loncstatus);
+    return loncstatus->next != NULL;
 }
 
 void loncstatus_ask(struct loncstatus *loncstatus)
@@ -153,8 +139,9 @@ void loncstatus_ask(struct loncstatus *loncstatus)
         loncstatus->again = true;
         return;
     }
-    start(loncstatus);
-    do_some(&loncstatus->task); /* mostly that is all */
+    begin_report(loncstatus);
+    if (!report_some(&loncstatus->task)) /* usually that is all */
+        sliced_task_stop(&loncstatus->task);
 }
 
 struct loncstatus *loncstatus_new(struct hosts *hosts)
@@ -163,7 +150,7 @@ struct loncstatus *loncstatus_new(struct hosts *hosts)
     if (loncstatus == NULL)
         return NULL;
     loncstatus->hosts = hosts;
-    if (sliced_task_open(&loncstatus->task, &hosts->core->loop, do_some) < 0) {
+    if (sliced_task_open(&loncstatus->task, &hosts->core->loop, report_some) < 0) {
         loncstatus_free(loncstatus);
         return NULL;
     }
@@ -175,10 +162,7 @@ void loncstatus_free(struct loncstatus *loncstatus)
     if (loncstatus == NULL)
         return;
     sliced_task_close(&loncstatus->task);
-    if (loncstatus->file != NULL) {
-        fclose(loncstatus->file);
-        unlink(loncstatus->temporary);
-    }
+    draft_discard(&loncstatus->draft);
     if (loncstatus->next != NULL)
         hosts_release(loncstatus->next);
     free(loncstatus);

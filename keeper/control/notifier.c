@@ -173,7 +173,7 @@ static void sweep_lock(const struct notifier *notifier, const char *file)
                   notifier->core->config->loncapa.sock_dir, file);
 }
 
-bool notifier_sweep_locks(struct notifier *notifier)
+bool notifier_sweep_some_locks(struct notifier *notifier)
 {
     const char *path = notifier->core->config->loncapa.sock_dir;
     struct dirent *entry = NULL;

@@ -23,7 +23,7 @@ void notifier_configured(struct notifier *notifier);
 
 /* And then: old locks beside its sockets go, some in each call, as long as it says that there may
  * be more. */
-bool notifier_sweep_locks(struct notifier *notifier);
+MUST_CHECK bool notifier_sweep_some_locks(struct notifier *notifier);
 
 /* The keeper serves; it reloads (and serves again); it is leaving. */
 void notifier_ready(struct notifier *notifier);

@@ -70,26 +70,26 @@ static void no_memory(struct reload *reload)
 
 /* --- The steps -------------------------------------------------------------------------------- */
 
-/* What a step comes to. One that complains is the last. */
-enum progress { GOES_ON, IS_DONE };
+/* Each step does some of its work and returns true if it has more to do. A step that complains is
+ * the last one. */
 
-static enum progress read_settings(struct reload *reload)
+static bool read_settings(struct reload *reload)
 {
     if (!reload->by_itself)
         notifier_reloading(reload->parts.notifier);
     reload->loading = config_open(reload->config_path, &reload->diagnostics);
     if (reload->loading == NULL)
         no_memory(reload);
-    return IS_DONE;
+    return false;
 }
 
-static enum progress read_table(struct reload *reload)
+static bool read_table(struct reload *reload)
 {
     if (config_read_some(reload->loading))
-        return GOES_ON;
+        return true;
     reload->config = config_close(reload->loading);
     reload->loading = NULL;
-    return IS_DONE;
+    return false;
 }
 
 static void warn(void *argument, const char *text)
@@ -100,22 +100,22 @@ static void warn(void *argument, const char *text)
 }
 
 /* The table does not wait for a certificate to be renewed. */
-static enum progress load_credentials(struct reload *reload)
+static bool load_credentials(struct reload *reload)
 {
     struct diagnostics of_files = {.say = warn, .argument = reload};
     reload->credentials = credentials_load(reload->config, &of_files);
     if (reload->credentials == NULL)
         no_memory(reload);
-    return IS_DONE;
+    return false;
 }
 
-static enum progress prepare_hosts(struct reload *reload)
+static bool prepare_hosts(struct reload *reload)
 {
     reload->change.table = &reload->config->table;
-    int r = hosts_prepare(&reload->change, reload->config->settings.resolve);
+    int r = hosts_prepare_some(&reload->change, reload->config->settings.resolve);
     if (r < 0)
         no_memory(reload);
-    return r > 0 ? GOES_ON : IS_DONE;
+    return r > 0;
 }
 
 static void apply_credentials(struct reload *reload)
@@ -127,7 +127,7 @@ static void apply_credentials(struct reload *reload)
 }
 
 /* From here on nothing fails. Hosts hold the configuration that they point into. */
-static enum progress switch_over(struct reload *reload)
+static bool switch_over(struct reload *reload)
 {
     struct core *core = reload->core;
     struct config *config = reload->config;
@@ -142,29 +142,29 @@ static enum progress switch_over(struct reload *reload)
     hosts_settings_changed(reload->change.hosts);
     if (config->valid)
         apply_credentials(reload);
-    return IS_DONE;
+    return false;
 }
 
-static enum progress apply_hosts(struct reload *reload)
+static bool apply_hosts(struct reload *reload)
 {
-    return hosts_apply(&reload->change) ? GOES_ON : IS_DONE;
+    return hosts_apply_some(&reload->change);
 }
 
-static enum progress tell_others(struct reload *reload)
+static bool tell_others(struct reload *reload)
 {
     hosts_change_end(&reload->change);
     deferred_reload(reload->parts.deferred);
     notifier_configured(reload->parts.notifier);
     socket_watch_configured(reload->parts.socket_watch);
-    return IS_DONE;
+    return false;
 }
 
-static enum progress sweep_locks(struct reload *reload)
+static bool sweep_locks(struct reload *reload)
 {
-    return notifier_sweep_locks(reload->parts.notifier) ? GOES_ON : IS_DONE;
+    return notifier_sweep_some_locks(reload->parts.notifier);
 }
 
-static enum progress release_old(struct reload *reload)
+static bool release_old(struct reload *reload)
 {
     const struct core *core = reload->core;
     config_unref(reload->config);
@@ -172,7 +172,7 @@ static enum progress release_old(struct reload *reload)
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
               "%zu hosts in force, as %s", reload->parts.hosts->count,
               core->config->loncapa.host_id);
-    return IS_DONE;
+    return false;
 }
 
 enum step {
@@ -188,7 +188,7 @@ enum step {
     STEPS
 };
 
-static enum progress (*const steps[STEPS])(struct reload *reload) = {
+static bool (*const steps[STEPS])(struct reload *reload) = {
     [STEP_SETTINGS] = read_settings,       [STEP_TABLE] = read_table,
     [STEP_CREDENTIALS] = load_credentials, [STEP_PREPARE] = prepare_hosts,
     [STEP_SWITCH] = switch_over,           [STEP_APPLY] = apply_hosts,
@@ -292,16 +292,17 @@ static void end(struct reload *reload)
 /* True when the reload has come to its end. */
 static bool take_step(struct reload *reload)
 {
-    if (steps[reload->step](reload) == IS_DONE)
+    if (!steps[reload->step](reload))
         reload->step++;
     return reload->step == STEPS || reload->diagnostics.count > 0;
 }
 
-static void on_slice(struct sliced_task *task)
+static bool reload_some(struct sliced_task *task)
 {
     struct reload *reload = CONTAINER_OF(task, struct reload, task);
     if (take_step(reload))
         end(reload);
+    return reload->task.running; /* the end may have begun the next one */
 }
 
 void reload_ask(struct reload *reload, struct reload_waiter *waiter)
@@ -336,8 +337,8 @@ void reload_withdraw(struct reload_waiter *waiter)
 
 static int prepare_first(struct reload *reload)
 {
-    load_credentials(reload);
-    while (reload->credentials != NULL && prepare_hosts(reload) == GOES_ON)
+    (void)load_credentials(reload);
+    while (reload->credentials != NULL && prepare_hosts(reload))
         continue;
     return reload->credentials == NULL || reload->diagnostics.count > 0 ? -ENOMEM : 0;
 }
@@ -375,7 +376,7 @@ struct reload *reload_new(const struct reload_parts *parts, const char *config_p
     };
     TAILQ_INIT(&reload->waiting);
     TAILQ_INIT(&reload->next);
-    if (sliced_task_open(&reload->task, &reload->core->loop, on_slice) < 0) {
+    if (sliced_task_open(&reload->task, &reload->core->loop, reload_some) < 0) {
         reload_free(reload);
         return NULL;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Slices of long work.
+ * Long work in slices: an eventfd that is always readable gives it a turn in each batch.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -13,16 +13,16 @@ static void on_turn(struct watch *watch, uint32_t events)
 {
     struct sliced_task *task = CONTAINER_OF(watch, struct sliced_task, watch);
     (void)events;
-    /* It may have been stopped by what came before it in the batch. */
-    if (task->running)
-        task->slice(task);
+    /* Another event of this batch may have stopped it. */
+    if (task->running && !task->do_some(task))
+        sliced_task_stop(task);
 }
 
 int sliced_task_open(struct sliced_task *task, struct loop *loop,
-                     void (*slice)(struct sliced_task *task))
+                     bool (*do_some)(struct sliced_task *task))
 {
-    *task =
-        (struct sliced_task){.watch = {.fd = -1, .ready = on_turn}, .loop = loop, .slice = slice};
+    *task = (struct sliced_task){
+        .watch = {.fd = -1, .ready = on_turn}, .loop = loop, .do_some = do_some};
     int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return -errno;

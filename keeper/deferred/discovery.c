@@ -180,17 +180,18 @@ static void complete_scan(struct discovery *discovery)
     delivery_advance_all(discovery->delivery);
 }
 
-static void scan_slice(struct sliced_task *task)
+static bool scan_some(struct sliced_task *task)
 {
     struct discovery *discovery = CONTAINER_OF(task, struct discovery, scanner);
     for (int i = 0; i < SCAN_SLICE; i++) {
         struct dirent *entry = readdir(discovery->scan);
         if (entry == NULL) {
             complete_scan(discovery);
-            return;
+            return discovery->scan != NULL; /* names may be wanted already that are only on disk */
         }
         scan_entry(discovery, entry->d_name);
     }
+    return true;
 }
 
 /* The folder opened once more, to be read from its beginning; NULL with errno. */
@@ -251,7 +252,7 @@ int discovery_init(struct discovery *discovery, struct delivery *delivery)
     *discovery = (struct discovery){.delivery = delivery, .folder = delivery->backlogs.folder};
     deadline_queue_add(&core->loop, &discovery->rescanning, &core->settings.deferred_hold,
                        on_rescan);
-    return sliced_task_open(&discovery->scanner, &core->loop, scan_slice);
+    return sliced_task_open(&discovery->scanner, &core->loop, scan_some);
 }
 
 void discovery_free(struct discovery *discovery)

@@ -125,7 +125,7 @@ void hosts_settings_changed(struct hosts *hosts)
     resolver_reload(hosts->resolver);
 }
 
-int hosts_prepare(struct hosts_change *change, uint64_t resolve)
+int hosts_prepare_some(struct hosts_change *change, uint64_t resolve)
 {
     size_t count = change->table->count;
     if (change->held == NULL && (change->held = calloc(count + 1, sizeof(*change->held))) == NULL)
@@ -162,7 +162,7 @@ static void retire_if_gone(struct hosts_change *change)
     hosts_release(host);
 }
 
-bool hosts_apply(struct hosts_change *change)
+bool hosts_apply_some(struct hosts_change *change)
 {
     struct hosts *hosts = change->hosts;
     if (change->done == 0)

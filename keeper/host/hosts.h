@@ -31,19 +31,17 @@ void hosts_settings_changed(struct hosts *hosts);
 
 /*
  * Finds or makes the hosts of a table and whatever else they will need; nobody sees the new ones
- * yet. To be called until it returns 0: 1 when there is more to do, or -ENOMEM. `resolve`: the
- * setting that will be in force.
+ * yet. 1 while there is more to do, 0, or -ENOMEM. `resolve` is the setting that will be in force.
  */
-int hosts_prepare(struct hosts_change *change, uint64_t resolve);
+MUST_CHECK int hosts_prepare_some(struct hosts_change *change, uint64_t resolve);
 
 /*
  * Puts the table, by now that of core->config, into force: new hosts are added, removed ones
- * retired, the others configured anew (host_configure) and forgiven. To be called until it returns
- * false.
+ * retired, the others configured anew (host_configure) and retried. True while there is more to do.
  */
-bool hosts_apply(struct hosts_change *change);
+MUST_CHECK bool hosts_apply_some(struct hosts_change *change);
 
-/* Lets go of what hosts_prepare has made and hosts_apply has not used. */
+/* Lets go of what hosts_prepare_some has made and hosts_apply_some has not used. */
 void hosts_change_end(struct hosts_change *change);
 
 /*

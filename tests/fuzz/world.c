@@ -200,9 +200,9 @@ static void start(void)
 void world_table(size_t hosts)
 {
     struct hosts_change change = {.hosts = &world.hosts, .table = &tables[hosts]};
-    CHECK(hosts_prepare(&change, world.config.settings.resolve) == 0);
+    CHECK(hosts_prepare_some(&change, world.config.settings.resolve) == 0);
     world.config.table = tables[hosts];
-    while (hosts_apply(&change))
+    while (hosts_apply_some(&change))
         continue;
     hosts_change_end(&change);
     if (world.deferring)
