@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the benches of growth share: a world of thousands of hosts behind one stand-in lond, what a
-# process holds and uses, and the growth of a number with another: its slope on logarithmic scales
-# (0: it does not grow, 1: in proportion), a table and a plot.
+# What the benches of growth share: a world of thousands of hosts behind one stand-in lond; what a process holds and
+# uses; and how one number grows with another, as the slope on logarithmic scales (0: not at all, 1: in proportion), as
+# a table and as a plot.
 package Scale;
 use strict;
 use warnings;
@@ -20,12 +20,12 @@ our @EXPORT = qw(median slope big_world memory turns load cpu_of report results_
 
 my $worlds = 0;
 
-# Of what is stated as a median. SCALE_ROUNDS=1 tries a bench out.
+# Rounds behind each median. SCALE_ROUNDS=1 is for trying a bench out.
 our $rounds = $ENV{SCALE_ROUNDS} || 5;
 
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
-# By least squares, of [x, y] pairs on logarithmic scales.
+# The slope of [x, y] pairs on logarithmic scales, by least squares.
 sub slope {
     my @points = map { [log $_->[0], log($_->[1] > 0 ? $_->[1] : 1e-9)] } @_;
     my ($x, $y) = map { my $i = $_; sum(map { $_->[$i] } @points) / @points } 0, 1;
@@ -42,8 +42,8 @@ sub set_hosts {
     $world->write_config;
 }
 
-# So many hosts, all of them one stand-in lond that listens at every address. `settings` are the
-# keeper's, `lond` the options of the lond. Nothing but the lond has been started.
+# Makes a world with that number of hosts, all served by one stand-in lond that listens at every address. `settings` are
+# those of the keeper, `lond` options of the lond. Only the lond has been started.
 sub big_world {
     my ($count, %with) = @_;
     my $port = 20_000 + ($$ + 17 * $worlds++) % 10_000;
@@ -96,7 +96,7 @@ sub load {
     return $said;
 }
 
-# Microseconds of CPU that the process spends a request while the code runs, which returns how many there were.
+# Microseconds of CPU that the process spends on a request while the code runs, which returns the number of requests.
 sub cpu_of {
     my ($process, $code) = @_;
     my $before = cpu_ns($process);
@@ -104,7 +104,7 @@ sub cpu_of {
     return (cpu_ns($process) - $before) / 1000 / $requests;
 }
 
-# Of all threads, to the nanosecond: ticks of 10 ms are too coarse.
+# The CPU time of all threads, in nanoseconds, since ticks of 10 ms are too coarse.
 sub cpu_ns {
     my ($process) = @_;
     my $sum = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The calls around the loops of the bench's peer and its floor; bench.h describes them.
+ * See bench.h.
  */
 #include <arpa/inet.h>
 #include <err.h>

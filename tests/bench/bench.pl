@@ -1,16 +1,15 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# How fast it is, beside what a request's way costs at least on this machine, and beside what one would take
-# instead. All contenders are there all the time and take turns, in an order that rotates, in short runs: what
-# is compared is always of one round, since a machine is not the same for minutes. Nobody is pinned to a
-# processor. A run apart counts system calls, context switches and memory.
+# Measures how fast lonc-keeper is, compared with what a request's way costs at least on this machine and with the
+# alternatives. All contenders run all the time and take turns in short runs, in an order that rotates. Only runs of
+# the same round are compared, because the speed of a machine changes within minutes. Nothing is pinned to a processor.
+# A separate run counts system calls, context switches and memory.
 #
 #     ROUNDS=n (9), SECONDS=s (0.5), QUICK=1 (3 rounds of 0.3 s)
 #
-# It fails when a request was not answered as it should be, or when the floor itself is slow; what the rest of
-# the ratios say depends on the machine too, so they are only told. Tables, numbers and plots are left in
-# BUILD/bench-results.
+# It fails if a request is not answered rightly or if the floor itself is slow. The other ratios depend on the machine
+# too, so they are only reported. Tables, numbers and plots are written to BUILD/bench-results.
 use strict;
 use warnings;
 use File::Path qw(make_path);
@@ -22,7 +21,7 @@ use Lonc;
 use Report;
 
 $| = 1;
-Lonc::need_descriptors(16384); # systemd-socket-proxyd needs six a client
+Lonc::need_descriptors(16384); # systemd-socket-proxyd needs six for each client
 my $rounds = $ENV{ROUNDS} || ($ENV{QUICK} ? 3 : 9);
 my $seconds = $ENV{SECONDS} || ($ENV{QUICK} ? 0.3 : 0.5);
 my $results = ($ENV{BUILD} || 'build') . '/bench-results';
@@ -33,8 +32,8 @@ Contenders->in_world($world);
 my $peer = peer(['msul1', map {"msul$_"} 10 .. 13]);
 my $strict = peer(['msul2', map {"msul$_"} 14 .. 17], '--ask-everybody');
 
-# `only`: the cases it takes part in, by name. Ten connections straight to the peer are what the floor is held
-# against, so they are measured beside it.
+# `only` names the cases that a contender takes part in. The floor is compared with ten connections directly to the
+# peer, so they are measured in the same cases.
 my @contenders = (
     direct($peer, only => qr/kept/),
     direct($peer, name => 'direct, 10 kept', only => qr/^20 /, like => {clients => 10, kept => 1}),

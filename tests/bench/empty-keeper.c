@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a keeper costs that keeps nothing: linked with the same libraries and initialised alike, to
- * compare memory with.
+ * A program that is linked with the keeper's libraries and initialized like the keeper, and does
+ * nothing. The keeper's memory is compared with it.
  */
 #include <ares.h>
 #include <jansson.h>

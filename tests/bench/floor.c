@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bench-floor: what lonc-keeper and its shared shim are measured against, a relay of the same shape
- * without one of their features. No handshake, no limit, no time-out, no health, no queue but a
- * ring, no log; a fault ends it. What it needs is what the way of a request itself costs on this
+ * bench-floor: the relay that lonc-keeper and its shared shim are compared with. It has the same
+ * shape and none of their features: no handshake, no limit, no time-out, no health, no log, and a
+ * ring for a queue; an error ends it. Its cost is what a request's way itself costs on this
  * machine.
  *
  *     bench-floor shim SOCKET CHANNEL HANDOVER
@@ -11,9 +11,9 @@
  * The shim accepts at SOCKET and hands the clients over; the relay (floor_relay.c) serves them over
  * ten kept connections to the peer. HANDOVER is `one-by-one` or `gathered`, both blind: the shim
  * closes a client once it is sent; or `acknowledged`: it keeps it until the relay has said that it
- * has it (shim/README.md, "The hand-over"). Of the blind ones now the one is faster, now the other;
- * the faster counts. The messages are the program's own (common/channel.c), so that what differs is
- * what is done around them.
+ * has it (shim/README.md, "The hand-over"). Sometimes one of the blind ways is faster, sometimes
+ * the other; the faster one counts. The messages are those of the real programs (common/channel.c),
+ * so only what is done around them differs.
  */
 #include <err.h>
 #include <errno.h>
@@ -34,7 +34,7 @@ struct batch {
     unsigned count;
 };
 
-/* A full channel is waited for: what is under way is bounded by what it holds. */
+/* Waits while the channel is full, which limits what is under way. */
 static void hand_over(int channel, const struct batch *batch)
 {
     struct pollfd room = {.fd = channel, .events = POLLOUT};
@@ -52,7 +52,8 @@ static void close_batch(const struct batch *batch)
         close(batch->fds[i]);
 }
 
-/* One at a time: three system calls a client, and the relay begins with the first of many. */
+/* One client at a time: three system calls for each, and the relay starts on the first of many at
+ * once. */
 __attribute__((noreturn)) static void hand_over_one_by_one(int listener, int channel)
 {
     struct batch one = {.count = 1};
@@ -67,7 +68,7 @@ __attribute__((noreturn)) static void hand_over_one_by_one(int listener, int cha
     }
 }
 
-/* As many as wait, up to a batch. */
+/* Accepts those that wait, at most a batch. */
 static void accept_batch(int listener, struct batch *batch)
 {
     int fd;
@@ -89,8 +90,8 @@ static void await_acknowledgement(int channel)
 }
 
 /*
- * Many in one message: fewer system calls where many come at once, more for one alone. Those who
- * come while an acknowledgement is waited for make the next batch.
+ * Many clients in one message: fewer system calls if many come at once, more for a single one.
+ * Those that come while an acknowledgment is awaited make the next batch.
  */
 __attribute__((noreturn)) static void hand_over_gathered(int listener, int channel,
                                                          bool acknowledged)

@@ -2,8 +2,9 @@
 /*
  * The relay of bench-floor: clients come over the channel, their lines go to the peer over ten kept
  * connections, one at a time on each, and the replies go back. Every descriptor is registered once,
- * edge-triggered; a client only after its request is on its way. Lines must come whole, as small
- * ones do: it ends where one does not, so that no bench measures something else by mistake.
+ * edge-triggered, and a client only after its request has been sent. Lines must arrive whole, as
+ * small ones do. If one does not, the relay ends, so that no bench measures something else by
+ * mistake.
  */
 #include <err.h>
 #include <errno.h>
@@ -24,9 +25,9 @@
 #define LINE_MAX_HERE   65536
 
 /*
- * What a descriptor is. A client that has closed may still be named by an event, for the shim's
- * copy keeps the kernel's registration alive; `generation` tells it from the next one of the same
- * number.
+ * What a descriptor stands for. An event may still name a client that has been closed, because the
+ * shim's copy keeps the kernel's registration alive. `generation` tells it from the next one with
+ * the same number.
  */
 struct descriptor {
     enum { DESCRIPTOR_CLIENT, DESCRIPTOR_PEER, DESCRIPTOR_CHANNEL } kind;
@@ -165,8 +166,8 @@ static void receive_clients(int channel, bool acknowledged)
         errx(2, "the shim has gone");
     if (count < 0 && count != -EAGAIN)
         errx(2, "hand-over: %s", strerror(-count));
-    if (count > 0 && acknowledged)
-        channel_acknowledge(channel);
+    if (count > 0 && acknowledged && channel_acknowledge(channel) < 0)
+        errx(2, "the shim takes no acknowledgment");
     for (int i = 0; i < count; i++)
         adopt(fds[i]);
 }

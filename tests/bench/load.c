@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lonnet-load: a load generator that behaves as many lonnet clients do, for scenario tests and
- * benches. Each request carries a payload of its own and its reply must be exactly that payload, so
- * a reply that went to the wrong client, came twice, or was cut is always found. It judges nothing
- * but replies: what lond executed, ask the stand-in lond.
+ * lonnet-load: a load generator that behaves like many lonnet clients, for scenarios and benches.
+ * Each request carries a payload of its own, and its reply must be exactly that payload, so a reply
+ * that goes to the wrong client, comes twice or is cut off is always found. It checks replies only;
+ * what was executed, the stand-in lond knows.
  *
  * `lonnet-load --help` is its manual; this file has that, the command line and the report. One
  * process, one thread, one epoll.
@@ -294,7 +294,7 @@ int main(int argc, char **argv)
     report_text(options.json ? stderr : stdout);
     if (options.json)
         report_json();
-    /* A request answered right can still be followed by bytes nobody asked for. */
+    /* A right answer may be followed by bytes that answer no request. */
     return results.of[RESULT_OK] == results.begun && results.begun > 0 &&
                    results.of[RESULT_WRONG] == 0
                ? 0

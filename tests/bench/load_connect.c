@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How lonnet-load connects: to a host's UNIX socket, as lonnet does, or straight to a lond, as lonc
- * would.
+ * How lonnet-load connects: to a host's UNIX socket, as lonnet does, or directly to a lond, as lonc
+ * does.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "tests/bench/load.h"
 
-/* It blocks, within bounds: the bench begins when everybody is connected. */
+/* Blocks, for a limited time: the bench begins when all clients are connected. */
 static bool shake_hands(int fd)
 {
     struct timeval bound = {.tv_sec = 5};

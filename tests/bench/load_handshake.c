@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The handshake of insecure mode (lonc-protocol(7) section 2) as a client of lond has it, a step at
- * a time: for connections straight to a lond, or through a relay that leaves the handshake to its
- * clients. Each line is said when the answer before has come whole.
+ * The client's side of the handshake in insecure mode (lonc-protocol(7) section 2), step by step:
+ * for connections directly to a lond, or through a relay that leaves the handshake to its clients.
+ * Each line is sent when the answer to the last one is complete.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 enum step { STEP_INIT, STEP_CHALLENGE, STEP_VERSION, STEP_SETHOST, STEP_EKEY, STEP_COUNT };
 
-/* What is said, the challenge apart, and how its answer begins. */
+/* The lines to send, except for the challenge, and how the answers begin. */
 static const struct {
     const char *line, *answer;
 } steps[STEP_COUNT] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Latencies, counted in buckets of 1/128 of their power of two, as an HDR histogram does: a fixed
- * size, no cost, and an error below 1 % from nanoseconds to hours.
+ * Counts latencies in buckets of 1/128 of their power of two, as an HDR histogram does. The size is
+ * fixed, counting costs next to nothing, and the error is below 1 % from nanoseconds to hours.
  */
 #include <stddef.h>
 #include <string.h>

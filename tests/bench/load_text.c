@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What lonnet-load says and hears: a text is the same for all requests but for the numbers of the
- * client and the request, so only its head is made for each.
+ * The texts that lonnet-load sends and expects. They differ from request to request only in the
+ * numbers of client and request, so only the head is made anew for each.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ void text_make(struct pattern *pattern, const char *text)
     sprintf(pattern->rest + padding, "%s\n", after);
 }
 
-/* A number of so many digits, and a dash; where that ends. printf would take a tenth of the CPU. */
+/* Writes a number of that many digits and a dash. Returns where it ends. printf would take a tenth
+ * of the CPU. */
 static char *put_number(char *at, uint64_t number, unsigned digits)
 {
     for (unsigned i = digits; i-- > 0; number /= 10)

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bench-peer: the leanest lond a bench can have. It shakes hands as insecure mode has it
- * (lonc-protocol(7) section 2), answers `echo:TEXT` with TEXT, and nothing else; for whoever does
- * not begin with `init` it is an echo server without a handshake, unless it is told to ask
- * everybody for one. It is there beside the stand-in lond for that: relays that shake no hands can
- * be measured with it, and the floor is one. And since it shares the processors with what is
- * measured, it does as little as a peer can.
+ * bench-peer: the leanest lond for a bench. It makes the handshake of insecure mode
+ * (lonc-protocol(7) section 2), and answers `echo:TEXT` with TEXT, and nothing else. For clients
+ * that do not begin with `init` it is an echo server without a handshake, unless it is told to ask
+ * everybody for one; so relays that know no handshake, such as the floor, can be measured too. It
+ * shares the processors with what is measured, and therefore does as little as possible.
  *
  *     bench-peer [--ask-everybody] [--delay MICROSECONDS] ADDRESS:PORT...
  *
- * It says "ready" on standard output when it listens. Lines must come whole, as small ones do; it
- * ends with a message where they do not, so that no bench measures something else by mistake.
+ * It prints "ready" on standard output when it listens. Lines must arrive whole, as small ones do.
+ * If one does not, it ends with a message, so that no bench measures something else by mistake.
  */
 #include <err.h>
 #include <errno.h>
@@ -56,7 +55,7 @@ static bool ask_everybody;
 static uint64_t delay; /* nanoseconds */
 static int loop;
 
-/* All are late by the same time, so that they fall due in order. */
+/* All replies are delayed by the same time, so they are due in order. */
 static struct late late[CONNECTIONS_MAX];
 static unsigned late_first, late_end;
 
@@ -75,7 +74,7 @@ static bool starts(const char *line, const char *with)
     return strncmp(line, with, strlen(with)) == 0;
 }
 
-/* One line, its LF in place, to its answer behind `out`; how long that is. */
+/* Appends the answer to one line, which includes its LF, to `out`. Returns its length. */
 static size_t answer(int fd, const char *line, size_t length, char *out)
 {
     enum step step = steps[fd];

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What grows with the deferred files of one host: starting, memory, delivering them, and what live
-# requests of another host feel while the folder is read and while it drains.
+# What grows with the number of deferred files of one host: start, memory, delivery, and the latency of another host's
+# live requests while the folder is read and while it drains.
 use strict;
 use warnings;
 use FindBin;
@@ -11,9 +11,9 @@ use Time::HiRes qw(time);
 use Scale;
 
 my @sizes = split ' ', $ENV{SCALE_FILES} || '1000 10000 100000 1000000';
-my $most_seconds = $ENV{SCALE_SECONDS} || 600; # a drain is looked at for so long
+my $most_seconds = $ENV{SCALE_SECONDS} || 600; # how long a drain is observed
 
-# Links to a few files: only names are wanted in such numbers.
+# Hard links to a few files, because only the number of names matters.
 sub fill {
     my ($world, $files) = @_;
     my ($from, $folder) = map { $world->path($_) } qw(sockets/content sockets/delayed);

@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One shim serves all hosts: what a host that is asked by one client, request after request, feels of another that is
-# asked by many as fast as they can; beside the same two loads through a shim each. Both ways run in one round,
-# since a machine is not the same for minutes.
+# One shim serves all hosts. How much is a host that one client asks, request after request, slowed down by another host
+# that many clients flood? Compared with the same two loads through a shim each, in the same round.
 use strict;
 use warnings;
 use FindBin;

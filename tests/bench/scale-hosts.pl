@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What grows with the hosts in the table: starting, reloading, memory, and what the clients of one
-# host feel of all that. Nothing of it may be felt by a request.
+# What grows with the number of hosts in the table: start, reload, memory, and the latency of one host's requests, which
+# must not grow.
 use strict;
 use warnings;
 use FindBin;
@@ -15,7 +15,7 @@ my ($rate, $seconds) = (1000, 2);
 
 sub started { my ($world) = @_; my $start = time; $world->keeper(wrapper => [Scale::turns_setup($world)]); return 1000 * (time - $start) }
 
-# A reload as an administrator asks for it; milliseconds.
+# How many milliseconds a reload takes, as an administrator asks for it.
 sub reload_ms {
     my ($world) = @_;
     my $start = time;

@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A keeper that has nothing to do is not woken: in SCALE_IDLE seconds (60), none of its threads waits
-# a second time. With 200 hosts of which some have connections, TLS's thread included where there is
-# one; without systemd's watchdog, which would be the one thing to wake it.
+# An idle keeper is not woken: in SCALE_IDLE seconds (60), none of its threads waits a second time. It has 200 hosts, some
+# of them with connections, and the thread for TLS if there is one. systemd's watchdog, which would wake it, is off.
 use strict;
 use warnings;
 use FindBin;
@@ -21,8 +20,8 @@ my $shim = $world->shim(listeners => \@listeners, options => ['--linger', 3600])
 my @clients = map { $world->client($_) } @names;
 is $_->ask('echo:hello'), 'hello', 'a client is answered' for @clients;
 
-# Time-outs that were started and stopped meanwhile fire once more and find nothing: after the longest
-# of them, two minutes for a request, it is quiet. What is left then is looked at.
+# A time-out that was started and stopped still fires once and finds nothing to do. So the measurement begins after the
+# longest of them, two minutes for a request.
 my $waits;
 my $quiet = Lonc::within(200, sub {
     $waits = $keeper->waits_of_all;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What memory grows with: hosts that nobody asks, connections that are open, clients that wait. In
-# kilobytes of PSS above a program that is linked and initialised like the keeper and does nothing.
+# How memory grows with unused hosts, open connections and waiting clients, in kilobytes of PSS beyond those of a program
+# that is linked and initialized like the keeper and does nothing.
 use strict;
 use warnings;
 use FindBin;
@@ -41,7 +41,7 @@ my $lond = $world->{lond};
 my @listeners = map { $world->host_listener("host$_") } 1 .. $hosts;
 my $shim = $world->shim(listeners => \@listeners, options => ['--linger', 3600]);
 
-# All hosts once, so that what a host has once it was asked is not counted as a connection's.
+# Asks each host once, so that what a host allocates at its first request is not counted for its connections.
 sub ask_all {
     my ($clients, $ms) = @_;
     for my $hundred (0 .. 9) {

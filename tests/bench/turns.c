@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * turns.so, to be preloaded into the keeper: how long the turns of its loop take, that is the time
- * between two waits for events. What the longest turn takes is what everybody else may have to wait
- * at most. The numbers are in the file that TURNS names, where the bench reads and clears them.
+ * turns.so is preloaded into the keeper and measures the turns of its loop, that is the time
+ * between two waits for events. The longest turn is what anybody else may have to wait. The numbers
+ * are in the file that TURNS names, where the bench reads and clears them.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

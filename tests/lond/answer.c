@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How the stand-in lond gives an answer: in the manner that was wished for, or the one that a fault
- * imposes; at once or later, whole or in pieces. What the answer is, is not its business.
+ * How the stand-in lond sends an answer: in the manner that the request or a fault demands, at once
+ * or later, whole or in pieces. Others decide what the answer is.
  *
- * An answer goes WAIT -> WRITE or DRIP -> READ, skipping what it need not do; the usual one is sent
- * in one call, straight from where it was found, because the benches need that.
+ * An answer passes through WAIT -> WRITE or DRIP -> READ, and skips steps it does not need. The
+ * usual answer is sent by one call, without a copy, because the benches need that.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define PATTERN_PERIOD 94
 #define PATTERN_SIZE   (PATTERN_PERIOD * 1024)
 
-/* Chunks of a large answer written in a row, before others have their turn. */
+/* How many chunks of a large answer are written before other connections have their turn. */
 #define CHUNKS_A_TURN 16
 
 #define GARBAGE_SIZE 64
@@ -44,7 +44,7 @@ void answer_initialize(void)
         pattern[i] = (char)(33 + i % PATTERN_PERIOD);
 }
 
-/* The answer is out, or what was wanted in its place has happened. */
+/* The answer has been sent, or a fault has taken its place. */
 static void finish(struct connection *connection)
 {
     buffer_clear(&connection->out);
@@ -70,7 +70,7 @@ static void finish(struct connection *connection)
     }
 }
 
-/* True if `sent` may be believed; otherwise there is nothing to do but wait, or all is over. */
+/* True if `sent` is a count of bytes; otherwise the connection has to wait, or has ended. */
 static bool sent_some(struct connection *connection, ssize_t sent)
 {
     if (sent >= 0)
@@ -80,7 +80,8 @@ static bool sent_some(struct connection *connection, ssize_t sent)
     return false;
 }
 
-/* The next piece of what is to be written: pattern first. 0 when all is out, -1 when not now. */
+/* Writes the next piece, the pattern first. 0 when everything has been written, -1 if it has to
+ * wait. */
 static ssize_t write_piece(struct connection *connection)
 {
     size_t size = PATTERN_SIZE - connection->pattern_at;
@@ -125,7 +126,7 @@ static void drip(struct connection *connection)
         return;
     }
     if (!sent_some(connection, tls_send(connection, connection->out.data + connection->sent, 1)))
-        return; /* a peer that does not even take one byte: RDHUP will tell, or it waits */
+        return; /* the peer takes not even one byte: wait, RDHUP tells if it leaves */
     connection->sent++;
     connection_start_timer(connection, connection->pace);
 }
@@ -152,7 +153,7 @@ static void start(struct connection *connection)
         answer_due(connection);
 }
 
-/* Bytes that are no line of any protocol, and no LF among them. */
+/* Bytes that are no line of any protocol, without an LF. */
 static void compose_garbage(struct buffer *out)
 {
     char bytes[GARBAGE_SIZE];
@@ -213,8 +214,8 @@ static void compose(struct connection *connection, enum manner manner, const cha
     }
 }
 
-/* One call either way; a short answer is cheaper copied than gathered, and no long one goes
- * through TLS. */
+/* Sends with a single call. Copying a short answer is cheaper than gathering it, and no long answer
+ * goes through TLS. */
 static ssize_t send_line(struct connection *connection, const char *text, size_t length)
 {
     struct iovec parts[2] = {{(char *)text, length}, {(char *)"\n", 1}};
@@ -297,7 +298,7 @@ void answer_text(struct connection *connection, enum manner manner, const char *
     answer_give(connection, manner, text, strlen(text));
 }
 
-/* A large one is never in memory as a whole, unless it must be changed. */
+/* A large answer is never in memory as a whole, unless it has to be changed. */
 void answer_pattern(struct connection *connection, uint64_t length)
 {
     enum manner manner = fault_take(connection->stage);

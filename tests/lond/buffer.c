@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Bytes that grow, for the stand-in lond: lines read, answers in the making, control replies. It
- * has no bound of its own, and no memory means the end of the program: a test peer may.
+ * Growing buffers for the stand-in lond: for lines that are read, answers that are made, and
+ * control replies. They have no limit, and lack of memory ends the program, as it may end a test's
+ * peer.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -65,7 +66,7 @@ void buffer_free(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
-/* Whoever reads the file finds it complete, or not at all, or an older one. */
+/* Whoever reads the file finds it complete, or the older one, or none. */
 void buffer_write_file(const struct buffer *buffer, const char *path)
 {
     char fresh[4096];
@@ -78,7 +79,7 @@ void buffer_write_file(const struct buffer *buffer, const char *path)
         fail("%s: %s", path, strerror(errno));
 }
 
-/* Decimal digits and nothing else. */
+/* A number of decimal digits and nothing else. */
 bool parse_number(const char *text, size_t length, uint64_t most, uint64_t *number)
 {
     uint64_t value = 0;

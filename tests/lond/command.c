@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The request lines the stand-in lond executes, as one table. They are none of a real lond's but
- * `ping`: each shows one way in which an answer can come, or not come.
+ * The request lines that the stand-in lond executes, as one table. Except for `ping` they are not
+ * those of a real lond: each shows one way in which an answer can come, or fail to.
  */
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static void run_size(struct request *request)
         answer_text(request->connection, MANNER_PLAIN, "error:size");
 }
 
-/* Takes the `<ms>:` off the text. */
+/* Removes the `<ms>:` from the beginning of the text. */
 static bool take_pause(struct request *request, uint64_t *pause)
 {
     const char *colon = memchr(request->text, ':', request->length);
@@ -130,8 +130,8 @@ static void run_unknown(struct request *request)
 }
 
 /*
- * A name that ends in a colon takes a text. The plain ones serve as load, so their texts are
- * counted with --count-texts only. The last row takes what is left.
+ * A name that ends with a colon takes a text. Plain commands serve as load, so their texts are
+ * counted only with --count-texts. The last row matches everything else.
  */
 static struct {
     const char *name;
@@ -170,7 +170,7 @@ static bool is_counted(size_t command)
     return lond.count_texts || !commands[command].plain;
 }
 
-/* Whether lond refuses this command now; uses up one of its refusals. */
+/* Whether lond refuses this command now. Uses up one of the refusals. */
 static bool is_refused(const char *text, size_t length)
 {
     size_t size = strlen(lond.refused);
@@ -183,7 +183,7 @@ static bool is_refused(const char *text, size_t length)
     return true;
 }
 
-/* Executes and counts; `whole` is the line as it came (deciphered). */
+/* Executes and counts a command. `whole` is the line as it came, deciphered. */
 static void execute(struct request *request, const char *whole, size_t whole_length)
 {
     size_t i = find(request->text, request->length);

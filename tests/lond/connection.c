@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One TCP connection to the stand-in lond: reads lines, hands them to the handshake or to the
- * commands, and waits for whatever the answer needs: the peer's readiness, or time. How answers are
- * given is answer.c's business, what the lines mean that of handshake.c and command.c.
+ * One TCP connection to the stand-in lond. It reads lines, passes them to the handshake or to the
+ * commands, and waits for what the answer needs: a ready peer, or time. answer.c sends answers;
+ * handshake.c and command.c know what lines mean.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -113,7 +113,7 @@ static void take_lines(struct connection *connection)
 
     while (connection->doing == DOING_READ && take_line(connection, &line, &length)) {
         SAY("%d -> %.*s", connection->watch.fd, (int)(length < 200 ? length : 200), line);
-        /* lonc has one request in flight: more behind it is its mistake. */
+        /* lonc has one request in flight. Another one behind it is a mistake of lonc's. */
         if (connection->in_start < connection->in.length)
             counts[COUNT_OVERLAPPING]++;
         if (connection->stage == STAGE_IDLE)
@@ -154,8 +154,8 @@ static void read_some(struct connection *connection)
 
 /* --- Events --- */
 
-/* After anything that happened: goes on with lines that are there, then waits for the right thing.
- * While it does not read, EPOLLRDHUP still tells that lonc has gone. */
+/* Called after each event: handles the lines that are there, then waits for the right event. While
+ * the connection does not read, EPOLLRDHUP still tells that lonc has closed. */
 static void settle(struct connection *connection)
 {
     uint32_t interest = EPOLLRDHUP;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The control socket of the stand-in lond, through which a test asks what was executed, and breaks
- * and mends a host while it runs. A line in, a line out, as often as wanted. Answers are short, so
- * they are written without care for a test that does not read them.
+ * The control socket of the stand-in lond. Through it, a test asks what was executed, and breaks
+ * and mends the host while it runs: a line in, a line out, any number of times. Answers are short,
+ * so nothing takes care of a test that does not read them.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the stand-in lond counts, so that a test can prove "exactly once": events, executions of
- * each request text, and when connections came. Texts are told apart by a 64-bit hash and their
- * length, so that a million large requests cost 24 bytes each; two of them being taken for one is
- * less likely than a broken test.
+ * each request text, and when connections came. Texts are identified by a 64-bit hash and their
+ * length, so a million large requests take 24 bytes each. A collision is less likely than a broken
+ * test.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +102,7 @@ void counts_log_to(const char *path)
         fail("%s: %s", path, strerror(errno));
 }
 
-/* Before its answer: what is not here was not executed. */
+/* Counted before the answer is sent, so a text that is missing here was not executed. */
 void counts_log(const char *text, size_t length)
 {
     char line[LOGGED_MOST + 1];
@@ -196,7 +196,7 @@ void counts_write_file(void)
     buffer_free(&text);
 }
 
-/* The peak starts anew from what is open now. */
+/* The peak starts again at what is open now. */
 void counts_reset(void)
 {
     struct connection *connection;

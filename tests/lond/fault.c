@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Which faults the stand-in lond has: at most one for each state of the handshake, chosen on the
- * command line or at run time. It only decides; connection.c commits them.
+ * command line or at run time. This file only decides; connection.c carries faults out.
  */
 #include <string.h>
 
@@ -31,7 +31,7 @@ static const char *const stage_names[] = {
 };
 _Static_assert(sizeof(stage_names) / sizeof(stage_names[0]) == STAGE_COUNT, "a name for each");
 
-/* What lond would say in a stage, and so which faults make sense there. */
+/* What lond says in a stage, which determines the faults that make sense there. */
 enum {
     SAYS_NOTHING = 1, /* accept and Idle */
     SAYS_LINE = 2,

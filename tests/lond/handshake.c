@@ -14,7 +14,7 @@
 
 #define ANSWER_MAX 320
 
-/* Puts the answer into `answer`; false when the line is wrong, and then it is the last answer. */
+/* Writes the answer to `answer`. False if the line is wrong; the answer is then the last one. */
 typedef bool take_line(struct connection *connection, const char *line, size_t length,
                        char *answer);
 
@@ -151,7 +151,7 @@ static bool take_ekey(struct connection *connection, const char *line, size_t le
     return right;
 }
 
-/* What lond takes in each state of lonc, and the state in which lonc waits for its answer. */
+/* What lond accepts in each state of lonc, and the state in which lonc waits for the answer. */
 static const struct {
     take_line *take;
     enum stage next;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * lond's side of `enc:` (lonc-protocol(7) sections 3 and 4), for the stand-in. Written apart from
- * the keeper's cipher on purpose: two readings of the same text must agree. It is stricter than a
- * real lond, so that a keeper that pads or counts wrongly is found out.
+ * lond's side of `enc:` (lonc-protocol(7) sections 3 and 4), for the stand-in. It is deliberately
+ * independent of the keeper's cipher, so that two readings of the same text have to agree. It is
+ * stricter than a real lond, in order to find a keeper that pads or counts wrongly.
  */
 #include <gcrypt.h>
 #include <stdio.h>
@@ -57,7 +57,8 @@ static void derive_key(const struct connection *connection, unsigned char key[KE
     snprintf(ids, sizeof(ids), "%.255s%.255s", connection->id, lond.peer);
     for (char *c = ids; *c != '\0'; c++)
         *c = translate(*c);
-    memset(digits, 0, sizeof(digits)); /* too short a key ends in zeros, as pack makes it */
+    memset(digits, 0,
+           sizeof(digits)); /* a key that is too short is filled with zeros, as by pack */
     snprintf(digits, sizeof(digits), "%s%s%s%s%s%s", ids, connection->build, ids, connection->build,
              ids, connection->build);
     pack_digits(digits, key);

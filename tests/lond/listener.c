@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The addresses at which the stand-in lond listens. They can be closed and opened again at run
- * time, always at the same port, so that a test breaks and mends a host.
+ * time, always with the same port, so that a test can break and mend a host.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +37,8 @@ static void on_ready(struct watch *watch, uint32_t events)
             connection_accept(fd);
             continue;
         }
-        /* Out of descriptors: it stays readable, so a short sleep, or the loop would spin. */
+        /* Without descriptors the listener stays readable. A short sleep keeps the loop from
+         * spinning. */
         if (errno == EMFILE || errno == ENFILE)
             usleep(10000);
         return;
@@ -82,7 +83,7 @@ static void open_one(struct listener *listener)
     if (bind(fd, (struct sockaddr *)&listener->address, listener->size) < 0 ||
         listen(fd, (int)lond.backlog) < 0)
         fail("cannot listen: %s", strerror(errno));
-    /* Port 0 has become a real one, which stays. */
+    /* Port 0 has become a real port, which is kept. */
     getsockname(fd, (struct sockaddr *)&listener->address, &listener->size);
     listener->watch.fd = fd;
 }

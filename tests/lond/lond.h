@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of the stand-in lond share. One process serves one table of settings, so these
- * live in one global, `lond`: this is a test program, and passing it along would say nothing.
+ * What the files of the stand-in lond share. The settings are one global, `lond`, because a process
+ * has one set of them and passing it around a test program would explain nothing.
  */
 #ifndef LONC_TESTS_LOND_H
 #define LONC_TESTS_LOND_H
@@ -14,7 +14,7 @@
 
 /* --- The loop (lond.c) --- */
 
-/* Anything with a descriptor in the loop; it is the first member of what it belongs to. */
+/* Something with a descriptor in the loop. It is the first member of the struct it belongs to. */
 struct watch {
     int fd;
     void (*ready)(struct watch *watch, uint32_t events);
@@ -235,7 +235,7 @@ bool connection_is_idle(const struct connection *connection);
 bool connection_is_busy(const struct connection *connection);
 int64_t connection_next_timeout(void); /* microseconds; -1: none */
 void connection_run_timers(void);
-void connection_bury(void); /* frees what is gone, once no event can name it any more */
+void connection_bury(void); /* frees closed connections, once no event can refer to them any more */
 
 /* --- Answers (answer.c) --- */
 
@@ -245,17 +245,17 @@ void answer_give(struct connection *connection, enum manner manner, const char *
                  size_t length);
 void answer_text(struct connection *connection, enum manner manner, const char *text);
 void answer_pattern(struct connection *connection, uint64_t length); /* `size:` */
-/* Nothing but this, whatever else is wished for. */
+/* Sends only this, whatever the request demands. */
 void answer_impose(struct connection *connection, enum manner manner, const char *text,
                    size_t length);
-/* Where lond has nothing to say: only what a fault wants. */
+/* If lond has nothing to say: only what a fault demands. */
 void answer_strike(struct connection *connection, enum stage stage);
 void answer_write(struct connection *connection); /* the peer takes more */
 void answer_due(struct connection *connection);   /* the pause, or the one between bytes, is over */
 
 /* --- TLS (tls.c) --- */
 
-/* Reads the files anew; false, with the reason, if that cannot be. */
+/* Reads the files again. False, with the reason, if that fails. */
 bool tls_prepare(const char **error);
 bool tls_parse_versions(const char *text, int *least, int *most); /* 1.2 or 1.0-1.3 */
 void tls_begin(struct connection *connection);

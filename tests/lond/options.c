@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The settings of the stand-in lond: its command line, which is also its manual, and the few that
- * a test may change at run time.
+ * The settings of the stand-in lond: its command line, whose help is also its manual, and the few
+ * settings that a test may change at run time.
  */
 #include <getopt.h>
 #include <openssl/ssl.h>

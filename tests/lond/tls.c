@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The TLS inside ssl mode (lonc-protocol(7) section 2): it lasts for its own handshake and one
- * line, the key, then the connection goes on in clear text. lonc must show a certificate of the CA,
- * as to a real lond. Old versions and weak keys are taken, so that what fails was lonc's decision.
+ * The TLS inside ssl mode (lonc-protocol(7) section 2): it lasts for TLS's own handshake and one
+ * line, the key; then the connection continues in clear text. lonc must show a certificate of the
+ * CA, as to a real lond. Old versions and weak keys are accepted here, so whatever fails was lonc's
+ * decision.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -68,7 +69,7 @@ static int on_client_hello(SSL *tls, int *alert, void *argument)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* Without a certificate there is anonymous TLS, which 1.3 no longer has. */
+/* Without a certificate TLS is anonymous, which version 1.3 does not support. */
 static bool set_certificate(SSL_CTX *fresh)
 {
     if (lond.certificate[0] == '\0')
@@ -146,7 +147,7 @@ void tls_begin(struct connection *connection)
     connection->tls = SSL_new(context);
     if (connection->tls == NULL || !SSL_set_fd(connection->tls, connection->watch.fd))
         fail("SSL_new: %s", reason());
-    /* A first flight of which a half is wanted goes where it can be taken from. */
+    /* If only half of the first flight is to be sent, it is collected in memory first. */
     if (fault == MANNER_HALF || fault == MANNER_STALL)
         SSL_set0_wbio(connection->tls, BIO_new(BIO_s_mem()));
     SSL_set_app_data(connection->tls, connection);
@@ -177,7 +178,8 @@ static void make_key(char key[33])
         snprintf(key + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Unread bytes would make the kernel reset the connection, and lonc might not see the alert. */
+/* Reads what is left: unread bytes would make the kernel reset the connection, and lonc might miss
+ * the alert. */
 static void drop_unread(const struct connection *connection)
 {
     char bytes[4096];

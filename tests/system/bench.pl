@@ -1,12 +1,12 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What activation by systemd costs, measured inside the booted system where the package is installed, with no file of
-# it changed. Rivals take turns in each round; the medians count.
+# Measures what activation by systemd costs, inside the booted system, with the package installed as it is. What is
+# compared takes turns in each round, and the medians count.
 #
-#     bench.pl [PART...]     rates, starts, hosts, connections, options; none: all of them
+#     bench.pl [PART...]     rates, starts, hosts, connections, options; by default all of them
 #
-# LONC_ROUNDS (5), LONC_SECONDS (of a run under load, 0.8) and LONC_REQUESTS (one by one, per connection, 60) bound it.
+# LONC_ROUNDS (5), LONC_SECONDS (of a run under load, 0.8) and LONC_REQUESTS (one after the other, 60) limit it.
 use strict;
 use warnings;
 use FindBin;
@@ -28,7 +28,7 @@ my @parts = (
     [starts => sub { first_requests(@_); many_hosts(@_) }],
     [hosts => \&follow_table],
     [connections => \&per_connection],
-    [options => sub { option_costs($findings, 2 * $rounds) }], # single starts differ most
+    [options => sub { option_costs($findings, 2 * $rounds) }], # single starts vary most
 );
 
 after_boot($findings); # before anybody else asks

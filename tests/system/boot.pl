@@ -1,18 +1,18 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Boots a systemd of its own, on an overlay of this machine's files that is thrown away, installs into it
-# with `make install`, and has it run tests/system/t. It is booted twice: the tests whose names begin with 00
-# run before the reboot, and always. Nothing of this machine is changed: the mounts are in a mount namespace,
-# the network is a loopback of its own.
+# Boots a systemd in a container, on an overlay of this machine's files that is thrown away afterwards; installs the
+# programs there with `make install`; and runs tests/system/t inside. The container boots twice. Tests whose names begin
+# with 00 always run, before the reboot. Nothing on this machine changes: the mounts are in a mount namespace, and the
+# network is a loopback of its own.
 #
-#     boot.pl [--long] [NAME...]      of the others, only the tests whose names contain one of these
+#     boot.pl [--long] [NAME...]      runs only the tests whose names contain one of these (and those with 00)
 #     boot.pl --bench [PART...]       installs the Debian package, boots once, and runs tests/system/bench.pl
 #
-# Tests that take minutes are named NAME-long.t, and are run with --long, or by name.
+# Tests that take minutes are named NAME-long.t. They run with --long, or if they are named.
 #
-# LONC_ROUNDS, LONC_SECONDS and LONC_REQUESTS bound --bench, whose results are left in BUILD/bench-results.
-# LONC_KEEP=1 shows the console as well, and the journal when something failed.
+# LONC_ROUNDS, LONC_SECONDS and LONC_REQUESTS limit --bench, which leaves its results in BUILD/bench-results.
+# LONC_KEEP=1 also shows the console and, if a test fails, the journal.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
@@ -38,8 +38,8 @@ skip('a mount namespace is not allowed here') if system('unshare --mount true 2>
 
 sub run { system(@_) == 0 or die "boot.pl: @_: failed ($?)\n" }
 
-# A mount namespace, so that all mounts go when this ends, however it ends; and a control group, so that
-# two of these do not meet.
+# In a mount namespace, so that all mounts disappear when this program ends, however it ends; and in a control group
+# of its own, so that two of these programs do not disturb each other.
 if (!$ENV{LONC_BOOT_INSIDE}) {
     local $ENV{LONC_BOOT_INSIDE} = 1;
     my @own = ('setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', $^X, $0, @ARGV);
@@ -56,7 +56,7 @@ if (!$ENV{LONC_BOOT_INSIDE}) {
     exit($status >> 8 || ($status & 127 ? 1 : 0));
 }
 
-# Where nobody manages control groups: one of ours below each that systemd would use.
+# If nobody manages control groups: a group of ours below each one that systemd would use.
 sub own_groups {
     my %at;
     open my $mounts, '<', '/proc/self/mountinfo' or return;
@@ -108,7 +108,7 @@ sub write_file {
     close $file or die "$name: $!";
 }
 
-# This machine's services have no business there, nor have terminals.
+# Leaves out this machine's services and terminals.
 remove_tree(glob "$root/etc/systemd/system/*.wants");
 for my $unit (qw(systemd-logind.service getty.target apt-daily.timer apt-daily-upgrade.timer systemd-resolved.service
     systemd-networkd.service systemd-timesyncd.service console-getty.service systemd-journal-flush.service)) {
@@ -123,19 +123,19 @@ run('cp', "$tree/tests/bench/lib/Measured.pm", "$root/opt/lonc-tests/lib/");
 run('cp', "$build/stand-in-lond", "$build/lonnet-load", "$build/empty-service", "$tree/common/log.c", "$tree/keeper/lonc.7", "$root/opt/lonc-tests/");
 run('cp', glob("$build/*.deb"), "$root/opt/lonc-tests/") if glob "$build/*.deb";
 if ($bench) {
-    run('mount', '-t', 'proc', 'proc', "$root/proc"); # systemd-tmpfiles wants it
+    run('mount', '-t', 'proc', 'proc', "$root/proc"); # systemd-tmpfiles needs it
     run("chroot $root sh -c 'dpkg --install /opt/lonc-tests/*.deb' >&2");
     run('umount', "$root/proc");
 } else {
     run("make -s -C $tree install BUILD=$build DESTDIR=$root >&2");
 }
-run('journalctl', "--root=$root", '--update-catalog'); # systemd itself does it when /usr is newer than /var
+run('journalctl', "--root=$root", '--update-catalog'); # as systemd does when /usr is newer than /var
 
 chomp(my $uninstall = `make -s -n -C $tree uninstall BUILD=$build DESTDIR=`);
 write_file('/opt/lonc-tests/uninstall', "cd /opt/lonc-tests\n$uninstall\nexit 0\n");
 run('cp', '-r', "$tree/units", "$root/opt/lonc-tests/units");
 
-# A LON-CAPA server with five hosts, whose londs are one stand-in on the loopback.
+# A LON-CAPA server with five hosts, whose londs are one stand-in lond on the loopback.
 write_file('/etc/apache2/loncapa.conf', "PerlSetVar lonHostID annarborl1\n");
 write_file('/etc/lonc/keeper.conf', "probe_min = 500ms\nprobe_max = 1s\n");
 write_file('/etc/tmpfiles.d/lonc-test.conf', join '', map {"d /home/httpd/$_ 0755 www www\n"}
@@ -181,7 +181,7 @@ sub start_machine {
     open STDIN, '<', '/dev/null';
     open STDOUT, '>', $log if !$ENV{LONC_KEEP};
     open STDERR, '>&', \*STDOUT;
-    # It ends with this one, or with its time, whatever comes first.
+    # It ends when this program ends, or after half an hour.
     exec qw(setpriv --pdeathsig KILL timeout --kill-after=10 1800 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no
         --keep-unit --private-network), "--machine=lonc-test-$$", "--directory=$root", '--boot', 'systemd.unit=booted.target',
         'systemd.show_status=no' or die "systemd-nspawn: $!";
@@ -195,7 +195,8 @@ sub read_file {
     return scalar(<$file>) // '';
 }
 
-# From power on to power off; what is said meanwhile is shown as it comes. The command's exit status, undef without one.
+# Boots the container and waits until it is powered off, showing its output. Returns the exit status of the command,
+# or undef if it has none.
 sub boot {
     my ($command) = @_;
     write_file('/opt/lonc-tests/run-tests', "$command\necho \"exit status \$?\"\n");

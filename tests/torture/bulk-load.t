@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What short requests of one host feel of long lines of another. The same bulk runs through the same keeper
-# and, in turn, through another one beside it, which takes the same of this machine but holds nobody up: what
-# the first costs more is the keeper's own fault. Rounds, whose runs are compared, and their medians.
+# How much are short requests of one host slowed down by long lines of another? The same bulk runs through the same
+# keeper and, in turn, through another keeper beside it, which loads the machine alike but does not hold up the first.
+# The difference is the keeper's own fault. Runs of the same round are compared, and the medians count.
 #
 #     BULK_ROUNDS=5, BULK_SECONDS=1, BULK_KINDS='10 MB|encipher' (a pattern), BULK_OLD=BUILD of another commit,
 #     whose own bulk is measured beside
@@ -19,7 +19,7 @@ my $rounds = $ENV{BULK_ROUNDS} || 5;
 my $seconds = $ENV{BULK_SECONDS} || 1;
 my $old = $ENV{BULK_OLD};
 
-# `bytes` of a request or a reply, or as it is.
+# A text of `bytes` for a request or a reply, or the text as it is.
 my @kinds = (
     {name => '10 clients that read 10 MB', bytes => 10_000_000, options => ['--command', 'size:10000000']},
     {name => '10 clients that read 1 MB', bytes => 1_000_000, options => ['--command', 'size:1000000']},
@@ -33,7 +33,7 @@ my @kinds = (
 
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
-# A world with the hosts msul1, which is asked little, and msul2, which is asked much.
+# A world with the hosts msul1, for the short requests, and msul2, for the bulk.
 sub world {
     my (%with) = @_;
     my $world = Lonc->new(hosts => [qw(msul1 msul2)], settings => {log_level => 'info'});
@@ -52,7 +52,8 @@ sub numbers_of {
     return decode_json($json // die 'no numbers: ' . $load->log);
 }
 
-# Both loads at once: bulk through one world, short requests through the other, or the same. What they say.
+# Runs both loads at once: the bulk through one world, the short requests through another or the same. Returns their
+# reports.
 sub run_both {
     my ($kind, $bulk_world, $short_world) = @_;
     my $asked = $bulk_world->{lond_msul2}->counts->{requests};
@@ -70,7 +71,7 @@ my $before = $old && world(program => "$old/lonc-keeper");
 
 for my $kind (@kinds) {
     my %took;
-    run_both($kind, $_, $here) for $here, $there, $before || (); # what is done for the first time takes longer
+    run_both($kind, $_, $here) for $here, $there, $before || (); # the first time takes longer
     for my $round (1 .. $rounds) {
         my @runs = ([same => $here], [beside => $there], $before ? [old => $before] : ());
         push @runs, splice @runs, 0, $round % @runs;

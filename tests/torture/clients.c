@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * world-clients: lonnet-like clients for a random world (tests/scenario/lib/World.pm). They ask, in
- * all the ways a client may, judge each reply by itself, and write one line about each request:
+ * world-clients: lonnet-like clients for a random world (tests/scenario/lib/World.pm). They ask in
+ * all ways that a client may, check each reply by itself, and print one line about each request:
  *
  *     ID HOST KIND OUTCOME CONNECTED BEGUN ENDED [what came instead]
  *
- * What was executed, and who may have been cut off, is not known here; the driver puts that
- * together. OUTCOME is one of
- *     ok, con_lost, delayed, failed, wrong
- *                 what the reply was
- *     eof, cut    the stream ended without a byte of the reply, or in the midst of it
- *     unsent      the kernel did not take the whole line: nobody may answer it
- *     half        the client itself left before its line was complete
- *     left        the client itself left before it was answered
- *     unanswered  nothing came in all the time there is
+ * The clients do not know what was executed and who may have been cut off; the driver finds that
+ * out. OUTCOME is one of ok, con_lost, delayed, failed, wrong what the reply was eof, cut    the
+ * stream ended before the reply, or in the middle of it unsent      the kernel did not take the
+ * whole line, so nobody may answer it half        the client closed before its line was complete
+ *     left        the client closed before it was answered
+ *     unanswered  nothing came within the time-out
  * and a line `refused HOST` says that nobody listened where somebody should.
  *
- * SIGTERM: begins nothing more, and exits 0 when all have their reply.
+ * At SIGTERM it begins nothing more, and exits with 0 when all requests are answered.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +125,7 @@ static void disconnect(struct client *client, uint64_t pause)
     client->due = clients_now() + pause;
 }
 
-/* The connection has ended: each of its requests has its fate. */
+/* The connection has ended, which decides the outcome of each of its requests. */
 static void lose(struct client *client, const char *of_written)
 {
     size_t partial = client->in_length;
@@ -318,7 +315,7 @@ static void read_some(struct client *client)
 
 /* --- The loop --------------------------------------------------------------------------------- */
 
-/* What no event brings about. True when the client has nothing under way. */
+/* Does what no event triggers. True if the client has nothing under way. */
 static bool look_after(struct client *client, uint64_t now)
 {
     bool due = client->due != 0 && client->due <= now;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A wall clock that a test may step: preloaded into a program, it adds to CLOCK_REALTIME the
- * seconds that stand in the file LONC_CLOCK, a 64-bit number that may change at any time.
- * CLOCK_MONOTONIC stays as it is, as when a real clock is set.
+ * Preloaded into a program, this lets a test step the program's wall clock: it adds to
+ * CLOCK_REALTIME the seconds in the file LONC_CLOCK, a 64-bit number that may change at any time.
+ * CLOCK_MONOTONIC is not affected, as when a real clock is set.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

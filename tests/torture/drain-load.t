@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What live requests feel of a drain, and of 50 hosts that swallow packets: the 99th percentile of
-# their latency, with and without.
+# How much are live requests slowed down by a drain, and by 50 hosts that swallow packets? Compares the 99th percentile
+# of their latency with and without.
 use strict;
 use warnings;
 use FindBin;
@@ -53,7 +53,7 @@ drain('beside a drain, each file of which takes lond 2 ms, the p99 of live reque
 
 {
     my @silent = map {"silent$_"} 1 .. 39;
-    # Addresses of a world are 40 in number; so another takes the rest.
+    # A world has 40 addresses, so a second one has the rest.
     my $world = Lonc->new(hosts => ['msul1', @silent], settings => {failures_until_dead => 100, log_level => 'info'});
     my $other = sprintf '127.%d.%d', 251, $$ % 250;
     $world->{address}{"silent$_"} = "$other.$_" for 40 .. 50;
@@ -76,7 +76,7 @@ drain('beside a drain, each file of which takes lond 2 ms, the p99 of live reque
     compare($world, $lond, 1.1, 'the p99 of a healthy host beside 50 that swallow packets grows by 10 % at most', begin => sub {
         $load = $world->start('load of 50 hosts', [Lonc::program('lonnet-load'), (map { ('--socket', $world->path("sockets/$_")) } @silent),
             '--clients', 500, '--rate', 100, '--seconds', 600, '--timeout', 900]);
-        sleep 1; # until some hundred requests wait: nothing tells
+        sleep 1; # until some hundred requests wait, which no event announces
     }, end => sub {
         $load->end;
     });

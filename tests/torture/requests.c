@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The requests of world-clients: each has a number of its own in its text, so that a reply cannot
- * be taken for another's, and whoever reads what the londs executed knows which it was.
+ * The requests of world-clients. Each has a unique number in its text, so that no reply can be
+ * taken for another's and each executed text identifies its request.
  */
 #include <stdio.h>
 #include <stdlib.h>

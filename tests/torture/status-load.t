@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What live requests feel of somebody who looks: `loncctl status` and `loncctl hosts` of 2,000 hosts, again and
-# again, while the keeper is under load; and how long he waits.
+# How much are live requests slowed down by an administrator who asks for `loncctl status` and `loncctl hosts` of 2,000
+# hosts again and again, and how long does the administrator wait?
 use strict;
 use warnings;
 use FindBin;
@@ -17,7 +17,7 @@ $world->write_file('tabs/hosts.tab', $table . join '', map {"many$_:msu:library:
 my $loncctl = Lonc::program('loncctl') . ' --socket ' . $world->path('run/control.sock');
 system("$loncctl reload") == 0 or die 'the table is not taken';
 
-# All that is known of 2,000 hosts is a megabyte, made in turns of a fraction of a millisecond.
+# The answer about 2,000 hosts is a megabyte, which is made in turns of a fraction of a millisecond.
 my %most = (status => 1.05, hosts => 2);
 my %took;
 for my $verb ('status', 'hosts') {

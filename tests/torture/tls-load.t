@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What live requests feel of 200 handshakes at once by ssl, as after an outage of the network: the 99th
-# percentile of their latency, with and without.
+# How much are live requests slowed down by 200 simultaneous handshakes of ssl, as after an outage of the network?
+# Compares the 99th percentile of their latency with and without.
 use strict;
 use warnings;
 use FindBin;
@@ -14,7 +14,7 @@ use Lonc;
 
 my ($hosts, $each) = (20, 10); # as many connections as one host may have
 
-# `key` is the kind of both sides' keys: what LON-CAPA's own certificates have is RSA.
+# `key` is the kind of both sides' keys. LON-CAPA's own certificates have RSA.
 sub beside_handshakes {
     my ($key) = @_;
     my $ca = Certificates->new;
@@ -22,8 +22,8 @@ sub beside_handshakes {
     my $world = Lonc->new(hosts => ['msul1', @far], settings => {log_level => 'info'},
         variables => {$ca->variables($ca->issue('annarborl1', key => $key))});
     my $lond = $world->lond('msul1');
-    # One process plays the londs of all the others. What it computes would be computed on their
-    # machines, so here it takes what is left of this one's processors.
+    # One process plays all other londs. In reality they compute on machines of their own, so here the process gets only
+    # what the others leave of the processors.
     my $others = $world->lond('far1', (map { ('--listen', "$world->{address}{$_}:5663", '--id', $_) } @far[1 .. $#far]),
         $ca->lond($ca->issue('far.example.edu', key => $key)), '--auth', 'ssl');
     setpriority 0, $others->{pid}, 19;

@@ -4,8 +4,8 @@
 #
 #     torture.pl --budget 900 --seed 7 [NAME...]
 #
-# An item is called with --seconds and --seed, exits 0 if all held, and prints a line `NAME: numbers`. Prints
-# the seed first, so that a run can be had again, and the items' lines once more at the end.
+# An item is called with --seconds and --seed, exits with 0 if everything held, and prints a line `NAME: numbers`. This
+# program prints the seed first, so that a run can be repeated, and the items' lines again at the end.
 use strict;
 use warnings;
 use FindBin;

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Who takes part in the bench: each a name, how lonnet-load reaches it (`at`), and the processes behind
-# it, the peer last; the best of a `group` can be asked for. All of them are there all the time; who has
-# nothing to do costs the others nothing.
+# The contenders of the bench. Each has a name, a way for lonnet-load to reach it (`at`), and its processes, of which the
+# peer is the last; of a `group`, the best can be chosen. All of them run all the time; an idle one costs nothing.
 package Contenders;
 use strict;
 use warnings;
@@ -15,7 +14,7 @@ our @EXPORT = qw(peer direct floor shared per_connection proxyd haproxy socat);
 my $world;
 sub in_world { $world = $_[1] }
 
-# Starts a program; its name is what the tables call it.
+# Starts a program under the name that the tables use.
 sub ready {
     my ($name, $said, @command) = @_;
     my $process = $world->start($name, \@command);
@@ -23,7 +22,7 @@ sub ready {
     return $process;
 }
 
-# The same for one that says nothing when it listens.
+# The same for a program that does not announce that it listens.
 sub listening {
     my ($socket, $name, @command) = @_;
     my $process = $world->start($name, \@command);
@@ -33,7 +32,7 @@ sub listening {
 
 sub through { my ($path) = @_; return ['--socket', $path] }
 
-# A lond that echoes, at the addresses of some hosts of the world.
+# Starts a peer at the addresses of some hosts of the world.
 sub peer {
     my ($hosts, @options) = @_;
     my @addresses = map {"$world->{address}{$_}:5663"} @$hosts;
@@ -42,17 +41,17 @@ sub peer {
     return $peer;
 }
 
-# An address of its own for each relay that connects for each client: a connection's port is taken for a
-# minute after its end, and there are 28,000 for an address.
+# A relay that makes a connection for each client has an address of its own: the port of a connection stays in use for
+# a minute after its end, and an address has 28,000.
 sub own_address { my ($peer) = @_; return shift @{$peer->{others}} // die "more relays than addresses\n" }
 
-# Without a relay: connections to the peer that are kept.
+# No relay: kept connections directly to the peer.
 sub direct {
     my ($peer, %with) = @_;
     return {name => 'direct', processes => [$peer], at => ['--tcp', $peer->{address}, '--handshake-remote', 'msul1'], %with};
 }
 
-# Featureless relays; bench-floor tells the ways to hand over.
+# Relays without features. bench-floor explains the ways to hand over.
 sub floor {
     my ($peer, $handover, %with) = @_;
     my ($socket, $channel) = map { $world->path("run/$handover-$_") } qw(socket channel);
@@ -72,7 +71,7 @@ sub keeper {
     return $keeper;
 }
 
-# A shim that stays.
+# One shim for all connections.
 sub shared {
     my ($peer) = @_;
     my $keeper = keeper();
@@ -81,8 +80,8 @@ sub shared {
     return {name => 'lonc-keeper, shared shim', processes => [$shim, $keeper, $peer], at => through($world->path('sockets/msul1'))};
 }
 
-# A shim for each connection. It has a host of its own, at the same address: the keeper takes a client's
-# host from the name of the socket that it came by.
+# A shim for each connection. It needs a host of its own, at the same address, because the keeper takes the host from
+# the name of the client's socket.
 sub per_connection {
     my ($peer) = @_;
     my $keeper = keeper();
@@ -91,10 +90,10 @@ sub per_connection {
     return {name => 'lonc-keeper, a shim each', processes => [$starter, $keeper, $peer], at => through($world->path('sockets/msul3'))};
 }
 
-# --- What one would take instead ------------------------------------------------------------------
+# --- Alternatives ---------------------------------------------------------------------------------
 #
-# They know nothing of lond: each client gets a connection to the peer. Where the peer asks everybody for
-# a handshake, each client has to shake hands itself (`strict`).
+# They know nothing of lond: each client gets a connection to the peer. If the peer asks everybody for a handshake, each
+# client has to make it itself (`strict`).
 
 sub other {
     my ($name, $socket, $process, $peer, $strict) = @_;
@@ -114,8 +113,8 @@ sub proxyd {
     return other('systemd-socket-proxyd', $socket, $process, $peer, $strict);
 }
 
-# Neither as many threads as there are processors, which is its default, nor one alone is always the faster
-# here, where the load and the peer need processors too.
+# With its default, a thread for each processor, it is sometimes faster and sometimes slower than with one thread, since
+# the load and the peer need processors too.
 sub haproxy {
     my ($peer, $strict, $threads) = @_;
     my $socket = new_socket();

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the report of any bench needs: medians, how far runs differ, and which machine it was.
+# What the report of each bench needs: medians, the spread of runs, and a description of the machine.
 package Measured;
 use strict;
 use warnings;
@@ -11,7 +11,7 @@ our @EXPORT = qw(median spread machine);
 
 sub median { my @sorted = sort { $a <=> $b } @_; return @sorted % 2 ? $sorted[@sorted / 2] : ($sorted[@sorted / 2 - 1] + $sorted[@sorted / 2]) / 2 }
 
-# Half of what lies between the quarters, as a share of the median: how far runs differ here and now.
+# The spread of runs: half the interquartile range, relative to the median.
 sub spread {
     my @sorted = sort { $a <=> $b } @_;
     my $median = median(@sorted);
@@ -20,7 +20,7 @@ sub spread {
 
 sub lines { my ($name) = @_; open my $file, '<', $name or return (); return <$file> }
 
-# Processors, system and kernel, in a line.
+# Processors, system and kernel, in one line.
 sub machine {
     my @cpus = lines('/proc/cpuinfo');
     my @models = map { /^model name\s*:\s*(.*)/ ? $1 : () } @cpus;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the bench has to say: tables, the ratios that were asked for, JSON, plots, and the README's table.
+# The report of the bench: tables, the ratios that have limits, JSON, plots, and the README's table.
 package Report;
 use strict;
 use warnings;
@@ -10,8 +10,8 @@ use List::Util qw(sum0);
 use Measured;
 use POSIX qw(strftime);
 
-# What is asked for: the median over the rounds of a's figure over b's, each of the same round. Both are names,
-# or groups of which the best counts. `fatal`: the bench measures nothing without.
+# The limits: the ratio of a's figure to b's in the same round, as the median of all rounds. Both are names, or groups
+# of which the best counts. `fatal`: if the limit is exceeded, the bench measures nothing.
 my $shared = 'lonc-keeper, shared shim';
 my @asked = (
     {case => '20 connect', of => 'rate', a => 'floors, blind', b => 'direct, 10 kept', least => 0.14, fatal => 1},
@@ -37,8 +37,8 @@ sub median_of {
     return median(map { $_->{$of} } $self->runs($case, $name));
 }
 
-# CPU of one process, or of all between client and peer, microseconds a request: over all rounds, for the
-# kernel counts it in ticks.
+# Microseconds of CPU for a request, of one process or of all between client and peer. Over all rounds, because the
+# kernel counts in ticks.
 sub cpu {
     my ($self, $case, $name, @processes) = @_;
     my @runs = $self->runs($case, $name);
@@ -47,14 +47,14 @@ sub cpu {
 
 sub own { my ($contender) = @_; return grep { $_ ne 'peer' } map { $_->{name} } @{$contender->{processes}} }
 
-# System calls, switches (a request) or memory (kB) of some processes; undef where they could not be counted.
+# System calls or context switches for a request, or memory (kB), of some processes; undef if they could not be counted.
 sub counted {
     my ($self, $case, $name, $what, @processes) = @_;
     my $counts = $self->{counts}{$case}{$name}{$what} || {};
     return (grep { !defined $counts->{$_} } @processes) ? undef : sum0(@$counts{@processes});
 }
 
-# A contender by its name, or the best of a group by the median: the highest rate, or the lowest of anything else.
+# A contender by its name, or the best of a group by its median: the highest rate, the lowest of anything else.
 sub best {
     my ($self, $case, $of, $which) = @_;
     my @names = sort { $self->median_of($case, $a, $of) <=> $self->median_of($case, $b, $of) }
@@ -121,7 +121,7 @@ sub verdicts {
 
 # --- The README's table ---------------------------------------------------------------------------
 
-# A row of a Markdown table for each contender: its name, and what `cells` makes of it (nothing: no row).
+# A Markdown table with a row for each contender: its name, and its `cells`. No row if there are no cells.
 sub rows {
     my ($self, $cells) = @_;
     return join '', map { my @cells = $cells->($_); @cells ? join(' | ', "| $_->{name}", @cells) . " |\n" : () } @{$self->{contenders}};
@@ -209,7 +209,7 @@ sub write {
     close $file or die "$name: $!";
 }
 
-# Prints what there is to say, leaves it in the folder, and returns the bench's exit status.
+# Prints the report, writes it into the folder, and returns the exit status of the bench.
 sub all {
     my ($self) = @_;
     $self->{judged} = [map { $self->judge($_) } @asked];

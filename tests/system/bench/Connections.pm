@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The other way, a shim for each connection: beside services that do nothing, and what each option would add.
+# A shim for each connection: compares it with services that do nothing, and measures what each option adds.
 package Connections;
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ our @EXPORT = qw(per_connection);
 my $requests = $ENV{LONC_REQUESTS} || 60;
 my %path;
 
-# An Accept=yes service that does nothing, with these options; its name.
+# Makes an Accept=yes service that does nothing, with these options. Returns its name.
 sub empty_service {
     my ($name, $options) = @_;
     write_file("/run/systemd/system/cost-$name.socket",
@@ -30,7 +30,7 @@ sub run {
     return load('--socket', $path{$name}, '--clients', $clients, '--requests', $count, '--command', 'echo:%u', '--timeout', 120)->numbers;
 }
 
-# name => {p50 (ms), pid1 (ms of processor time a connection), rate (20 clients)}, a list of all rounds each.
+# name => {p50 (ms), pid1 (ms of processor time for each connection), rate (20 clients)}, each a list over the rounds.
 sub measure {
     my ($rounds, @names) = @_;
     my %got;
@@ -47,7 +47,7 @@ sub measure {
     return \%got;
 }
 
-# Options of a unit, without what it runs and for whom.
+# The options of a unit, without those that say what it runs and for whom.
 sub options_of {
     my ($unit) = @_;
     return join "\n", grep { !/^(\[|#|Exec|Description|Documentation|CollectMode|StandardInput|$)/ } split /\n/, read_file($unit);

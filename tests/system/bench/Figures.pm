@@ -14,7 +14,7 @@ our @EXPORT = qw(now took timed_request turn_about settle stop_shims shims pss h
 
 sub now { return clock_gettime(CLOCK_MONOTONIC) }
 
-# Seconds that a command takes; it must succeed.
+# How many seconds a command takes. It must succeed.
 sub took {
     my ($command) = @_;
     my $began = now();
@@ -24,7 +24,7 @@ sub took {
     return $took;
 }
 
-# Seconds from before the connect to the reply; dies where it is not the right one.
+# How many seconds a request takes, from before the connect until the reply. Dies if the reply is wrong.
 sub timed_request {
     my ($path) = @_;
     my $began = now();
@@ -36,7 +36,7 @@ sub timed_request {
     return $took;
 }
 
-# A list as it goes in this round: each begins once, so that none is always behind the same one.
+# Rotates a list by the round, so that each is first once and nothing always follows the same neighbor.
 sub turn_about {
     my ($round, @turn) = @_;
     return @turn[map { ($_ + $round) % @turn } 0 .. $#turn];
@@ -44,7 +44,8 @@ sub turn_about {
 
 # --- Shims ----------------------------------------------------------------------------------------
 
-# What PID 1 does about the end of a service is not the cost of the next start, and it does it after the job.
+# Waits until PID 1 has dealt with the end of a service. It does so after the job, and it must not count as a part of
+# the next start.
 sub settle { sleep 0.04 }
 
 sub stop_shims {
@@ -52,10 +53,10 @@ sub stop_shims {
     settle();
 }
 
-# Their process ids, all that run of what is installed.
+# The process ids of all shims of the installed package.
 sub shims { return grep { (readlink "/proc/$_/exe" // '') eq '/usr/sbin/lonc-shim' } map { m{/(\d+)$} } glob '/proc/[0-9]*' }
 
-# Kilobytes: what processes share with others counts as their part of it.
+# The memory of processes in kilobytes, as PSS: of shared pages, each process counts its share.
 sub pss {
     my $sum = 0;
     $sum += read_file("/proc/$_/smaps_rollup") =~ /^Pss:\s+(\d+)/m ? $1 : 0 for @_;
@@ -64,7 +65,7 @@ sub pss {
 
 # --- Hosts ----------------------------------------------------------------------------------------
 
-# So many hosts in hosts.tab, at the addresses where the stand-in lond listens; their ids.
+# Writes that number of hosts into hosts.tab, at the addresses where the stand-in lond listens. Returns their ids.
 sub hosts_table {
     my ($count) = @_;
     my @hosts = map {"host$_"} 1 .. $count;
@@ -72,7 +73,7 @@ sub hosts_table {
     return @hosts;
 }
 
-# keeper.conf, as it was at boot, and these lines.
+# Writes keeper.conf as it was at boot, with these lines added.
 sub settings {
     my (@lines) = @_;
     write_file('/etc/lonc/keeper.conf', join '', map {"$_\n"} 'probe_min = 500ms', 'probe_max = 1s', @lines);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the bench has found: figures, of which some are held against what is wanted, and tables. As text, as the
-# README's tables, as those that are too long for it, and as JSON.
+# The results of the bench: figures, some of which have a limit, and tables. It writes them as text, as the README's
+# tables, as a file of longer tables, and as JSON.
 package Findings;
 use strict;
 use warnings;
@@ -14,8 +14,8 @@ sub new {
     return bless {%with, date => strftime('%Y-%m-%d', gmtime), figures => [], tables => []}, $class;
 }
 
-# One figure: `what`, `unit`, `format` (%.2f), and its `values`, one of each round. `most` or `least` is what is
-# wanted of their median, with `worst => 1` of each of them.
+# One figure: `what`, `unit`, `format` (%.2f), and its `values`, one for each round. `most` or `least` limits their
+# median; with `worst => 1`, it limits each of them.
 sub figure {
     my ($self, %figure) = @_;
     my @sorted = sort { $a <=> $b } @{$figure{values}};
@@ -28,7 +28,7 @@ sub figure {
     print text_of(\%figure);
 }
 
-# A table with these columns, the first of which is words; rows are lists. It is for the README, or a long one.
+# A table with these columns, the first of which has words; rows are lists. It goes into the README unless it is long.
 sub table { my ($self, @table) = @_; return $self->add_table(0, @table) }
 sub long_table { my ($self, @table) = @_; return $self->add_table(1, @table) }
 
@@ -72,7 +72,7 @@ sub markdown {
         . join '', map { table_markdown($_) } grep { !$_->{long} } @{$self->{tables}};
 }
 
-# Leaves system.md, system-options.md and system.json in a folder; how many figures are not what is wanted.
+# Writes system.md, system-options.md and system.json into a folder. Returns how many figures exceed their limit.
 sub write {
     my ($self, $folder) = @_;
     my %text = ('system.md' => $self->markdown, 'system-options.md' => $self->measured . join('', map { table_markdown($_) } grep { $_->{long} } @{$self->{tables}}),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What it takes for the sockets to follow the table: all of them, one more, one fewer, none, and all the other way.
+# Measures how long the sockets take to follow the table: all new, one more, one fewer, none, and all switched.
 package Hosts;
 use strict;
 use warnings;
@@ -11,10 +11,10 @@ use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(follow_table);
 
-# Hosts whose sockets listen (the kernel's flag for it is __SO_ACCEPTCON).
+# How many hosts' sockets listen, by the kernel's flag __SO_ACCEPTCON.
 sub listening { return scalar(() = read_file('/proc/net/unix') =~ m{^\S+ \S+ \S+ 00010000 \S+ \S+ +\d+ \Q$sockets\E/host\d+$}mg) }
 
-# Seconds from before `systemctl start lonc.target` until so many hosts' sockets listen.
+# How many seconds pass from `systemctl start lonc.target` until that number of hosts' sockets listen.
 sub start_target {
     my ($hosts) = @_;
     took('systemctl stop lonc.target');
@@ -29,7 +29,7 @@ sub start_target {
     return $took;
 }
 
-# Seconds that a reload takes; so many sockets must listen then.
+# How many seconds a reload takes. Afterwards that number of sockets must listen.
 sub reload {
     my ($hosts) = @_;
     my $took = took('systemctl reload lonc-keeper');
@@ -37,7 +37,7 @@ sub reload {
     return $took;
 }
 
-# A sync that finds all as it should be: milliseconds of its own processor time and of PID 1's.
+# A sync that finds nothing to do: milliseconds of its own processor time and of PID 1's.
 sub idle_sync {
     my $cpu = pid1_cpu();
     my ($said) = output(q(bash -c "TIMEFORMAT='%3U %3S'; time lonc-hosts sync" 2>&1)) =~ /^([\d.]+ [\d.]+)$/ or die 'lonc-hosts sync has something to do';
@@ -45,10 +45,10 @@ sub idle_sync {
     return (1000 * ($user + $system), 1000 * (pid1_cpu() - $cpu));
 }
 
-# What it sends on the bus meanwhile: a message is one sendmsg.
+# How many messages it sends on the bus; each is one sendmsg.
 sub bus_calls { return scalar(() = output('strace -f -e trace=sendmsg -o /dev/stdout lonc-hosts sync') =~ /sendmsg\(/g) }
 
-# The numbers wanted are of `systemctl start lonc.target`, of a reload with one more, and of a sync that has nothing to do.
+# There are limits for `systemctl start lonc.target`, a reload with one more host, and a sync with nothing to do.
 sub of_so_many {
     my ($findings, $rounds, $hosts, %wanted) = @_;
     my (%took, @sync, @pid1, @switched);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the sandbox of the shared shim adds to the first request, which waits for its start: each option that is in its
-# unit, by itself; and what each would add that lonc-keeper.service has and it has not. All services are started anew
-# in every round, in random order.
+# Measures what the sandbox of the shared shim adds to the first request, which waits for the shim's start: each option
+# of its unit by itself, and each option that only lonc-keeper.service has. All services are started anew in every
+# round, in random order.
 package Options;
 use strict;
 use warnings;
@@ -18,12 +18,12 @@ our @EXPORT = qw(option_costs);
 my $shim_unit = '/usr/lib/systemd/system/lonc-shared.service';
 my $keeper_unit = '/usr/lib/systemd/system/lonc-keeper.service';
 
-# What is no sandbox, or belongs to one that needs folders.
+# Options that are not about the sandbox, or need folders.
 my $other = qr/^(?:Exec.*|Description|Documentation|PartOf|Conflicts|After|Before|Wants|Requires|CollectMode|StartLimit.*|OnFailure|DefaultDependencies
     |Type|Restart.*|LogLevelMax|LimitNOFILE|Timeout.*|Watchdog.*|SuccessExitStatus|Sockets|FileDescriptor.*|Slice|RuntimeDirectory.*|ReadWritePaths)$/x;
 my %with = (Group => 'User', SystemCallErrorNumber => 'SystemCallFilter'); # they go together
 
-# The options of a unit's sandbox, as lists of name and lines, in their order.
+# The options of a unit's sandbox in their order, as lists of a name and its lines.
 sub sandbox_of {
     my ($unit) = @_;
     my (@names, %lines);
@@ -37,13 +37,13 @@ sub sandbox_of {
     return map { [$_, join "\n", @{$lines{$_}}] } @names;
 }
 
-# What is started: its name, what it is, and the lines of its unit. The first is what all the others have too.
+# The contenders: the name of each, what it is, and the lines of its unit. All others have the lines of the first too.
 sub contenders {
     my @installed = sandbox_of($shim_unit);
     my %has = map { $_->[0] => 1 } @installed;
     my ($user) = map { $_->[1] } grep { $_->[0] eq 'User' } @installed;
     my @options = map { $_->[1] } grep { $_->[0] ne 'User' } @installed;
-    # The keeper needs the network, and what is in /home.
+    # The keeper needs the network and /home.
     my @left_out = map { $_->[1] =~ s/^(ProtectHome=).*/$1yes/r } grep { !$has{$_->[0]} } sandbox_of($keeper_unit), ['PrivateNetwork', 'PrivateNetwork=yes'];
     my $n = 0;
     my $contender = sub { my ($kind, $what, @lines) = @_; return {name => 'option' . $n++, kind => $kind, what => $what =~ s/\n/ /gr, lines => join "\n", $user, @lines} };
@@ -51,7 +51,7 @@ sub contenders {
         (map { $contender->('beside', $_, @options, $_) } @left_out), @left_out ? $contender->('everything', 'all of these', @options, @left_out) : ();
 }
 
-# How much longer the first request takes than the second, and what PID 1 does meanwhile, in milliseconds.
+# How much longer the first request takes than the second, and the processor time of PID 1, in milliseconds.
 sub start_once {
     my ($contender) = @_;
     sh("systemctl stop bench-$contender->{name}.service");

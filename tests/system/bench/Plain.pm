@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The rival of what is installed: the same programs, started by the same systemd, without any sandbox. A keeper of its
-# own with folders and a table of its own, so that neither notices the other; and sockets with services whose options
-# the bench chooses.
+# A rival for the installed package: the same programs, started by the same systemd, without any sandbox. It has its own
+# keeper, folders and table, so that neither notices the other, and sockets with services whose options the bench
+# chooses.
 package Plain;
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ sub unit {
 
 sub plain_table { write_file("$home/tabs/hosts.tab", join '', map {"$_:msu:library:$_.example.edu:127.0.1.1\n"} @hosts) }
 
-# Its keeper, with these hosts. (A table must have one.)
+# Starts its keeper with these hosts. (A table must have at least one.)
 sub plain_begin {
     @hosts = @_;
     my ($uid, $gid) = (getpwnam 'www')[2, 3];
@@ -43,14 +43,15 @@ sub plain_begin {
     sh('systemctl start bench-keeper.service') == 0 or die 'bench-keeper.service: ' . journal('-u bench-keeper.service');
 }
 
-# More hosts for its table.
+# Adds hosts to its table.
 sub plain_hosts {
     push @hosts, @_;
     plain_table();
     sh("loncctl --socket $run/control.sock reload") == 0 or die 'bench-keeper.service does not reload: ' . journal('-u bench-keeper.service');
 }
 
-# A socket for these hosts and the service behind it, not started; after these, `systemctl daemon-reload`. Returns the unit's name.
+# Writes a socket for these hosts and the service behind it, without starting them; `systemctl daemon-reload` must
+# follow. Returns the unit's name.
 sub plain_service {
     my ($name, $options, @served) = @_;
     unit("bench-$name.socket", "[Socket]\nAccept=no\nFileDescriptorName=h\nSocketUser=www\nSocketMode=0600\nBacklog=4096\nRemoveOnStop=yes\n"

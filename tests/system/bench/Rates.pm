@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What requests cost when the shim runs: as installed, and the same programs without a sandbox beside it. Both take
-# turns in short runs, and each ratio is of one round.
+# Measures what requests cost while the shim runs, as installed and for the same programs without a sandbox. Both take
+# turns in short runs, and a ratio compares runs of one round.
 package Rates;
 use strict;
 use warnings;
@@ -15,7 +15,8 @@ our @EXPORT = qw(rates);
 
 my $seconds = $ENV{LONC_SECONDS} || 0.8;
 
-# A run of so many clients, each with a connection for each request: lonnet-load's numbers, and PID 1's share of a processor.
+# A run of that number of clients with a connection for each request. Returns lonnet-load's numbers and PID 1's share
+# of a processor.
 sub run {
     my ($path, $clients) = @_;
     my ($cpu, $began) = (pid1_cpu(), now());

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The first request to a host, which waits for the shim's start; the first to many hosts at once; and what the shims
-# of many hosts hold.
+# Measures the first request to a host, which waits for the shim's start; first requests to many hosts at once; and
+# what the shim of many hosts holds.
 package Starts;
 use strict;
 use warnings;
@@ -32,7 +32,7 @@ sub first_requests {
     $findings->figure(what => 'the first request after the shim was stopped, minus the second', unit => 'ms', format => '%.1f', most => 40, values => \@added);
 }
 
-# Asks each host once, all at the same time; seconds until all are answered.
+# Asks all hosts at once. Returns how many seconds it took until all had answered.
 sub ask_all {
     my (@hosts) = @_;
     my $n = load((map { ('--socket', "$sockets/$_") } @hosts), '--clients', scalar @hosts, '--requests', scalar @hosts, '--check')->numbers;
@@ -40,7 +40,7 @@ sub ask_all {
     return $n->{seconds};
 }
 
-# Of each kind of namespace, how many there are among these processes that are not PID 1's.
+# For each kind of namespace: how many these processes have that are not PID 1's.
 sub namespaces {
     my (@pids) = @_;
     my %seen;
@@ -64,7 +64,7 @@ sub many_hosts {
         sh('systemctl restart lonc-keeper.service');
         push @all, ask_all(@hosts);
     }
-    # The keeper's connections are there now: what is added from here on is the shim's.
+    # The keeper has its connections now, so what is added from here on is the shim's.
     my (@slab, @unreclaimable, @shims, @pss, @spaces, %kinds);
     for (1 .. $rounds) {
         stop_shims();

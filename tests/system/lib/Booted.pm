@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Words for tests that run inside the booted system: commands, clients, PID 1.
+# For tests that run inside the booted system: runs commands, makes clients, asks systemd, writes files.
 package Booted;
 use strict;
 use warnings;
@@ -14,11 +14,11 @@ our @EXPORT = qw(sh output ask client within socket_of lond load property main_p
     write_file read_file write_hosts drop_in journal as_www $sockets $patience);
 our $sockets = '/home/httpd/sockets';
 
-# What a test waits for comes much sooner; this only ends a test that has failed.
+# Seconds. Events come much sooner; only a failing test waits so long.
 our $patience = 60;
 my $tools = $ENV{BUILD} || '/opt/lonc-tests';
 
-# A command's exit status, and what it says on both channels.
+# Runs a command. Returns its exit status and what it printed on standard output and error.
 sub sh {
     my ($command) = @_;
     my $out = `($command) 2>&1`;
@@ -26,7 +26,7 @@ sub sh {
 }
 sub output { my $out = `$_[0]`; chomp $out; return $out }
 
-# For what nobody tells: asks until the code says yes; what it said last.
+# For conditions that no event announces: calls the code until it returns true, and returns its last result.
 sub within {
     my ($seconds, $code) = @_;
     my $end = time + $seconds;
@@ -37,7 +37,7 @@ sub within {
 
 # --- Clients --------------------------------------------------------------------------------------
 
-# Apache's children are www.
+# As www, like Apache's children.
 sub as_www {
     my ($code) = @_;
     my ($uid, $gid) = (getpwnam 'www')[2, 3];
@@ -46,7 +46,7 @@ sub as_www {
     return $code->();
 }
 
-# As lonnet connects; dies with the reason.
+# Connects as lonnet does. Dies with the reason if that fails.
 sub client {
     my ($host) = @_;
     return as_www(sub {
@@ -54,7 +54,7 @@ sub client {
     });
 }
 
-# As lonnet asks: a line there, a line back. '' for the end of the stream.
+# Asks as lonnet does: sends one line, reads one. '' for the end of the stream.
 sub ask {
     my ($host, $line) = @_;
     my $socket = eval { client($host) } or return "no connection: $@";
@@ -64,7 +64,7 @@ sub ask {
     return $answer;
 }
 
-# The stand-in lond's control socket.
+# Sends a line to the control socket of the stand-in lond, and returns the answer.
 sub lond {
     my ($line) = @_;
     my $socket = IO::Socket::UNIX->new(Peer => '/run/lond.sock') or return "no lond: $!";
@@ -74,11 +74,11 @@ sub lond {
     return $answer;
 }
 
-# Many clients at once: starts lonnet-load, and waits for its numbers. The end of all is for a test that has failed.
+# Many clients at once: starts lonnet-load and returns its numbers. The time-out is for a failing test.
 sub load {
     my (@options) = @_;
     my ($uid, $gid) = (getpwnam 'www')[2, 3];
-    # The numbers are on standard output; the same for people, on standard error, are not wanted here.
+    # The numbers come on standard output; standard error has the same in words.
     my $pid = open my $out, '-|', 'sh', '-c', 'exec "$@" 2>/dev/null', 'sh', 'setpriv', "--reuid=$uid", "--regid=$gid", '--clear-groups', '--',
         "$tools/lonnet-load", '--json', '--timeout', 300, @options or die "lonnet-load: $!";
     return bless {pid => $pid, out => $out}, 'Booted::Load';
@@ -96,7 +96,7 @@ sub Booted::Load::numbers {
 sub property { return output("systemctl show -P $_[1] '$_[0]'") }
 sub main_pid { return property('lonc-keeper.service', 'MainPID') }
 
-# Services of single connections that are loaded, whatever they do.
+# The services of single connections that systemd has loaded, in whatever state.
 sub units_left { return scalar(() = output(q(systemctl list-units --all --plain --no-legend 'lonc-host-*.service')) =~ /^\S/mg) }
 
 sub status_of {
@@ -104,7 +104,7 @@ sub status_of {
     return (read_file('/proc/1/status') =~ /^$field:\s+(\d+)/m)[0];
 }
 sub pid1_memory { return status_of('RssAnon') * 1024 }
-# In ticks of the machine's clock: another one after each boot (a container has no boot id of its own).
+# When PID 1 started, in ticks. It identifies a boot, since a container has no boot id of its own.
 sub pid1_began { return (split ' ', read_file('/proc/1/stat'))[21] }
 sub pid1_cpu { return (split ' ', read_file('/proc/1/schedstat'))[0] / 1e9 }
 
@@ -138,7 +138,7 @@ sub read_file {
     return scalar(<$file>) // '';
 }
 
-# hosts.tab with these ids; an id with an address ("msul6=127.0.1.6") has that one.
+# Writes hosts.tab with these ids. "msul6=127.0.1.6" also gives the host's address.
 sub write_hosts {
     write_file('/home/httpd/lonTabs/hosts.tab', join '', map {
         my ($id, $address) = split /=/;

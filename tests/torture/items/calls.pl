@@ -1,16 +1,16 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Every call that can fail, one by one (tests/faults/Faults.pm). Each way to a call comes first, in an
-# order that the seed decides; then all the calls that were reached the same way. How many there are is
-# found by a life in which none fails, for each kind of life and for each command of loncctl.
+# Makes every call fail that can, one by one (tests/faults/Faults.pm). First comes one call for each way that leads to
+# it, in an order that the seed decides; then all calls that were reached in the same ways. A life in which no call
+# fails tells how many there are, for each kind of life and each command of loncctl.
 #
 #     calls.pl [--seconds N] [--seed S] [--processes P] [--ways] [--brief] [--from N] [--lives KIND,...] [--only LIFE:CALL:ERROR:AT]
 #
-# With --brief, ways are told apart by the program's own functions only, not by what libraries do within themselves:
-# some hundreds instead of thousands, and each line of the program that can be reached by a failing call is.
-# --ways ends when each way to a call has failed with each error, and --from goes on behind the first N cases
-# of the same seed; --only is for who looks for a mistake. The order of a census is not always the same, so
-# a seed alone does not bring a case back: --only does. A life mostly waits, so there are six at once by default.
+# With --brief, only the program's own functions distinguish ways, not the inside of libraries. That is some hundreds of
+# ways instead of thousands, and still reaches each line of the program that a failing call can reach. --ways ends when
+# each way has failed with each error. --from continues after the first N cases of the same seed. The order of a census
+# is not always the same, so a seed alone does not repeat a case; --only does. A life mostly waits, so six run at once
+# by default.
 use strict;
 use warnings;
 use FindBin;
@@ -30,7 +30,7 @@ my $end = time + $seconds;
 my $build = $ENV{BUILD} || 'build';
 my $sanitized = $ENV{FAULTS_BUILD} || "$build/sanitized";
 
-# A life by its name: a kind of Faults.pm, or a command of Commands.pm.
+# The life of that name: a kind of Faults.pm, or a command of Commands.pm.
 sub faults {
     my ($life) = @_;
     my ($loncctl, $words) = split / /, $life, 2;
@@ -38,7 +38,7 @@ sub faults {
     return Faults->new(keeper => "$sanitized/lonc-keeper", interposer => "$build/interpose.so", life => $life);
 }
 
-# [life, call, error, at] in their order, and how many of them are the first of their way.
+# All cases, [life, call, error, at], in their order, and how many of them are the first of their way.
 sub cases {
     my (@lives) = @_;
     my (@first, @rest);
@@ -55,7 +55,7 @@ sub cases {
     return (scalar @first, @first, shuffle @rest);
 }
 
-# One process's share; what it says goes to its standard output, a line a case.
+# The share of one process, which prints one line for each case on its standard output.
 sub work {
     my ($share, @cases) = @_;
     my %faults;

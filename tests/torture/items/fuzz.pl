@@ -1,11 +1,11 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Bad input: runs the fuzz targets (tests/fuzz/), each for its share of the time. What libFuzzer keeps
-# stays in build/fuzz/corpus, so that the next run goes on from there; a finding stays there, too.
+# Bad input: runs the fuzz targets (tests/fuzz/), each for its share of the time. Inputs that libFuzzer keeps stay in
+# build/fuzz/corpus, where the next run continues; so do findings.
 #
 #     fuzz.pl --seconds N --seed S [TARGET...]
 #
-# Exit code 1 when a target has found something. `make fuzz-build` builds them.
+# Exits with 1 if a target has found something. `make fuzz-build` builds them.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
@@ -16,7 +16,7 @@ use Getopt::Long;
 my $root = abs_path(dirname(__FILE__) . '/../../..');
 my $build = "$root/build/fuzz";
 
-# Bytes of an input at most: what a target does with more is the same again, and slower.
+# The largest input in bytes. A larger one makes a target do the same again, more slowly.
 my %longest = (settings => 512, channel => 64, key => 128, request => 256, cipher => 512, http => 1024, tls => 1024, control => 512);
 
 my ($seconds, $seed);

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What 2,000 clients that use up time and room cost others: 1,000 that send a byte a second, and 1,000 that do not
-# read their reply of 10 MB. The 99th percentile of others' latency, beside them and without, as in Load.pm, and
-# the keeper's memory. tests/scenario/limits.t has what is quick.
+# How much do 2,000 abusive clients cost the others? 1,000 of them send a byte a second, and 1,000 do not read their
+# reply of 10 MB. Compares the 99th percentile of the others' latency with and without them, as in Load.pm, and looks at
+# the keeper's memory. tests/scenario/limits.t has the quick tests.
 use strict;
 use warnings;
 use FindBin;
@@ -17,13 +17,13 @@ my @arguments = @ARGV;
 GetOptions('seconds=i' => \(my $seconds = 120), 'seed=i' => \my $seed) or exit 2;
 @ARGV = @arguments;
 Lonc::need_descriptors(8192);
-# A round is three runs, and before it some seconds for 2,000 clients to come.
+# A round has three runs, after some seconds in which the 2,000 clients connect.
 $Load::rounds = $seconds >= 150 ? 7 : $seconds >= 100 ? 5 : 3;
 
 my ($world, $lond) = Lonc->up(hosts => ['msul1', 'msul2'], settings => {log_level => 'info', queue_per_host => 2000, client_line_timeout => '300s'});
 my $keeper = $world->{keeper};
 
-# A process that sends a byte a second for each of its clients.
+# Starts a process that sends a byte a second for each of its clients.
 sub dribbler {
     my (@clients) = @_;
     my $pid = fork // die "fork: $!";
@@ -43,7 +43,7 @@ compare($world, $lond, 1.2, 'beside 1,000 clients that send a byte a second and 
         @slow = map { $world->client('msul1') } 1 .. 1000;
         @deaf = $world->asking('msul2', ('size:' . 10 * 1024 * 1024) x 1000);
         $pid = dribbler(@slow);
-        # Each has the beginning of its reply, or con_lost.
+        # Each has got the beginning of its reply, or con_lost.
         $heard = 0;
         Lonc::within(60, sub { $heard = grep { !$_->hears_nothing } @deaf; $heard == 1000 });
     }, end => sub {

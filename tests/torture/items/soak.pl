@@ -1,14 +1,14 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Time: a mixed life for as long as asked, lap after lap of the same: connections per request and kept
-# ones, enciphered requests, clients that leave, deferred files, reloads with a host more and less, a
-# lond that is killed and comes back, loncctl's questions. Between laps, when all is done, the keeper
-# and its shims should be what they were: after the first laps, neither memory nor descriptors grow.
+# Endurance: repeats the same mixed lap for as long as asked: kept connections and connections for one request,
+# enciphered requests, clients that leave, deferred files, reloads with one host more and less, a lond that is killed
+# and comes back, questions of loncctl. Between laps, when everything is done, the keeper and its shims should be as
+# before: after the first laps, neither memory nor descriptors grow.
 #
 #     soak.pl --seconds N --seed S
 #
-# The growth is the slope of a straight line through the laps (least squares). It fails where that is
-# above the bound by more than four times its own uncertainty, so that noise is not taken for a leak.
+# The growth is the slope of a straight line through the laps (least squares). The test fails if the slope exceeds the
+# limit by more than four times its standard error, so that noise is not taken for a leak.
 use strict;
 use warnings;
 use FindBin;
@@ -18,16 +18,16 @@ use Time::HiRes qw(time);
 use Lonc;
 use Deferred;
 
-# A lap has some 1,300 requests: a leak of a byte in each is above it.
+# A lap has some 1,300 requests. A leak of one byte in each exceeds the limit.
 my $bytes_a_lap = 1024;
 my $descriptors_a_lap = 0.05;
-my $laps_least = 12; # fewer tell nothing
+my $laps_least = 12; # with fewer, a slope means nothing
 
 my ($seconds, $seed) = (60, 1);
 GetOptions('seconds=i' => \$seconds, 'seed=i' => \$seed) or die "usage: soak.pl --seconds N --seed S\n";
 srand $seed;
 
-my @lond = ('--lifetime', $seconds + 600); # by itself a stand-in leaves after ten minutes
+my @lond = ('--lifetime', $seconds + 600); # by default a stand-in lond exits after ten minutes
 my ($world, @londs) = Lonc->up(hosts => [qw(msul1 msul2)], lond => \@lond,
     settings => {log_level => 'notice', retry_delay => '50ms', probe_min => '100ms', probe_max => '200ms', deferred_hold => '10ms'});
 my %lond = (msul1 => $londs[0], msul2 => $londs[1]);
@@ -50,7 +50,7 @@ sub load {
     $requests += 500;
 }
 
-# A host that was in trouble is asked until it answers.
+# Asks a host that was in trouble until it answers.
 sub answers {
     my ($host) = @_;
     my $answer;
@@ -116,7 +116,7 @@ sub anonymous_memory {
     return 1024 * ((join '', <$file>) =~ /^RssAnon:\s*(\d+) kB/m)[0];
 }
 
-# Nothing is under way any more.
+# Waits until nothing is under way any more.
 sub rest {
     Lonc::within(60, sub {
         my $status = $keeper->tells('status');
@@ -158,7 +158,7 @@ for my $process (@processes) {
     my $name = $process->{name};
     for ([memory => $memory{$name}, $bytes_a_lap], [descriptors => $descriptors{$name}, $descriptors_a_lap]) {
         my ($what, $all, $bound) = @$_;
-        my @values = @$all[@$all / 3 .. $#$all]; # what is done for the first times may cost something
+        my @values = @$all[@$all / 3 .. $#$all]; # the first laps may still allocate
         my ($slope, $error) = slope(@values);
         my $bad = $slope - 4 * $error > $bound;
         $grown += $bad;

@@ -1,9 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Random worlds (tests/scenario/lib/World.pm), each with a seed of its own, several at a time, since in each
-# of them somebody waits for most of the time:
+# Random worlds (tests/scenario/lib/World.pm), each with its own seed. Several run at once, since a world mostly waits:
 #
-#     worlds.pl --seconds 300 --seed 1      as many as go into 300 s
+#     worlds.pl --seconds 300 --seed 1      as many as fit into 300 s
 #     worlds.pl --world 42                  the one with seed 42
 use strict;
 use warnings;
@@ -24,13 +23,13 @@ World::isolate();
 Lonc::need_descriptors(4096);
 $| = 1;
 my $owner = $$;
-$SIG{$_} = sub { $$ == $owner ? exit 3 : POSIX::_exit(3) } for qw(INT TERM); # by way of END, which ends what runs
+$SIG{$_} = sub { $$ == $owner ? exit 3 : POSIX::_exit(3) } for qw(INT TERM); # so that END blocks run, which end the processes
 
 my ($began, $first) = (time, $only // 1000 * $seed);
 my $end = $began + $seconds;
 $jobs = 1 if defined $only;
 
-# Every $jobs-th world from this one on; a line of JSON for each.
+# Runs every $jobs-th world from this one on, and prints a line of JSON for each.
 sub work {
     my ($next) = @_;
     do {
@@ -67,7 +66,7 @@ for my $out (@workers) {
         $outcomes{$_} += $account->{outcomes}{$_} for keys %{$account->{outcomes}};
         $sum{/^(?:keeper|restart)$/ ? $_ : 'shim'} += @{$account->{cuts}{$_}} for keys %{$account->{cuts}};
     }
-    close $out or $sum{violations}++; # a world that could not be run to its end
+    close $out or $sum{violations}++; # a world that did not reach its end
 }
 printf "worlds: %d requests in %d worlds, %d violations; %.0f requests/s; %s; %d executed, %d deferred files, %d delivered again; "
     . "keepers killed %d, restarted %d, shims killed %d; first seed %d\n", @sum{qw(requests worlds violations)}, $sum{requests} / (time - $began),
