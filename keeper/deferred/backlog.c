@@ -18,7 +18,7 @@ static int compare_orders(struct file *one, struct file *other)
     return order != 0 ? order : strcmp(one->name, other->name);
 }
 
-static int compare_names(struct file *one, struct file *other)
+static int compare_file_names(struct file *one, struct file *other)
 {
     return strcmp(one->name, other->name);
 }
@@ -29,7 +29,7 @@ static int compare_backlogs(struct backlog *one, struct backlog *other)
 }
 
 RB_GENERATE(files_by_order, file, by_order, compare_orders)
-RB_GENERATE(files_by_name, file, by_name, compare_names)
+RB_GENERATE(files_by_name, file, by_name, compare_file_names)
 RB_GENERATE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
 /* --- How many wait ---------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ void file_enter(struct file *file, enum file_state state)
     join_state(file, state);
 }
 
-static void on_due(struct deadline *deadline)
+static void on_deadline(struct deadline *deadline)
 {
     struct file *file = CONTAINER_OF(deadline, struct file, deadline);
     file->backlog->all->due(file);
@@ -201,7 +201,7 @@ void file_report(struct file *file, const char *what, int error)
 }
 
 /* One trouble stands for all such files: it names the first of them. */
-static void update_trouble(struct backlogs *all)
+static void list_troubled_files(struct backlogs *all)
 {
     const struct file *first = TAILQ_FIRST(&all->troubled);
     if (first == NULL) {
@@ -220,7 +220,7 @@ void file_trouble(struct file *file, const char *what, int error)
         TAILQ_INSERT_TAIL(&all->troubled, file, by_trouble);
     file->error = error;
     file->what = what;
-    update_trouble(all);
+    list_troubled_files(all);
 }
 
 void file_recovered(struct file *file)
@@ -230,7 +230,7 @@ void file_recovered(struct file *file)
         return;
     TAILQ_REMOVE(&all->troubled, file, by_trouble);
     file->error = 0;
-    update_trouble(all);
+    list_troubled_files(all);
 }
 
 void file_postpone(struct file *file, const char *what, int error)
@@ -306,7 +306,7 @@ bool backlog_is_over(const struct backlog *backlog)
 }
 
 /* The earlier of two times, of which 0 is none. */
-static uint64_t earlier(uint64_t one, uint64_t other)
+static uint64_t earlier_epoch(uint64_t one, uint64_t other)
 {
     return one == 0 || (other != 0 && other < one) ? other : one;
 }
@@ -323,7 +323,7 @@ uint64_t backlog_oldest(const struct backlog *backlog)
     LIST_FOREACH (file, &backlog->files, of_backlog) {
         /* Not file->order, which a file loses that has cost too many connections. */
         delayed_parse_name(file->name, &order);
-        oldest = earlier(oldest, order.epoch);
+        oldest = earlier_epoch(oldest, order.epoch);
     }
     return oldest;
 }
@@ -413,8 +413,8 @@ void backlogs_init(struct backlogs *all, struct hosts *hosts, struct folder *fol
     RB_INIT(&all->files);
     RB_INIT(&all->by_host);
     TAILQ_INIT(&all->troubled);
-    deadline_queue_add(&core->loop, &all->settling, &settings->deferred_hold, on_due);
-    deadline_queue_add(&core->loop, &all->postponing, &settings->deferred_retry, on_due);
+    deadline_queue_add(&core->loop, &all->settling, &settings->deferred_hold, on_deadline);
+    deadline_queue_add(&core->loop, &all->postponing, &settings->deferred_retry, on_deadline);
 }
 
 void backlogs_end(struct backlogs *all)

@@ -144,7 +144,7 @@ struct backlogs {
 };
 
 RB_PROTOTYPE(files_by_order, file, by_order, compare_orders)
-RB_PROTOTYPE(files_by_name, file, by_name, compare_names)
+RB_PROTOTYPE(files_by_name, file, by_name, compare_file_names)
 RB_PROTOTYPE(backlogs_by_host, backlog, by_host, compare_backlogs)
 
 /*

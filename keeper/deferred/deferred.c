@@ -56,7 +56,7 @@ static int watch_path(struct deferred *deferred)
 }
 
 /* Watches the path and the open folder. Without inotify, the folder is polled. */
-static void watch(struct deferred *deferred)
+static void watch_folder(struct deferred *deferred)
 {
     int files = deferred->folder.fd >= 0 ? discovery_watch(&deferred->discovery) : 0;
     int way = watch_path(deferred);
@@ -101,7 +101,7 @@ static void open_folder(struct deferred *deferred)
     folder_set_paths(&deferred->folder);
     int r = open_path(deferred);
     if (deferred->folder.path != NULL)
-        watch(deferred);
+        watch_folder(deferred);
     if (r < 0) {
         trouble_begin(core, TROUBLE_FOLDER, "cannot open %s/delayed: %s",
                       core->config->loncapa.sock_dir, strerror(-r));
@@ -163,7 +163,7 @@ static void on_poll(struct deadline *deadline)
         reopen(deferred);
         return;
     }
-    watch(deferred);
+    watch_folder(deferred);
     discovery_scan(&deferred->discovery);
 }
 

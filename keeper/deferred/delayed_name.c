@@ -18,7 +18,7 @@ int delayed_compare(const struct delayed_order *one, const struct delayed_order 
     return 0;
 }
 
-static const char *parse_number(const char *text, uint64_t *number)
+static const char *parse_component(const char *text, uint64_t *number)
 {
     char *end;
     if (*text < '0' || *text > '9')
@@ -30,8 +30,8 @@ static const char *parse_number(const char *text, uint64_t *number)
 
 const char *delayed_parse_name(const char *name, struct delayed_order *order)
 {
-    const char *rest = parse_number(name, &order->epoch);
-    if (rest == NULL || (rest = parse_number(rest, &order->count)) == NULL)
+    const char *rest = parse_component(name, &order->epoch);
+    if (rest == NULL || (rest = parse_component(rest, &order->count)) == NULL)
         return NULL;
     const char *dot = strrchr(rest, '.');
     const char *host = dot != NULL ? dot + 1 : rest;
@@ -41,8 +41,8 @@ const char *delayed_parse_name(const char *name, struct delayed_order *order)
 const char *delayed_longer_host(const char *name, const char *host)
 {
     struct delayed_order order;
-    const char *start = parse_number(name, &order.epoch);
-    start = start != NULL ? parse_number(start, &order.count) : NULL;
+    const char *start = parse_component(name, &order.epoch);
+    start = start != NULL ? parse_component(start, &order.count) : NULL;
     if (start == NULL || host - start < 2)
         return NULL;
     host -= 2; /* to the last byte of the component on the left */

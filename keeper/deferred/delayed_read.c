@@ -74,7 +74,7 @@ enum delayed_result delayed_look(int folder, const char *name, struct delayed_fo
 }
 
 /* Reads to the end, or one byte past `size`, to notice a file that grows. */
-static int read_bytes(int fd, size_t size, struct buffer *buffer, size_t *length)
+static int read_to_end(int fd, size_t size, struct buffer *buffer, size_t *length)
 {
     ssize_t n;
     *length = 0;
@@ -99,7 +99,7 @@ static enum delayed_result read_content(int fd, uint64_t line_limit, struct buff
     int r = buffer_reserve(buffer, size + 2);
     if (r < 0)
         return not_now(found, ENOMEM);
-    r = read_bytes(fd, size, buffer, &length);
+    r = read_to_end(fd, size, buffer, &length);
     if (r < 0)
         return not_now(found, -r);
     if (length == 0)

@@ -9,7 +9,9 @@
 #include "keeper/deferred/disposal.h"
 #include "keeper/deferred/inspection.h"
 
-/* Files looked at in one turn of the loop that turn out not to go now: some 20 microseconds each.
+/*
+ * So many files that turn out not to be ready are looked at in one turn of the loop; each takes
+ * some 20 microseconds.
  */
 #define LOOKS_PER_TURN 64
 
@@ -101,7 +103,7 @@ static struct file *take_first(struct backlog *backlog)
     return file != NULL ? file : backlog_take_first(backlog);
 }
 
-/* Whether files on disk have to become known before more can be sent. */
+/* Whether more files have to become known by name before any can be sent. */
 static bool wants_names(struct backlog *backlog)
 {
     struct file *file;
@@ -110,7 +112,7 @@ static bool wants_names(struct backlog *backlog)
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
-/* If clients have been served since the last file, they are given the machine for a moment. */
+/* If clients have been served since the last file, the next one waits for deferred_pace. */
 static void give_way(struct backlog *backlog)
 {
     struct sender *sender = &backlog->sender;
@@ -148,7 +150,9 @@ static bool costs_connection(enum reason reason)
 
 enum verdict { VERDICT_DELIVERED, VERDICT_REJECTED, VERDICT_LOST };
 
-/* keeper/README.md rule 2: these words mean that lond did not execute it. `length` is without LF.
+/*
+ * keeper/README.md rule 2 lists the replies that mean that lond did not execute it. `length` is
+ * without LF.
  */
 static enum verdict judge_reply(const char *reply, size_t length)
 {
@@ -224,7 +228,7 @@ static struct transaction *send_file(struct file *file, const struct delayed_fou
     return &sender->transaction;
 }
 
-/* The host has a connection for us: see struct background. */
+/* The host has a connection for a file: see struct background. */
 static struct transaction *next_transaction(struct background *background)
 {
     struct backlog *backlog = CONTAINER_OF(background, struct backlog, sender.background);
@@ -238,7 +242,7 @@ static struct transaction *next_transaction(struct background *background)
             return send_file(file, &found);
         drop_content(sender);
     }
-    /* Look again soon: for more such files, to ask for names, or to free what is over. */
+    /* After the pause: look at more such files, ask for names, or free what is over. */
     if (backlog->sending == NULL && !is_pausing(backlog) &&
         (has_next(backlog) || wants_names(backlog) || backlog_is_over(backlog)))
         deadline_start(&delivery_of(backlog)->pacing, &sender->pause);
@@ -247,7 +251,7 @@ static struct transaction *next_transaction(struct background *background)
 
 /* --- Setting backlogs going ------------------------------------------------------------------- */
 
-/* It has no files any more. */
+/* The backlog has no files any more. */
 static void end_backlog(struct backlog *backlog)
 {
     deadline_stop(&backlog->sender.pause);
@@ -274,7 +278,7 @@ void delivery_advance(struct backlog *backlog)
 void delivery_advance_all(struct delivery *delivery)
 {
     struct backlog *backlog, *next;
-    /* The first that wants names may begin a scan, which clears the sets of all others. */
+    /* The first that wants names may begin a scan, which clears the sets of all the others. */
     RB_FOREACH_SAFE (backlog, backlogs_by_host, &delivery->backlogs.by_host, next)
         delivery_advance(backlog);
 }
@@ -285,8 +289,8 @@ static void on_pause_over(struct deadline *deadline)
 }
 
 /*
- * A file whose first seconds are over becomes a name like any other, unless there is more to know
- * about it, or the scan that goes on might find the name once more.
+ * deferred_hold is over for this file. It becomes a name like any other, unless there is more to
+ * know about it, or a scan is under way that might add the name once more.
  */
 static void end_hold(struct file *file)
 {
@@ -322,7 +326,7 @@ void delivery_flush(struct backlog *backlog)
 
 /* --- What others do to files ------------------------------------------------------------------ */
 
-/* It has been sent, and stays until what follows a delivery is done. */
+/* Such a file stays known until what follows a delivery is done. */
 static bool is_sent(const struct file *file)
 {
     return file->state == FILE_SENDING || file->state == FILE_DELIVERED;

@@ -22,7 +22,7 @@ static void scan_later(struct discovery *discovery)
     deadline_start(&discovery->rescanning, &discovery->rescan);
 }
 
-/* --- Names that nothing can be delivered for -------------------------------------------------- */
+/* --- Names that are ignored ------------------------------------------------------------------- */
 
 void discovery_forget_strangers(struct discovery *discovery)
 {
@@ -30,7 +30,7 @@ void discovery_forget_strangers(struct discovery *discovery)
         free(discovery->strangers[--discovery->stranger_count]);
 }
 
-/* Each of them is logged once; the last says that there are more. */
+/* Logs each name once, and so many of them; the last one logged says so. */
 static void report_stranger(struct discovery *discovery, const char *name, const char *what)
 {
     for (unsigned i = 0; i < discovery->stranger_count; i++)
@@ -133,7 +133,7 @@ int discovery_watch(struct discovery *discovery)
     struct loop *loop = &discovery->folder->core->loop;
     char path[64];
     discovery_unwatch(discovery);
-    /* The folder that is open, whatever its path leads to now. */
+    /* This is the folder that is open, whatever its path leads to now. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d", discovery->folder->fd);
     int r = sd_event_add_inotify(loop->event, &discovery->inotify, path, changes, on_inotify,
                                  discovery);
@@ -194,7 +194,7 @@ static bool scan_some(struct sliced_task *task)
     return true;
 }
 
-/* The folder opened once more, to be read from its beginning; NULL with errno. */
+/* Opens the folder once more, to read it from its beginning. NULL: it cannot be read now. */
 static DIR *open_scan(const struct folder *folder)
 {
     int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -13,7 +13,8 @@
 #include "keeper/core/sliced_task.h"
 #include "keeper/deferred/delivery.h"
 
-/* Files that are no transactions, or of unknown hosts, that are logged after each reload. */
+/* Of files that are no transactions, or whose host is unknown, so many are logged after a reload.
+ */
 #define DISCOVERY_STRANGERS 20
 
 struct discovery {
@@ -55,7 +56,7 @@ void discovery_stop(struct discovery *discovery);
  */
 void discovery_find_more(struct discovery *discovery);
 
-/* The table has changed: files that are no transactions, or of unknown hosts, are logged anew. */
+/* The table has changed: files that are ignored are logged anew. */
 void discovery_forget_strangers(struct discovery *discovery);
 
 #endif

@@ -88,7 +88,7 @@ int marks_write(const char *const directories[], const char *delayed, const stru
     return r;
 }
 
-/* Whether the line is a mark, which is then in *mark. */
+/* Whether the line is a well-formed mark; *mark is then filled in. */
 static bool is_mark(const char *line, struct mark *mark)
 {
     char hex[HEX_SIZE + 1];

@@ -105,7 +105,7 @@ static int pack(struct name_set *set)
     return 0;
 }
 
-static int make_room(struct name_set *set, size_t length)
+static int grow_unsorted(struct name_set *set, size_t length)
 {
     if (set->unsorted_count == set->unsorted_room) {
         size_t room = set->unsorted_room == 0 ? 16 : 2 * set->unsorted_room;
@@ -131,7 +131,7 @@ static int make_room(struct name_set *set, size_t length)
 int name_set_put(struct name_set *set, const char *name)
 {
     size_t length = strlen(name) + 1;
-    if ((set->unsorted_count == RUN_NAMES && pack(set) < 0) || make_room(set, length) < 0)
+    if ((set->unsorted_count == RUN_NAMES && pack(set) < 0) || grow_unsorted(set, length) < 0)
         return -ENOMEM;
     struct name_set_entry *entry = &set->unsorted[set->unsorted_count];
     entry->at = (uint32_t)set->text_length;

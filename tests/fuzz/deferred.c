@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The deferred queue: files of any name and content come, go and are renamed, londs answer what
- * they like, the table changes and time goes by, as the input says. Nothing is ever lost
- * (keeper/README.md rule 2): a file that nobody else removed has been delivered, or lies in the
- * folder or one below; and each that was delivered and is gone has exactly one S line.
+ * The deferred queue. As the input says, files of any name and content appear, disappear and are
+ * renamed, londs give any reply, the table changes, and time passes. Nothing may be lost
+ * (keeper/README.md rule 2): a file that nobody else has removed was delivered, or lies in the
+ * folder or in one below, and each file that was delivered and has gone has exactly one S line.
  *
- * A file is known by its inode, and by a serial number at the end of its first line ("#12").
+ * A file is recognized by its inode, and by a serial number at the end of its first line ("#12").
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void on_asked(struct peer *peer, const char *request, size_t length, bool
     unsigned serial = (unsigned)strtoul(mark + 1, NULL, 10);
     CHECK(serial < file_count);
     files[serial].executed = true;
-    /* What lond takes for delivered; a file that is renamed meanwhile may be delivered again. */
+    /* These replies mean that it was executed; a file that is renamed meanwhile is sent again. */
     deliveries += reply == 0 || reply == 5;
     if (replies[reply] != NULL)
         peer_say(peer, replies[reply], strlen(replies[reply]));
@@ -54,7 +54,7 @@ static void on_asked(struct peer *peer, const char *request, size_t length, bool
 
 /* --- Files ------------------------------------------------------------------------------------ */
 
-/* Keeps what lies outside of the folder out of it, and the keeper's own folders what they are. */
+/* Not for names that lead out of the folder, and not for the keeper's own folders. */
 static bool is_usable(const char *name)
 {
     return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL &&
@@ -104,7 +104,7 @@ static void write_file(struct input *input)
     write_named(input, name);
 }
 
-/* A backlog that lasts; the later ones are first in order. */
+/* Many files at once, so that a backlog lasts; each call adds files that come before the others. */
 static void write_many(void)
 {
     char name[256];
@@ -140,7 +140,7 @@ static void rename_file(struct input *input)
     strcpy(files[i].name, name);
 }
 
-/* Calls `each` for what lies in the folder below, or in the folder itself. */
+/* Calls `each` for the files in this folder below ("." is the folder itself). */
 static void each_file(const char *below, void (*each)(int fd, const char *name))
 {
     int fd = openat(folder, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

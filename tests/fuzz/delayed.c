@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names and contents of deferred files: the first line is a name, the rest a file's content. A file
- * is a request exactly if it is one line within the limit; what is stored is read as it was; a file
- * that is set aside is the same file.
+ * Names and contents of deferred files. The first line of the input is a name, the rest the content
+ * of a file. A file is a request exactly if it is one line within the limit; what is stored is read
+ * back unchanged; a file that is set aside stays the same file.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +22,7 @@
 
 static int folder = -1;
 
-/* Each candidate is a longer end of the name than the one before, and all of them are hosts. */
+/* Each candidate is a longer end of the name than the one before, and a valid host. */
 static void check_name(const char *name)
 {
     struct delayed_order order;
@@ -108,7 +108,7 @@ static void check_content(const char *name, const char *content, size_t length)
     CHECK(delayed_read(folder, name, LINE_LIMIT, &buffer, &found) == DELAYED_GONE);
 }
 
-/* What a client asked to have stored (`lonc_defer:`). */
+/* Stores a transaction as for a client (`lonc_defer:`). */
 static void check_store(const char *line, size_t length)
 {
     struct delayed_file file;

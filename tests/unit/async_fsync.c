@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Asynchronous fsync, on real files: each is told exactly once, with its own result, whatever
- * becomes of the descriptor meanwhile. That a disk has it cannot be shown here.
+ * fsync in the background, on real files: `done` is called exactly once for each, with its own
+ * result, whatever happens to the descriptor meanwhile. That the data are on the disk cannot be
+ * shown here.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -57,7 +58,7 @@ static int make_file(const char *name)
     return fd;
 }
 
-/* Runs the loop until it was told, five seconds at most. */
+/* Runs the loop until `done` was called, for at most five seconds. */
 static void await(const struct told *told)
 {
     for (int i = 0; i < 500 && told->times == 0; i++)

@@ -170,7 +170,7 @@ Test(delayed_create, what_is_abandoned_leaves_nothing)
     cr_expect_not(exists(file.name));
     cr_expect_eq(count_entries("storing"), 0);
     cr_expect_eq(count_open(), before);
-    delayed_abandon(folder, &file); /* at any point, the second time too */
+    delayed_abandon(folder, &file); /* a second time is allowed */
 }
 
 Test(delayed_create, what_is_published_cannot_be_abandoned)
@@ -210,7 +210,7 @@ Test(delayed_create, what_does_not_fit_on_the_disk_leaves_nothing)
     struct delayed_file file = {.fd = -1};
     int before = count_open();
     pid_t pid = fork();
-    if (pid == 0) { /* a limit of the file's size stands for a full disk */
+    if (pid == 0) { /* a limit of the size of files takes the place of a full disk */
         signal(SIGXFSZ, SIG_IGN);
         struct rlimit limit = {4, 4};
         setrlimit(RLIMIT_FSIZE, &limit);

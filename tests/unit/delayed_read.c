@@ -87,7 +87,7 @@ Test(delayed_read, a_line_up_to_the_limit_is_read)
     write_file(NAME, line + 1); /* its LF included, one less than a client may send */
     expect_read(NAME, line + 1, LIMIT - 1);
     line[LIMIT - 1] = '\0';
-    write_file(NAME, line); /* as long, and without LF */
+    write_file(NAME, line); /* of the same length, without LF */
     cr_assert_eq(read_file(NAME), DELAYED_READ);
     cr_expect_eq(buffer_length(&buffer), LIMIT);
 }
@@ -132,7 +132,7 @@ Test(delayed_read, a_file_that_is_not_there_is_gone)
     cr_expect_eq(read_file(NAME), DELAYED_GONE);
 }
 
-/* A file of /proc says that its size is 0, and there is something in it: as one that grows. */
+/* The size of a file of /proc is 0 although it has a content, like that of a file that grows. */
 Test(delayed_read, a_file_that_grows_while_it_is_read_is_not_taken_for_whole)
 {
     FILE *file = fopen("/proc/self/cmdline", "r");

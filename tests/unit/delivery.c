@@ -20,10 +20,10 @@
 
 #define ID "msul1"
 
-/* More than are looked at in a turn of the loop. */
+/* More files than are looked at in one turn of the loop. */
 #define MANY 3000
 
-/* A pause is 1 ms here: no turn takes as long as this unless nothing comes at all. */
+/* A pause is 1 ms here, so if nothing has come within this, nothing will. */
 #define LONG UINT64_C(5000000)
 
 static struct core core;
@@ -100,7 +100,7 @@ static const char *name_of(unsigned n)
     return name;
 }
 
-/* A file whose time of change is long ago is what `is_still` is for: here 1 ms is long. */
+/* deferred_hold is 1 ms, so the file is old enough to be sent almost at once. */
 static void write_named(unsigned n, const char *text)
 {
     int fd = openat(folder.fd, name_of(n), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -120,7 +120,7 @@ static void put_file(unsigned n, const char *text)
     put_name(n);
 }
 
-/* One that has just arrived. */
+/* A file that has just arrived. */
 static struct file *put_new(unsigned n)
 {
     write_named(n, "put\n");
@@ -296,7 +296,7 @@ Test(delivery, what_is_delivered_and_cannot_be_recorded_is_finished_by_the_next_
     cr_expect(lies_there(1));
     cr_expect_eq(delivery.backlogs.count[FILE_DELIVERED], 1);
     cr_expect(trouble_is_present(&core, TROUBLE_DEFERRED));
-    /* This one stops in whatever way. */
+    /* This keeper ends, in whatever way. */
     file_forget(backlogs_find_file(&delivery.backlogs, name_of(1)));
     cr_assert_eq(rmdir("logs/lonnet.perm.log"), 0);
     cr_assert_eq(fchmodat(folder.fd, name_of(1), 0640, 0), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The set: names come out in their order, once each, and halving it takes the last.
+ * Sets of names: names come out in order, each once, and halving a set removes the last ones.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@ static void open_shelf(void)
 static void close_shelf(void)
 {
     name_set_clear(&set);
-    cr_expect_eq(bytes, 0, "an empty shelf takes up %zu bytes", bytes);
+    cr_expect_eq(bytes, 0, "an empty set takes up %zu bytes", bytes);
     cr_expect_eq(set.count, 0);
 }
 
@@ -35,7 +35,8 @@ static void put(uint64_t epoch, uint64_t count)
     cr_assert_eq(name_set_put(&set, name), 0);
 }
 
-/* Names 0 to `names` - 1 in an order that looks like none; `names` and 7919 have no common factor.
+/*
+ * Adds names 0 to `names` - 1 in no apparent order; `names` and 7919 must have no common factor.
  */
 static void put_shuffled(uint64_t names)
 {
@@ -45,7 +46,7 @@ static void put_shuffled(uint64_t names)
     }
 }
 
-/* Takes the first, which must be this one. */
+/* Removes the first name, which must be this one. */
 static void expect_first(uint64_t n)
 {
     struct delayed_order order;
@@ -122,7 +123,7 @@ Test(name_set, a_name_is_there_until_it_is_taken)
     put(9000, 1);
     for (uint64_t n = 0; n < 20000; n++)
         cr_assert(has(1000 + n / 10, n % 10), "%" PRIu64, n);
-    cr_expect(has(9000, 1), "one that is not sorted in yet");
+    cr_expect(has(9000, 1), "an unsorted name");
     cr_expect_not(has(999, 9));
     cr_expect_not(has(3000, 0));
     cr_expect_not(has(1000, 10), "nor is one between others");
@@ -152,7 +153,8 @@ Test(name_set, halving_leaves_the_first_of_them)
     cr_expect_eq(set.count, 0);
 }
 
-/* As some file systems list them: the newest first, so that each run is before those put earlier.
+/*
+ * Some file systems list the newest files first, so that each run comes before those added earlier.
  */
 Test(name_set, halving_runs_that_do_not_overlap)
 {

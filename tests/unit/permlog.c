@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Lines of lonnet.perm.log, byte for byte: loncron counts them.
+ * Lines of lonnet.perm.log, byte for byte, since loncron parses them.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ static void expect_log(const char *expected)
     cr_assert_str_eq(text, expected, "expected:\n%s\nfound:\n%s", expected, text);
 }
 
-/* As Perl says it. */
+/* The time in the form of Perl's localtime. */
 static void perl_localtime(time_t when, const char *zone, char *text, size_t size)
 {
     char command[256];
@@ -314,7 +314,7 @@ Test(permlog, a_link_leads_to_the_log)
 Test(permlog, a_fifo_in_its_place_does_not_hold_the_caller)
 {
     cr_assert_eq(mkfifo("perm.log", 0600), 0);
-    alarm(5); /* instead of waiting for a reader for ever */
+    alarm(5); /* ends the test if it waits for a reader */
     cr_expect_lt(append(PERMLOG_DELIVERED, "x"), 0);
     alarm(0);
 }
