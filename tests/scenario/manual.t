@@ -130,7 +130,7 @@ for my $name (sort keys %program) {
 
     my ($list) = $code =~ /^enum \w+_exit \{(.*?)\};/ms;
     my @codes = ($list // '') =~ /= (\d+)/g;
-    @codes = (0, 1, $code =~ /\bexit\((\d+)\)/g) if !$list; # EXIT_SUCCESS, EXIT_FAILURE
+    @codes = (0, 1, $code =~ /(?:\bexit\(|\.misuse = )(\d+)/g) if !$list; # EXIT_SUCCESS, EXIT_FAILURE
     is words(section($page, 'EXIT STATUS') =~ /^\.It (\d+)$/mg), words(@codes), "$page has its exit codes";
 }
 
