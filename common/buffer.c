@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Growable buffers under one budget. The budget counts what is allocated, not what is used: that is
- * what the machine has to have.
+ * Growable buffers under one budget. The budget counts what is allocated, not what is used, because
+ * that is what the machine has to provide.
  *
- * Passwords pass through here. So bytes that are taken are overwritten, and memory that is given
- * back holds none: what lies in it is wiped, or, being large, it goes back to the system with all
- * that it holds. Nothing here takes longer with the size of a buffer: whoever has 64 MiB of them
- * holds up nobody.
+ * Passwords pass through these buffers. So consumed bytes are overwritten, and memory holds none
+ * when it is freed: a small block is wiped, and a large one is unmapped. No function takes longer
+ * because a buffer is large; a client with 64 MiB of them holds up nobody.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -20,56 +19,57 @@
 #include "common/buffer.h"
 
 /*
- * What does not fit into the first allocation is probably large: the second step is this one, and
- * doubling from there reaches 64 MiB in twelve.
+ * Size of the second allocation. What does not fit into the first is probably large, and from here
+ * twelve doublings reach 64 MiB.
  */
 #define SECOND_SIZE (16 * 1024)
 
 /*
- * From this size on memory is mapped for itself, grows without being copied, and goes back to the
- * system when it is freed. The allocator by itself would raise this size up to 32 MiB as large
- * buffers are freed; then they lie in the heap, the holes between them stay, and the process takes
- * a third more than the budget.
+ * Blocks of this size or more get a mapping of their own: they grow without being copied, and
+ * freeing them returns the memory to the kernel. By itself, malloc would raise this threshold to as
+ * much as 32 MiB when large blocks are freed; then buffers lie in the heap, the holes between them
+ * stay, and the process takes a third more than the budget.
  */
 #define MAPPED_SIZE ((size_t)256 * 1024)
 
-/* What of a large buffer is as small as this moves to a smaller one, and the large one goes back.
- */
+/* When no more than this is left in a large block, it moves to a smaller one. */
 #define SMALL_REST ((size_t)64 * 1024)
 
-/* So much of the heap is kept though it is free, or each reply of some 100 KB would page it in. */
+/* How much free heap malloc keeps; without it, each reply of about 100 KB would page it in again.
+ */
 #define HEAP_KEPT ((size_t)4 * 1024 * 1024)
 
 /*
- * While there are long lines, this share of the budget may be mapped memory that is kept for the
- * next of them: a page takes a fifth as long to wipe as to be given back and got.
+ * While there are long lines, a block that becomes unused may be kept for the next one, up to this
+ * fraction of the budget (1/8): wiping a page takes a fifth of the time of returning it to the
+ * kernel and getting it back.
  */
 #define SPARE_SHARE 8
 
-/* More is not copied from one block to another that was kept. */
+/* A buffer larger than this grows by mremap; copying it to a kept block would take longer. */
 #define COPIED_MOST (2 * MAPPED_SIZE)
 
-/* Mapped memory that nobody uses; this lies at its start. */
+/* An unused mapping. This note is at its start. */
 struct block {
     struct block *next;
     size_t size;
-    size_t end;      /* behind it nothing has to be wiped */
-    size_t released; /* so much was wiped, or went back */
-    size_t held;     /* so much is still the machine's burden */
-    bool keep;       /* it is wiped, to be kept */
+    size_t end;      /* there is nothing to wipe behind this offset */
+    size_t released; /* bytes that have been wiped, or returned to the kernel */
+    size_t held;     /* bytes that have not been returned to the kernel */
+    bool keep;       /* it is being wiped, to be kept */
 };
 
 struct blocks {
     struct block *first;
-    size_t held; /* by all */
+    size_t held; /* by all of them */
 };
 
-/* Those that go back or are wiped, and those that are kept. */
+/* Blocks that are being wiped or returned, and those that are kept. */
 static struct blocks dropped, spare;
 
 static struct {
-    size_t ordinary; /* bytes of the buffers that are not reserved */
-    size_t reserved; /* ... and of those that are */
+    size_t ordinary; /* bytes allocated by buffers that are not reserved */
+    size_t reserved; /* bytes allocated by those that are */
     size_t limit;
 } budget = {.limit = SIZE_MAX};
 
@@ -91,13 +91,13 @@ size_t buffers_unused(void)
     return dropped.held + spare.held;
 }
 
-/* Where the bytes of this kind of buffers are counted. */
+/* The counter for this kind of buffer. */
 static size_t *account(bool reserved)
 {
     return reserved ? &budget.reserved : &budget.ordinary;
 }
 
-/* How much more the buffers of this kind may take. */
+/* How many more bytes buffers of this kind may allocate. */
 static size_t left_for(bool reserved)
 {
     size_t taken = buffers_used() + buffers_unused();
@@ -108,13 +108,13 @@ static size_t left_for(bool reserved)
     return left > SIZE_MAX - reserve ? SIZE_MAX : left + reserve;
 }
 
-/* Whether this memory is the kernel's again, with what it holds, as soon as it is freed. */
+/* Whether the block has a mapping of its own, so that freeing it leaves no secret in the heap. */
 static bool is_mapped(const struct buffer *buffer)
 {
     return buffer->size >= MAPPED_SIZE;
 }
 
-/* --- Giving back ------------------------------------------------------------------------------ */
+/* --- Returning memory ------------------------------------------------------------------------- */
 
 static void push(struct blocks *blocks, struct block *block)
 {
@@ -138,7 +138,7 @@ static void drop(const struct buffer *buffer)
     push(&dropped, block);
 }
 
-/* Takes pages away, which are out of the account then. Where that fails they go with the rest. */
+/* Returns pages to the kernel. If that fails, they are returned with the whole block. */
 static void take_pages(struct block *block, uintptr_t from, size_t length)
 {
     if (madvise((void *)from, length, MADV_DONTNEED) < 0)
@@ -147,21 +147,21 @@ static void take_pages(struct block *block, uintptr_t from, size_t length)
     dropped.held -= length;
 }
 
-/* Wipes up to `most` bytes of the first that was dropped, or takes some pages away. Whether there
- * are any left. */
+/* Wipes or returns up to `most` bytes of a dropped block, rounded up to pages where they are
+ * returned. Returns whether there are more. */
 static bool release_some(struct block *block, size_t most)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)block;
     uintptr_t from = start + sizeof(*block) + block->released;
     uintptr_t end = start + (block->keep ? block->end : block->size);
-    if (!block->keep) { /* the first page has this very note */
+    if (!block->keep) { /* the first page holds `block` itself */
         from = (from + page - 1) / page * page;
         most = most < SIZE_MAX - page ? (most + page - 1) / page * page : most;
     }
     bool last = end <= from || end - from <= most;
     if (block->keep && end > from)
         explicit_bzero((void *)from, last ? end - from : most);
-    else if (!last) /* else they go with the rest */
+    else if (!last) /* the last pages are returned with the whole block */
         take_pages(block, from, most);
     block->released += most;
     return !last;
@@ -195,7 +195,7 @@ void buffers_release(size_t most, bool keep)
     free(first);
 }
 
-/* The largest that is kept, if it has `size` bytes; or NULL. */
+/* Takes the largest kept block, if it has at least `size` bytes; else NULL. */
 static struct block *take_spare(size_t size)
 {
     struct block **largest = NULL;
@@ -206,8 +206,8 @@ static struct block *take_spare(size_t size)
 }
 
 /*
- * As free(), and out of its account. The bytes up to `end` are all that may be there: what was
- * taken is wiped already, or in memory that goes back with all that it holds.
+ * Frees the buffer's block and takes it off the account. Only the bytes up to `end` may hold
+ * something: in a small block, consumed bytes have been wiped already; a large block is dropped.
  */
 static void discard(const struct buffer *buffer)
 {
@@ -224,7 +224,7 @@ static void discard(const struct buffer *buffer)
 
 /* --- Growing and shrinking -------------------------------------------------------------------- */
 
-/* What is in the buffer moves to the start of this memory, which is in no account yet. */
+/* Moves the buffer's contents to the start of another block, which has not been accounted for. */
 static void move(struct buffer *buffer, char *data, size_t size)
 {
     size_t length = buffer_length(buffer);
@@ -239,7 +239,7 @@ static void move(struct buffer *buffer, char *data, size_t size)
     buffer->start = 0;
 }
 
-/* As realloc(). 0 or -ENOMEM. */
+/* Like realloc(), but wipes what it leaves. 0 or -ENOMEM. */
 static int reallocate(struct buffer *buffer, size_t size)
 {
     char *data;
@@ -258,8 +258,8 @@ static int reallocate(struct buffer *buffer, size_t size)
 }
 
 /*
- * Whether the budget has room for so much more, if need be after what is unused has gone: no more
- * of that than is needed, since all of it may be milliseconds.
+ * Whether the budget has room for so many more bytes. If need be, unused memory is returned first,
+ * but no more than needed, because returning all of it may take milliseconds.
  */
 static bool is_within_budget(const struct buffer *buffer, size_t more)
 {
@@ -269,7 +269,7 @@ static bool is_within_budget(const struct buffer *buffer, size_t more)
     return more <= left;
 }
 
-/* Makes the memory larger. */
+/* Enlarges the block. 0, -ENOBUFS or -ENOMEM. */
 static int grow(struct buffer *buffer, size_t size)
 {
     bool may_take = size >= MAPPED_SIZE && buffer->size <= COPIED_MOST;
@@ -293,7 +293,7 @@ static void move_to_front(struct buffer *buffer)
     buffer->start = 0;
 }
 
-/* What a buffer that has `size` allocates next. */
+/* The size of the allocation that follows one of `size`. */
 static size_t next_size(size_t size)
 {
     return size == 0 ? BUFFER_KEPT : size < SECOND_SIZE ? SECOND_SIZE : 2 * size;
@@ -316,7 +316,7 @@ int buffer_reserve(struct buffer *buffer, size_t room)
     }
     move_to_front(buffer);
     int r = grow(buffer, size);
-    /* Near the budget's edge a smaller step may fit where the doubling does not. */
+    /* When the budget is nearly exhausted, a smaller step may fit although doubling does not. */
     if (r == -ENOBUFS && size > needed + SECOND_SIZE)
         r = grow(buffer, needed + SECOND_SIZE);
     if (r == -ENOBUFS && buffer->size + left_for(buffer->reserved) >= needed)
@@ -365,7 +365,7 @@ ssize_t buffer_send(struct buffer *buffer, int fd, size_t most)
     if (n < 0)
         return -errno;
     if (n == 0 && buffer_length(buffer) > 0)
-        return -EPIPE; /* nothing taken, and no reason: the peer is hanging up */
+        return -EPIPE; /* the kernel took nothing and gave no reason: the peer is hanging up */
     buffer_consume(buffer, (size_t)n);
     return n;
 }
@@ -384,7 +384,7 @@ size_t buffer_line(struct buffer *buffer)
     return buffer->scanned + 1 - buffer->start;
 }
 
-/* Should there be no memory for a smaller one, the large one simply stays in use. */
+/* If there is no memory for a smaller block, the large one simply stays in use. */
 static void shrink(struct buffer *buffer)
 {
     size_t size = BUFFER_KEPT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The private channel's messages. Who may connect is the keeper's matter (keeper/client/intake.c),
- * and when to give up is the shim's.
+ * The messages of the private channel. Who may connect is decided by the keeper
+ * (keeper/client/intake.c), and when to give up by the shim.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,8 @@
 
 enum message_kind { MESSAGE_HANDOVER = 'H', MESSAGE_TAKEN = 'T' };
 
-/* Both directions; a version of its own, so that a keeper can refuse a shim of another release. */
+/* The same in both directions. It has a version so that a keeper can refuse a shim of another
+ * release. */
 struct message {
     char magic[4];
     uint8_t version;
@@ -52,7 +53,7 @@ int channel_connect(const char *path)
         close(fd);
         return r;
     }
-    /* From here on only channel_await_acknowledgement waits: all else says MSG_DONTWAIT. */
+    /* Blocking, for channel_await_acknowledgement() alone; all other calls use MSG_DONTWAIT. */
     const struct timeval bound = {.tv_usec = CHANNEL_AWAIT};
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound)) == 0)
         (void)fcntl(fd, F_SETFL, 0);
@@ -85,7 +86,7 @@ int channel_send(int channel, const int *fds, unsigned count)
     return n < 0 ? -errno : 0;
 }
 
-/* All descriptors that a message brought; at most CHANNEL_BATCH fit into its control space. */
+/* Collects the descriptors of a message; its control space holds at most CHANNEL_BATCH. */
 static unsigned collect(struct msghdr *msg, int fds[CHANNEL_BATCH])
 {
     unsigned count = 0;
@@ -127,7 +128,7 @@ int channel_receive(int channel, int fds[CHANNEL_BATCH])
         return (int)count;
     for (unsigned i = 0; i < count; i++)
         close(fds[i]);
-    /* With more than a batch in one message the sender is wrong, not this process too full. */
+    /* A sender that claims more than a batch is at fault; then descriptors are not short here. */
     bool cut = (msg.msg_flags & MSG_CTRUNC) != 0 &&
                is_message(&message, (size_t)n, MESSAGE_HANDOVER) &&
                message.count <= CHANNEL_BATCH && count < message.count;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Puts diagnostics into their one form and counts them. It neither prints nor logs: that is for the
- * function it was given, since the same diagnostic goes to a terminal under --check and to the
- * journal on a reload.
+ * Formats and counts diagnostics. Where they go is decided by the function `say`: with --check to a
+ * terminal, in a reload to the journal.
  */
 #include <limits.h>
 #include <stdarg.h>
@@ -11,7 +10,7 @@
 
 #include "common/diagnostics.h"
 
-/* The longest path, and room for a reason after it. Longer texts are cut. */
+/* Room for the longest path and a reason. Longer texts are cut. */
 #define TEXT_SIZE (PATH_MAX + 1024)
 
 static void mask_unprintable(char *text)
@@ -21,7 +20,8 @@ static void mask_unprintable(char *text)
             *text = '?';
 }
 
-/* Returns the length of what was written; TEXT_SIZE leaves room for any path the kernel takes. */
+/* Returns the length of what was written. TEXT_SIZE has room for any path that the kernel allows.
+ */
 static size_t write_place(char text[TEXT_SIZE], const char *file, unsigned line)
 {
     if (line == 0)

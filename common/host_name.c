@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The rules for the names of hosts. They stand between text from outside (a table, a socket's path)
- * and the names of files, so they allow little. Whether a host of that name exists is for the host
- * table. No libraries, so that anything may link it.
+ * Rules for the names of hosts. Text from outside (a table, the path of a socket) becomes part of
+ * the names of files, so they allow little. Whether a host of that name exists is for the table of
+ * hosts to say.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
     "abcdefghijklmnopqrstuvwxyz"                                                                   \
     "0123456789._-"
 
-/* What a name would stand for in lonSockDir: the folder itself, its parent, the deferred queue. */
+/* In lonSockDir these are the folder itself, its parent, and the deferred queue. */
 static const char *const taken[] = {".", "..", "delayed"};
 
 bool host_name_is_valid(const char *name)
@@ -30,7 +30,7 @@ bool host_name_is_valid(const char *name)
 const char *host_name_from_socket(const char *path, const char *directory)
 {
     size_t length = strlen(directory);
-    /* An unset directory must not match everything; "/" is "" and the slash that follows. */
+    /* An unset directory must not match every path. "/" becomes "", which its own slash follows. */
     if (length == 0)
         return NULL;
     while (length > 0 && directory[length - 1] == '/')

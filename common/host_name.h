@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The names of hosts: which are allowed, and which host a socket's path means. Pure rules, no I/O.
+ * Names of hosts: which are allowed, and which one the path of a socket stands for. Rules without
+ * I/O.
  */
 #ifndef LONC_COMMON_HOST_NAME_H
 #define LONC_COMMON_HOST_NAME_H
@@ -17,18 +18,17 @@
     "\"delayed\""
 
 /*
- * Whether `name` may name a host, by lonHostID or DNS name: [A-Za-z0-9._-]+, at most
- * HOST_NAME_MAX_LENGTH, and none of ".", ".." and "delayed", which mean something else in
+ * Whether `name` may be the lonHostID or the DNS name of a host: [A-Za-z0-9._-]+, at most
+ * HOST_NAME_MAX_LENGTH bytes, and none of ".", ".." and "delayed", which mean something else in
  * lonSockDir.
  */
 bool host_name_is_valid(const char *name);
 
 /*
- * The host's name in the path of a listening socket: its last component, if that is a valid name
- * and the rest is `directory` (keeper/README.md, "A request's way"). Slashes at the end of
- * `directory` and doubled ones between it and the name do not matter; nothing else is normalized,
- * since both strings come from the same variable of loncapa.conf. Returns a pointer into `path`, or
- * NULL.
+ * The host's name in the path of a listening socket: the last component, if it is a valid name and
+ * the rest is `directory` (keeper/README.md, "A request's way"). Slashes at the end of `directory`
+ * and repeated ones before the name do not matter. Nothing else is normalized, because both texts
+ * come from the same variable of loncapa.conf. Returns a pointer into `path`, or NULL.
  */
 const char *host_name_from_socket(const char *path, const char *directory);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The log's two ways out. This decides nothing about what is worth saying; it never waits, never
- * allocates and never fails its caller.
+ * The two destinations of the log. What is worth logging is decided elsewhere. Nothing here waits,
+ * allocates memory, or fails its caller.
  */
 #include <endian.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 #define TEXT_MAX 1024
 
-/* Ids were made once with `systemd-id128 new`; the journal catalog explains each. */
+/* The ids come from `systemd-id128 new`. units/lonc.catalog explains each event. */
 static const struct {
     const char *word, *id;
 } events[] = {
@@ -90,7 +90,7 @@ void log_also_to(enum log_also place,
     log_state.also[place] = write;
 }
 
-/* Bytes that a terminal or a line-based reader could take for something else become '?'. */
+/* Replaces by '?' every byte that a terminal or a reader of lines might interpret. */
 static void make_printable(char *text)
 {
     for (char *c = text; *c != '\0'; c++)
@@ -111,7 +111,7 @@ static void write_stderr(const struct log_about *about, const char *text)
     make_printable(line);
     size_t end = strlen(line);
     line[end] = '\n';
-    /* Under systemd this leads to journald too; one that hangs must not stop the loop. */
+    /* Under systemd, standard error leads to journald too, and one that hangs must not stop us. */
     struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&ready, 1, 0) < 1 || (ready.revents & POLLOUT) == 0)
         return;
@@ -119,13 +119,13 @@ static void write_stderr(const struct log_about *about, const char *text)
     (void)ignored;
 }
 
-/* One datagram under construction. A field is left out where the datagram is full. */
+/* A datagram being composed. A field that does not fit is left out. */
 struct datagram {
     char bytes[TEXT_MAX + 1024];
     size_t length;
 };
 
-/* KEY LF, the length as 64 bits little-endian, the bytes, LF: the form that allows any byte. */
+/* KEY LF, the length in 64 bits little-endian, the bytes, LF: the form that allows any byte. */
 static void add_field(struct datagram *datagram, const char *key, const char *value)
 {
     size_t key_length = strlen(key), length = strlen(value);

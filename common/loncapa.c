@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads the few variables of LON-CAPA's configuration that concern the keeper, the way LON-CAPA's
- * own Perl does: by looking for `PerlSetVar`, not by understanding Apache's syntax. It does not
- * look whether the directories exist: they may come later, and each user of one says so better.
+ * Reads the few variables of LON-CAPA's configuration that concern the keeper, in the way of
+ * LON-CAPA's own Perl: it looks for `PerlSetVar` and does not understand Apache's syntax. Whether
+ * the directories exist is not checked: they may be created later, and whoever uses one reports
+ * that better.
  */
 #include <bsd/stdlib.h>
 #include <stddef.h>
@@ -18,7 +19,8 @@
 #define BLANKS    " \t"
 #define COMPANION "loncapa_apache.conf"
 
-/* What the files have before LON-CAPA's installer fills in a value; Perl's reader skips it too. */
+/* The files contain this until LON-CAPA's installer fills in a value. LON-CAPA's Perl skips it too.
+ */
 #define PLACEHOLDER "{[[[["
 
 const char *const loncapa_places[] = {
@@ -30,7 +32,7 @@ const char *const loncapa_places[] = {
 enum kind { KIND_NAME, KIND_DIRECTORY, KIND_TEXT, KIND_PORT, KIND_BOOLEAN };
 
 static const char *const expectations[] = {
-    /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is one text of several lines. */
+    /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text in several literals */
     [KIND_NAME] = HOST_NAME_RULE,
     [KIND_DIRECTORY] = "an absolute path",
     [KIND_TEXT] = "a value",
@@ -42,7 +44,7 @@ struct variable {
     const char *name;
     enum kind kind;
     size_t offset;             /* in struct loncapa */
-    const char *default_value; /* the default; NULL for none */
+    const char *default_value; /* NULL: there is none */
 };
 
 static const struct variable variables[] = {
@@ -63,7 +65,7 @@ static const struct variable variables[] = {
 };
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
-/* Eleven texts, the port, the flag: who adds a member without a row hears of it here. */
+/* Eleven texts, the port and the flag. A member without a row fails here. */
 _Static_assert(VARIABLES == 13 && sizeof(struct loncapa) == 12 * sizeof(char *),
                "every member of struct loncapa has its row in variables[]");
 
@@ -71,7 +73,7 @@ struct reading {
     struct loncapa *conf;
     const char *path; /* of the file that is being read */
     struct diagnostics *diagnostics;
-    bool host_id_met; /* a bad lonHostID is not complained about as a missing one as well */
+    bool host_id_met; /* even with a bad value, which is not reported as missing as well */
 };
 
 static bool parse_boolean(const char *text, bool *value)
@@ -109,7 +111,7 @@ static bool text_is_valid(enum kind kind, const char *text)
     }
 }
 
-/* Sets the variable; false, and nothing is changed, when the value is not of its kind. */
+/* Sets the variable. False, with nothing changed, if the value is not of its kind. */
 static bool set_variable(struct reading *reading, const struct variable *variable,
                          const char *value)
 {
@@ -132,7 +134,7 @@ static bool set_variable(struct reading *reading, const struct variable *variabl
     return true;
 }
 
-/* The next word, without its quotes, which may hold blanks; NULL at the end or at a comment. */
+/* The next word without its quotes, in which blanks are allowed; NULL at the end or a comment. */
 static char *next_word(char **rest)
 {
     char *word = *rest + strspn(*rest, BLANKS);
@@ -150,7 +152,7 @@ static char *next_word(char **rest)
     return word;
 }
 
-/* Moves past the word PerlSetVar; false where a line has none before a `#`. */
+/* Moves behind the word PerlSetVar. False if the line has none before a `#`. */
 static bool skip_directive(char **rest)
 {
     const char *word;
@@ -198,7 +200,7 @@ static void set_defaults(struct reading *reading)
             set_variable(reading, &variables[i], variables[i].default_value);
 }
 
-/* The default that depends on another variable. */
+/* The one default that depends on another variable. */
 static void place_sock_create(struct reading *reading)
 {
     struct loncapa *conf = reading->conf;
@@ -209,7 +211,7 @@ static void place_sock_create(struct reading *reading)
     }
 }
 
-/* NULL, after a diagnostic, when there is none. */
+/* NULL, after a diagnostic, if there is none. */
 static const char *find_place(struct diagnostics *diagnostics)
 {
     for (size_t i = 0; loncapa_places[i] != NULL; i++)

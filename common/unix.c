@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * UNIX sockets by path. Under systemd the listeners come from socket units and none is made here.
+ * UNIX sockets by path. Under systemd, listeners come from socket units, and none is created here.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 int unix_address(struct sockaddr_un *address, const char *path)
 {
     size_t length = strlen(path);
-    if (length == 0) /* which would be an abstract address, open to every local user */
+    if (length == 0) /* it would mean an abstract address, which has no permissions */
         return -EINVAL;
     if (length >= sizeof(address->sun_path))
         return -ENAMETOOLONG;
@@ -23,7 +23,7 @@ int unix_address(struct sockaddr_un *address, const char *path)
     return 0;
 }
 
-/* A socket nobody listens on refuses a connect; a listener with a full backlog does not. */
+/* A socket on which nobody listens refuses connections; a listener with a full backlog does not. */
 static bool is_abandoned(const struct sockaddr_un *address, int type)
 {
     struct stat status;
@@ -60,7 +60,7 @@ int unix_listen(const char *path, int type)
         unlink(path);
         r = bind_private(fd, &address);
     }
-    /* The kernel cuts the backlog to net.core.somaxconn. */
+    /* The kernel reduces the backlog to net.core.somaxconn. */
     if (r == 0 && listen(fd, 65535) < 0)
         r = -errno;
     if (r < 0) {
