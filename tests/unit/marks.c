@@ -6,9 +6,10 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,15 +167,16 @@ Test(marks, a_disk_that_is_full_leaves_the_marks_that_were)
     struct mark marks[100];
     for (unsigned n = 0; n < 100; n++)
         marks[n] = make_mark(n);
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        cr_skip_test("mounting is for root");
     cr_assert_eq(mkdir("state", 0700), 0);
-    if (system("mount -t tmpfs -o size=4k none state 2>/dev/null") != 0)
-        cr_skip_test("no tmpfs can be mounted");
+    cr_assert_eq(mount("none", "state", "tmpfs", 0, "size=4k"), 0);
     const char *const only[] = {"state", NULL};
     cr_assert_eq(marks_write(only, DELAYED, marks, 1), 0);
     int r = marks_write(only, DELAYED, marks, 100);
     struct mark read[2];
     size_t count = marks_read(only, DELAYED, read, 2);
-    cr_assert_eq(system("umount state"), 0);
+    cr_assert_eq(umount("state"), 0);
     cr_expect_eq(r, -ENOSPC);
     cr_expect_eq(count, 1);
 }

@@ -333,3 +333,46 @@ Test(permlog, no_descriptor_stays_open)
     cr_expect_eq(after, before);
     close(after);
 }
+
+/* --- Commands that are kept ------------------------------------------------------------------- */
+
+Test(permlog, a_kept_command_makes_the_same_line_later)
+{
+    char *kept = permlog_keep("put:a:b\n", 7);
+    cr_assert_not_null(kept);
+    cr_assert_eq(permlog_append("perm.log", PERMLOG_DELIVERED, "msul1", kept, 7, NEW_YEAR), 0);
+    cr_assert_eq(permlog_append("other.log", PERMLOG_DELIVERED, "msul1", "put:a:b", 7, NEW_YEAR),
+                 0);
+    permlog_drop(kept, 7);
+    char one[256] = "", other[256] = "";
+    FILE *file = fopen("perm.log", "r");
+    cr_assert_not_null(file);
+    cr_assert_not_null(fgets(one, sizeof(one), file));
+    fclose(file);
+    file = fopen("other.log", "r");
+    cr_assert_not_null(file);
+    cr_assert_not_null(fgets(other, sizeof(other), file));
+    fclose(file);
+    cr_expect_str_eq(one, other);
+}
+
+Test(permlog, of_a_long_command_no_more_is_kept_than_a_line_has)
+{
+    /* More than that many bytes cannot be read here. */
+    char *command = malloc(PERMLOG_COMMAND_MAX);
+    cr_assert_not_null(command);
+    memset(command, 'x', PERMLOG_COMMAND_MAX);
+    char *kept = permlog_keep(command, 64 * PERMLOG_COMMAND_MAX);
+    cr_assert_not_null(kept);
+    cr_expect_arr_eq(kept, command, PERMLOG_COMMAND_MAX);
+    permlog_drop(kept, 64 * PERMLOG_COMMAND_MAX);
+    free(command);
+}
+
+Test(permlog, an_empty_command_and_none_can_be_dropped)
+{
+    char *kept = permlog_keep("", 0);
+    cr_expect_not_null(kept);
+    permlog_drop(kept, 0);
+    permlog_drop(NULL, 7);
+}
