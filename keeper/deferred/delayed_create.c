@@ -61,7 +61,8 @@ int delayed_write_new(int folder, const char *path, const char *bytes, size_t le
 static void command_letters(const char *line, size_t length, char letters[17])
 {
     /* A prefix further on may say that the beginning is a part of a secret. */
-    struct request_shown known = request_shown(line, length < 512 ? length : 512);
+    struct request_shown known =
+        request_shown(line, length < REQUEST_LOOKED_AT ? length : REQUEST_LOOKED_AT);
     size_t n = 0, shown = known.length < 16 ? known.length : 16;
     for (size_t i = 0; i < shown; i++) {
         char c = line[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Certificates, from day to day. Nothing wakes up while all is well but the calendar: a day before
- * which there is something to say or to change.
+ * Keeps the credentials in force up to date. While all is well nothing runs but a timer of the wall
+ * clock, for the next day on which there is something to say or to change.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,18 +18,19 @@
 #include "keeper/lond/keyfile.h"
 #include "keeper/lond/londs.h"
 
-/* How often it is said again that a certificate expires. */
+/* How often the log repeats that a certificate expires, in seconds. */
 #define DAY (24 * 3600)
 
 struct certificates {
     struct core *core;
     struct hosts *hosts;
     struct path_watch *watches[TLS_FILE_COUNT];
-    sd_event_source *look; /* the files are read again */
-    uint64_t look_at;      /* when, by the monotonic clock; 0: there is no reason to */
+    sd_event_source *look; /* timer to read the files again */
+    uint64_t look_at;      /* when it fires, by the monotonic clock; 0: it is not set */
     sd_event_source *calendar;
-    time_t warned, warned_of; /* when the log last said what expires when */
-    char warning[256];
+    time_t warned;     /* when the log last said that a certificate expires */
+    time_t warned_of;  /* and when that one does */
+    char warning[256]; /* for certificates_apply to return */
 };
 
 static void read_again(struct certificates *certificates);
@@ -49,7 +50,7 @@ static int on_look(sd_event_source *source, uint64_t when, void *argument)
     return 0;
 }
 
-/* Reads the files in so many microseconds, if not sooner. */
+/* Has the files read again in `pause` microseconds, unless that is planned for sooner. */
 static void plan_look(struct certificates *certificates, uint64_t pause)
 {
     uint64_t when = monotonic_now() + pause;
@@ -63,14 +64,15 @@ static void plan_look(struct certificates *certificates, uint64_t pause)
         certificates->look_at = when;
 }
 
-/* Key and certificate are seldom renewed in one stroke. */
+/* Key and certificate are seldom renewed in the same moment, so this waits for the others. */
 static void on_changed(void *argument)
 {
     struct certificates *certificates = argument;
     plan_look(certificates, certificates->core->settings.certificate_settle);
 }
 
-/* Where one cannot be watched, what is wrong is looked at each trouble_retry all the same. */
+/* A file that cannot be watched is no failure here: while something is wrong, the files are looked
+ * at every trouble_retry anyway. */
 static void watch_files(struct certificates *certificates, const struct tls_files *files)
 {
     for (int i = 0; i < TLS_FILE_COUNT; i++) {
@@ -89,32 +91,37 @@ static void watch_files(struct certificates *certificates, const struct tls_file
 
 /* --- What is in force ------------------------------------------------------------------------- */
 
-static void judge(const struct certificates *certificates, struct validity_verdict *verdict)
+/* NULL until there is a valid configuration. */
+static struct credentials *in_force(const struct certificates *certificates)
 {
-    const struct core *core = certificates->core;
-    *verdict = (struct validity_verdict){.usable = false};
-    if (certificates->hosts->londs.credentials != NULL &&
-        certificates->hosts->londs.credentials->tls != NULL)
-        tls_context_judge(certificates->hosts->londs.credentials->tls, time(NULL),
-                          (time_t)(core->settings.certificate_warning / 1000000), verdict);
+    return certificates->hosts->londs.credentials;
 }
 
-/* Where the new ones are of no use, those in force stay, unless they are of no use either. */
-static void keep_usable(const struct certificates *certificates, struct credentials *new)
+/* What the dates of the certificates in force mean now. Without a context nothing is usable. */
+static void judge_dates(const struct certificates *certificates, struct validity_verdict *verdict)
 {
-    struct credentials *old = certificates->hosts->londs.credentials;
+    const struct credentials *credentials = in_force(certificates);
+    const struct settings *settings = &certificates->core->settings;
+    *verdict = (struct validity_verdict){.usable = false};
+    if (credentials != NULL && credentials->tls != NULL)
+        tls_context_judge(credentials->tls, time(NULL),
+                          (time_t)(settings->certificate_warning / 1000000), verdict);
+}
+
+/* If the new files cannot be used, the context in force stays, unless it cannot be used either. */
+static void keep_usable_context(const struct certificates *certificates, struct credentials *new)
+{
+    struct credentials *old = in_force(certificates);
     struct validity_verdict verdict;
     if (!new->wanted || new->tls != NULL)
         return;
-    judge(certificates, &verdict);
-    if (!verdict.usable || !tls_context_follow(old->tls, &certificates->core->settings))
-        return;
-    new->tls = old->tls;
-    old->tls = NULL;
+    judge_dates(certificates, &verdict);
+    if (verdict.usable && tls_context_follow(old->tls, &certificates->core->settings))
+        credentials_take_context(new, old);
 }
 
-/* What it means that ssl is wanted and cannot be used. */
-static const char *fate(const struct credentials *credentials)
+/* What it means for londs that ssl is wanted and cannot be used. */
+static const char *consequence_for_londs(const struct credentials *credentials)
 {
     return credentials->fallback ? "londs are spoken to insecurely, as tls_fallback says"
                                  : "londs that offer ssl are not reached";
@@ -124,10 +131,11 @@ static void list_troubles(const struct certificates *certificates,
                           const struct validity_verdict *verdict)
 {
     struct core *core = certificates->core;
-    const struct credentials *credentials = certificates->hosts->londs.credentials;
+    const struct credentials *credentials = in_force(certificates);
     char date[VALIDITY_DATE_SIZE];
     if (credentials->wanted && credentials->tls == NULL)
-        trouble_begin(core, TROUBLE_TLS, "%s; %s", credentials->problem, fate(credentials));
+        trouble_begin(core, TROUBLE_TLS, "%s; %s", credentials->problem,
+                      consequence_for_londs(credentials));
     else
         trouble_end(core, TROUBLE_TLS);
     if (credentials->tls != NULL && credentials->problem[0] != '\0')
@@ -139,66 +147,53 @@ static void list_troubles(const struct certificates *certificates,
         trouble_end(core, TROUBLE_CERTIFICATE);
 }
 
-/* What is in force, or the time, has changed. */
-static void settle(struct certificates *certificates)
+/* The credentials in force have changed, or time has passed: brings troubles, calendar and the next
+ * look at the files up to date. */
+static void take_stock(struct certificates *certificates)
 {
     const struct core *core = certificates->core;
     struct validity_verdict verdict;
-    judge(certificates, &verdict);
+    judge_dates(certificates, &verdict);
     list_troubles(certificates, &verdict);
     keep_calendar(certificates, &verdict);
-    if (certificates->hosts->londs.credentials->problem[0] != '\0')
+    if (in_force(certificates)->problem[0] != '\0')
         plan_look(certificates, core->settings.trouble_retry);
-    else if (!credentials_are_current(certificates->hosts->londs.credentials))
+    else if (!credentials_are_current(in_force(certificates)))
         plan_look(certificates, core->settings.certificate_settle);
 }
 
 static void put_in_force(struct certificates *certificates, struct credentials *new)
 {
-    const struct credentials *old = certificates->hosts->londs.credentials;
-    keep_usable(certificates, new);
+    const struct credentials *old = in_force(certificates);
+    keep_usable_context(certificates, new);
     bool gained = old != NULL && old->tls == NULL && new->tls != NULL;
     londs_use_credentials(&certificates->hosts->londs, new);
     watch_files(certificates, &new->files);
-    settle(certificates);
+    take_stock(certificates);
     if (gained)
         hosts_renew(certificates->hosts);
 }
 
-/* --- Read again ------------------------------------------------------------------------------- */
+/* --- Reading the files again ------------------------------------------------------------------ */
 
+/* The diagnostics end up in the list of troubles, see struct credentials. */
 static void say_nothing(void *argument, const char *text)
 {
     (void)argument;
     (void)text;
 }
 
-/*
- * None of the files is there any more. ssl is not off for that: they may be about to be replaced,
- * and less security must be asked for.
- */
-static void note_absence(struct credentials *new)
-{
-    int i = 0;
-    while (i < TLS_FILE_KEY && new->files.path[i] == NULL)
-        i++;
-    new->wanted = true;
-    snprintf(new->problem, sizeof(new->problem),
-             "%s: has gone, as all files for ssl have; a reload turns ssl off",
-             new->files.path[i] != NULL ? new->files.path[i] : "ssl");
-}
-
 static void read_again(struct certificates *certificates)
 {
     struct core *core = certificates->core;
-    struct credentials *old = certificates->hosts->londs.credentials;
+    const struct credentials *old = in_force(certificates);
     struct diagnostics diagnostics = {.say = say_nothing};
     struct validity_verdict verdict;
-    judge(certificates, &verdict);
-    bool well = old->problem[0] == '\0' && (verdict.usable || !old->wanted);
-    if (well && credentials_are_current(old)) {
-        watch_files(certificates, &old->files); /* another way may lead there now */
-        settle(certificates);
+    judge_dates(certificates, &verdict);
+    bool is_well = old->problem[0] == '\0' && (verdict.usable || !old->wanted);
+    if (is_well && credentials_are_current(old)) {
+        watch_files(certificates, &old->files); /* the paths may lead through other folders now */
+        take_stock(certificates);
         return;
     }
     struct credentials *new = credentials_load(core->config, &diagnostics);
@@ -206,13 +201,10 @@ static void read_again(struct certificates *certificates)
         plan_look(certificates, core->settings.trouble_retry);
         return;
     }
-    /* Where this host's own lond is looked for depends on it, so that is a reload's to change. */
-    new->local = old->local;
-    if (!new->wanted && old->wanted)
-        note_absence(new);
-    bool taken = new->tls != NULL;
+    credentials_follow(new, old);
+    bool usable = new->tls != NULL;
     put_in_force(certificates, new);
-    if (taken)
+    if (usable)
         log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_CERTIFICATE},
                   "the files for ssl have changed, and are in force as they are now");
 }
@@ -226,26 +218,27 @@ static int on_calendar(sd_event_source *source, uint64_t when, void *argument)
     (void)source;
     (void)when;
     certificates->core->loop.now = monotonic_now();
-    judge(certificates, &verdict);
+    judge_dates(certificates, &verdict);
     if (verdict.usable)
-        settle(certificates);
+        take_stock(certificates);
     else
         read_again(certificates);
     return 0;
 }
 
-static void say_expiry(struct certificates *certificates, const struct validity_verdict *verdict,
+static void log_expiry(struct certificates *certificates, const struct validity_verdict *verdict,
                        time_t now)
 {
     char date[VALIDITY_DATE_SIZE];
     log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_CERTIFICATE},
               "%s: the certificate expires at %s; from then on %s", verdict->soon_path,
-              validity_date(verdict->soon, date), fate(certificates->hosts->londs.credentials));
+              validity_date(verdict->soon, date), consequence_for_londs(in_force(certificates)));
     certificates->warned = now;
     certificates->warned_of = verdict->soon;
 }
 
-/* Says it when it is time to, and comes back when it is next. */
+/* Logs that a certificate expires when that is due, once a day, and sets the timer for the next day
+ * on which there is something to say or to change. */
 static void keep_calendar(struct certificates *certificates, const struct validity_verdict *verdict)
 {
     struct core *core = certificates->core;
@@ -253,7 +246,7 @@ static void keep_calendar(struct certificates *certificates, const struct validi
     if (verdict->soon != 0) {
         if (certificates->warned_of != verdict->soon || now >= certificates->warned + DAY ||
             now < certificates->warned)
-            say_expiry(certificates, verdict, now);
+            log_expiry(certificates, verdict, now);
         if (certificates->warned + DAY < next)
             next = certificates->warned + DAY;
     }
@@ -269,10 +262,10 @@ static void keep_calendar(struct certificates *certificates, const struct validi
 
 /* --- By a reload ------------------------------------------------------------------------------ */
 
-/* What follows from the files as they are, for whoever asked for a reload. */
-static const char *consequence(struct certificates *certificates, bool had_ssl)
+/* What the state of the files means, for whoever asked for a reload; NULL where all is well. */
+static const char *warning_for_reload(struct certificates *certificates, bool had_ssl)
 {
-    const struct credentials *credentials = certificates->hosts->londs.credentials;
+    const struct credentials *credentials = in_force(certificates);
     struct validity_verdict verdict;
     char date[VALIDITY_DATE_SIZE];
     if (had_ssl && !credentials->wanted)
@@ -281,18 +274,18 @@ static const char *consequence(struct certificates *certificates, bool had_ssl)
         return NULL;
     if (credentials->tls == NULL) {
         snprintf(certificates->warning, sizeof(certificates->warning), "ssl cannot be used: %s",
-                 fate(credentials));
+                 consequence_for_londs(credentials));
         return certificates->warning;
     }
-    judge(certificates, &verdict);
+    judge_dates(certificates, &verdict);
     snprintf(certificates->warning, sizeof(certificates->warning),
              "ssl goes on with what was read before, which stays in force until %s",
              validity_date(verdict.expires, date));
     return certificates->warning;
 }
 
-/* Neither is a mistake, so neither is a trouble. */
-static void say_what_is_off(const struct credentials *credentials)
+/* Local mode or ssl may be off on purpose, so the log says so, but it is no trouble. */
+static void log_what_is_off(const struct credentials *credentials)
 {
     bool exists = access(credentials->directory, F_OK) == 0;
     if (!credentials->local && exists)
@@ -308,17 +301,17 @@ static void say_what_is_off(const struct credentials *credentials)
 const char *certificates_apply(struct certificates *certificates, struct credentials *credentials)
 {
     struct core *core = certificates->core;
-    const struct credentials *old = certificates->hosts->londs.credentials;
+    const struct credentials *old = in_force(certificates);
     bool had_ssl = old != NULL && old->wanted;
-    /* Later, handshakes may be under way that have a key file. */
+    /* Only before the first handshake in this folder: later, a key file may be in use. */
     if (old == NULL || strcmp(old->directory, credentials->directory) != 0)
         keyfile_sweep(credentials->directory);
-    say_what_is_off(credentials);
+    log_what_is_off(credentials);
     certificates->warned_of = 0;
     put_in_force(certificates, credentials);
     if (core->settings.tls_min_version < TLS_VERSION_1_2)
         log_write(LOG_WARNING, NULL, "tls_min_version allows TLS older than 1.2");
-    const char *warning = consequence(certificates, had_ssl);
+    const char *warning = warning_for_reload(certificates, had_ssl);
     if (warning != NULL)
         log_write(LOG_WARNING, &(struct log_about){.event = LOG_EVENT_CERTIFICATE}, "%s", warning);
     return warning;

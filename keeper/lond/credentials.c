@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Credentials, as they are read.
+ * Reads credentials, and remembers which files they were read from.
  */
 #include <bsd/string.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "keeper/lond/credentials.h"
 #include "keeper/lond/keyfile.h"
 
-/* Zero where there is none, or none that can be looked at. */
-static void see(const char *path, struct stat *status)
+/* Zero where the file does not exist or cannot be looked at. */
+static void stat_file(const char *path, struct stat *status)
 {
     if (path == NULL || stat(path, status) < 0)
         *status = (struct stat){.st_ino = 0};
@@ -28,7 +29,7 @@ bool credentials_are_current(const struct credentials *credentials)
 {
     struct stat status;
     for (int i = 0; i < TLS_FILE_COUNT; i++) {
-        see(credentials->files.path[i], &status);
+        stat_file(credentials->files.path[i], &status);
         if (!is_same(&status, &credentials->seen[i]))
             return false;
     }
@@ -39,7 +40,7 @@ static void load_tls(struct credentials *credentials, const struct config *confi
                      struct diagnostics *diagnostics)
 {
     for (int i = 0; i < TLS_FILE_COUNT; i++)
-        see(credentials->files.path[i], &credentials->seen[i]);
+        stat_file(credentials->files.path[i], &credentials->seen[i]);
     enum tls_outcome outcome =
         tls_context_load(&credentials->tls, &config->loncapa, &config->settings, diagnostics);
     credentials->wanted = outcome != TLS_OFF;
@@ -63,6 +64,32 @@ struct credentials *credentials_load(const struct config *config, struct diagnos
     credentials->fallback = config->settings.tls_fallback && config->loncapa.allow_insecure;
     load_tls(credentials, config, diagnostics);
     return credentials;
+}
+
+static void note_absence(struct credentials *credentials)
+{
+    int i = 0;
+    while (i < TLS_FILE_KEY && credentials->files.path[i] == NULL)
+        i++;
+    const char *path = credentials->files.path[i];
+    snprintf(credentials->problem, sizeof(credentials->problem),
+             "%s: has gone, as all files for ssl have; a reload turns ssl off",
+             path != NULL ? path : "ssl");
+}
+
+void credentials_follow(struct credentials *credentials, const struct credentials *old)
+{
+    credentials->local = old->local;
+    if (credentials->wanted || !old->wanted)
+        return;
+    credentials->wanted = true;
+    note_absence(credentials);
+}
+
+void credentials_take_context(struct credentials *credentials, struct credentials *old)
+{
+    credentials->tls = old->tls;
+    old->tls = NULL;
 }
 
 bool credentials_lack_files(const struct credentials *credentials)
