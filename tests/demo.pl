@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# `make demo`: the main job, watched. A stand-in lond, the real keeper, sockets activated as systemd
-# does it, and a client that asks as lonnet asks. Ends by itself; exit 0 when all went as it says.
+# `make demo` shows requests on their way, with a stand-in lond, the real keeper, sockets that are activated as by systemd,
+# and a client that asks as lonnet does. It ends by itself, and exits with 0 if everything went as it says.
 use strict;
 use warnings;
 use FindBin;
@@ -26,7 +26,7 @@ sub what_the_keeper_said {
     print "    $dim$_$plain\n" for split /\n/, $log;
 }
 
-# Asks as lonnet does and shows what went each way, and how long it took.
+# Asks as lonnet does. Shows request, reply and the time between them.
 sub ask {
     my ($request, $wanted) = @_;
     my $start = time;

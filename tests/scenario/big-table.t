@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A table of thousands of hosts: a reload takes many turns of the loop, and between two of them
-# nothing is half done for those who ask, by lonHostID or by DNS name, or who reload meanwhile.
+# A table of thousands of hosts: a reload takes many turns of the loop. Clients that ask between two turns, by lonHostID
+# or by DNS name, and another reload never see it half done.
 use strict;
 use warnings;
 use FindBin;

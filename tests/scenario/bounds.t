@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Every wait and every store has a bound. Past it somebody is answered con_lost, or closed, and
-# nobody else notices.
+# Every wait and every store is limited. Beyond a limit, a client is answered con_lost or closed, and nobody else
+# notices.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Long lines hold up nobody: what a turn of the loop moves has a bound in bytes, both ways, and so have
-# enciphering and deciphering; and they arrive whole, in their order, however small the portions are.
+# Long lines hold up nobody: a turn of the loop moves a limited number of bytes in either direction, and also enciphers and
+# deciphers a limited number. Long lines arrive whole and in order, however small the portions are.
 use strict;
 use warnings;
 use FindBin;

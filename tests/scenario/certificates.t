@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The files for ssl: expired, half renewed, unreadable or away, at the start, at a reload and in between.
-# None of that leads to less security than was asked for, none holds up the host table; status says what is
-# wrong, and what has been mended is in force by itself.
+# The files for ssl may be expired, half renewed, unreadable or missing, at the start, at a reload and in between. That never
+# leads to less security than was asked for, and never holds up the host table. Status says what is wrong, and repaired
+# files come into force by themselves.
 use strict;
 use warnings;
 use FindBin;

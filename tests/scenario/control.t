@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What an administrator and LON-CAPA's own scripts see of the keeper: the control socket and loncctl,
-# lonc.pid, loncstatus.txt, lonc.log, locks of the old daemon, and the sign that a reload gives.
+# What administrators and LON-CAPA's own scripts see of the keeper: the control socket and loncctl, lonc.pid,
+# loncstatus.txt, lonc.log, locks of the old daemon, and the file that a reload touches.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# lonSockCreate: a lonnet that cannot connect to a host's socket asks there for it, and is answered `done` once somebody
-# listens; lonc-hosts is asked to make it, by touching `reloaded`. Whatever else is written there gets an error line.
+# lonSockCreate: a lonnet that cannot connect to a host's socket asks for it there, and is answered `done` once somebody
+# listens. The keeper has lonc-hosts create the socket, by touching `reloaded`. Anything else gets an error line.
 use strict;
 use warnings;
 use FindBin;

@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Crowds on the keeper's own sockets: whoever follows events, says nothing, sends half a line, takes its answer slowly or
-# not at all, as whichever user, holds up nobody else: not root, not a reload, not lonnet. Who finds no place is
-# told so at once.
+# Crowds on the keeper's own sockets: clients of any user that follow events, say nothing, send half a line, or take their
+# answers slowly or never do not hold up root, a reload or lonnet. A client for whom there is no place is told so at once.
 use strict;
 use warnings;
 use FindBin;

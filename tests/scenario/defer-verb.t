@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# lonc_defer:<command>, for clients that want delivery rather than an answer: what is answered
-# con_delayed is on the disk, and will be executed.
+# lonc_defer:<command>, for clients that want delivery rather than an answer: a command that is answered con_delayed is on
+# the disk, and will be executed.
 use strict;
 use warnings;
 use FindBin;

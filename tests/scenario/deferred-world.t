@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The deferred queue in somebody else's world: disks get full, folders are replaced, linked, mounted
-# over and given to others, files are written slowly and changed while they are delivered. Nothing is
-# sent that cannot be recorded and taken away, nothing is sent in halves, what a file is not sets it
-# aside only for good, and the path counts, not the folder that was open.
+# The deferred queue in a hostile environment: disks become full; folders are replaced, linked, mounted over and given to
+# other users; files are written slowly, and changed while they are delivered. Nothing is sent that cannot be recorded and
+# removed, no file is sent by halves, only what can never be a transaction is set aside, and the path counts, not the
+# folder that was open.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A drain of 10,000 deferred files, during which the keeper is killed 200 times, and one during which
-# the host is killed 100 times: nothing is lost, and hardly anything is delivered twice.
+# 10,000 deferred files are delivered while the keeper is killed 200 times, and again while the host is killed 100 times:
+# nothing is lost, and hardly anything is delivered twice.
 #
 # LONC_SEED repeats a run, as far as chance goes: it prints the seed it used.
 use strict;

@@ -1,7 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What happens when a host cannot be reached, or misbehaves: con_lost, within a bound, for as short a
-# time as possible.
+# A host cannot be reached, or misbehaves: clients get con_lost within a limited time, and only for as long as necessary.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The hand-over: a keeper that is stopped, killed, restarted or never there loses no client and has
-# none answered twice; strangers and nonsense on the private channel harm nobody.
+# The hand-over: whether the keeper is stopped, killed, restarted or missing, no client is lost and none is answered twice.
+# Strangers and nonsense on the private channel harm nobody.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The programs are built as hardened as the compiler can: at an unknown address, with nothing to write where
-# code is called from, no code where data is, checked copies, guarded stacks, and marked targets of jumps.
+# The programs are built with all hardening of the compiler: position independent, with read-only relocations, without
+# executable data, with checked copies, guarded stacks, and marked targets of jumps.
 use strict;
 use warnings;
 use Test::More;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The shim under a real inetd (Debian's openbsd-inetd), by the very lines that the README shows: `nowait`, a shim for
-# each connection, and `wait`, one for the socket.
+# The shim under a real inetd (Debian's openbsd-inetd), with the lines that README.md shows: `nowait`, a shim for each
+# connection, and `wait`, one for the socket.
 use strict;
 use warnings;
 use FindBin;

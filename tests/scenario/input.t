@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What an administrator may get wrong: `lonc-keeper --check` names file, line, value and what was
-# expected, and exits 1; nothing in a file makes it do worse than that.
+# Mistakes of administrators: `lonc-keeper --check` names file, line, value and what was expected, and exits with 1. Nothing
+# in a file does more harm than that.
 use strict;
 use warnings;
 use FindBin;

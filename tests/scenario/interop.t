@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The keeper and a lond that is not our C code: Perl, IO::Socket::SSL as the real lond has it, and
-# Botan's IDEA against libgcrypt's. First the parts of that lond are proved by themselves.
+# The keeper and a lond that is not our C code: it has Perl, IO::Socket::SSL like the real lond, and the IDEA of Botan
+# instead of libgcrypt's. First, the parts of that lond are tested themselves.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# loncctl against a control socket whose answers the test chooses: what it asks for, how it shows what
-# comes, on a terminal and in a pipe, and how it ends.
+# loncctl with a control socket whose answers the test chooses: what it asks for, how it shows the answer on a terminal and
+# in a pipe, and how it exits.
 use strict;
 use warnings;
 use FindBin;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The manual pages and the README against the code, in both directions: what the one names the other has.
+# Compares the manual pages and README.md with the code, in both directions: what one names, the other has.
 # Formatting, settings, options, verbs, exit codes, messages and their catalog, reasons, references.
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# loncctl metrics: what Prometheus gets. Its formats are judged by others: OpenMetrics by the parser of
-# Prometheus's Python client, the older text format by promtool, and both by Prometheus itself, which
-# fetches them over HTTP as it would from lonc-metrics.socket.
+# loncctl metrics, which Prometheus reads. Other programs check the formats: the parser of Prometheus's Python client checks
+# OpenMetrics, promtool the older text format, and Prometheus itself both, fetching them over HTTP as it would from
+# lonc-metrics.socket.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Hosts known by DNS name: resolved when a connection is wanted and not before, by a DNS server that
-# may be anything, while nobody else waits.
+# Hosts that are known by DNS name: their names are resolved when a connection is needed and not before, whatever the DNS
+# server does, and no other host's requests wait.
 use strict;
 use warnings;
 use FindBin;

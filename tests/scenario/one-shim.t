@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One shim behind the listeners of all hosts: crowds, hosts that flood others, a shim that is told to leave or killed
-# under load, and what thousands of listeners cost.
+# One shim for the listeners of all hosts: crowds, hosts that flood others, a shim that is stopped or killed under load, and
+# the cost of thousands of listeners.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# loncctl page: the status page. Its text is looked at here; whether a browser makes of it what it should,
-# wide and as narrow as a telephone, is asked of Chromium.
+# loncctl page, the status page: its text, and how Chromium displays it, in a wide window and in one as narrow as a
+# telephone.
 use strict;
 use warnings;
 use FindBin;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The pool of connections to a host: how many there are, which one is used, and that a reply never
-# comes from the wrong request.
+# The pool of connections to a host: how many there are, which one is used, and that no client gets the reply to another
+# request.
 use strict;
 use warnings;
 use FindBin;

@@ -1,9 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What is known of londs and of LON-CAPA's own tables and scripts (lonc-protocol(7), what is certain
-# there), fact by fact: the dialogue in its three modes, challenges and versions of any look, this very server
-# under several ids, refusals, remarks in hosts.tab, a peer that hangs up without a word, and what administrators
-# and scripts see.
+# What lonc-protocol(7) states as certain about londs and LON-CAPA's own tables and scripts, fact by fact: the dialogue in
+# its three modes, challenges and versions of any form, this server under several ids, refusals, remarks in hosts.tab, a
+# peer that closes without a word, and what administrators and scripts see.
 use strict;
 use warnings;
 use FindBin;

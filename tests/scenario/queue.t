@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The deferred queue in an administrator's hands: `loncctl queue` shows what lies there, and holds,
-# releases, requeues and deletes files, also while the keeper delivers them: nothing is lost, and
-# nothing is delivered twice.
+# An administrator manages the deferred queue: `loncctl queue` shows, holds, releases, requeues and deletes files, even while
+# the keeper delivers them. Nothing is lost, and nothing is delivered twice.
 use strict;
 use warnings;
 use FindBin;

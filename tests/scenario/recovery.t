@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Nothing stays dead: how a host is found to be down, probed and welcomed back, at which moments the
-# peer sees attempts, and what the log tells. The clock runs 50 times as fast in most of it: probes
-# after 100 ms, doubling to 1200 ms, instead of 5 s and 60 s.
+# No host stays dead: how the keeper finds that a host is down, probes it and brings it back, when the peer sees attempts,
+# and what the log says. Most of it runs at 50 times the speed: probes come after 100 ms and double up to 1200 ms, instead
+# of 5 s and 60 s.
 use strict;
 use warnings;
 use FindBin;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Reload, by SIGHUP or SIGUSR2: all or nothing, and who is not concerned does not notice.
+# Reload, by SIGHUP or SIGUSR2: it is all or nothing, and hosts that have not changed do not notice.
 use strict;
 use warnings;
 use FindBin;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What a request meets on a good day: it is answered, by the right host, byte for byte.
+# When everything works, a request is answered by the right host, byte for byte.
 use strict;
 use warnings;
 use FindBin;

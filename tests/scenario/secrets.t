@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# No secret leaves memory: marked ones go through every program, with every prefix, to every end that a request
-# can come to; then everything that was written is searched, but for the content of deferred files, which is
-# the transaction itself, and for rejected replies.
+# No secret leaves memory: marked secrets pass through every program, with every prefix, to every outcome that a request can
+# have. Then everything that was written is searched, except the content of deferred files, which is the transaction
+# itself, and rejected replies.
 use strict;
 use warnings;
 use FindBin;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What lonc(7) says under SECURITY that nobody can do, tried. Of that, other tests show: who may not speak on the
+# Tries what lonc(7) says under SECURITY that nobody can do. Other tests cover parts of it: who may not speak on the
 # channel, nonsense on it, too many descriptors and descriptors that are no client (handover.t); who may not
 # change anything over the control socket (control.t, verbs.t); links, folders, FIFOs and sockets in delayed/
 # (deferred.t); what a lond may answer in the handshake (faults.t, tls.t); memory and lines (bounds.t, limits.t);

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Several lonHostIDs behind one DNS name and one socket: `sethost:<id>:` says whom a request is meant for,
-# lond stays whom it was told to be, and no request runs under another id than its own.
+# Several lonHostIDs share one DNS name and one socket: `sethost:<id>:` says which host a request is for, lond keeps acting
+# as the id that it was last told, and no request runs under another id than its own.
 use strict;
 use warnings;
 use FindBin;

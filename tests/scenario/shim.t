@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The shim: every way it is started, every way it ends, and what its client sees of that.
+# The shim: all ways in which it starts and ends, and what its client sees.
 use strict;
 use warnings;
 use FindBin;

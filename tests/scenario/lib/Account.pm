@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The account of a random world (World.pm): what became of each request, by its client's word and by what the
-# londs executed, held against keeper/README.md rules 1 and 2:
+# The account of a random world (World.pm): compares what the clients report about each request, and what the londs
+# executed, with keeper/README.md rules 1 and 2:
 #
-# - one complete line in, exactly one line out: the reply that belongs to it, or con_lost. The end of the
-#   stream only where a keeper was killed meanwhile, or a shim that had not handed the client over (and then
-#   nobody has executed it); an unfinished line is nobody's request.
-# - a live request is executed once if it was answered, at most once if not; and by its own host.
-# - what is deferred is executed at least once and has its S line, or is in a folder still.
+# - One complete line in, exactly one line out: its own reply, or con_lost. A client may see the end of the stream only
+#   if a keeper was killed meanwhile, or a shim that had not handed the client over (then nobody executed the request).
+#   An unfinished line is not a request.
+# - A live request is executed once if it was answered, at most once if not, and by its own host.
+# - What is deferred is executed at least once and has its S line, or is still in a folder.
 package Account;
 use strict;
 use warnings;
@@ -27,7 +27,8 @@ sub new {
 sub violations { return @{$_[0]{violations}} }
 sub violation { my ($self, $what) = @_; push @{$self->{violations}}, $what }
 
-# How often each was executed, and by whom: a live or stored request by its number, a dropped file by F and its number.
+# Reads how often each request was executed, and by which host. A live or stored request is known by its number, a
+# dropped file by F and its number.
 sub read_executions {
     my ($self, $world, @hosts) = @_;
     my %seen;
@@ -45,7 +46,7 @@ sub read_executions {
     }
 }
 
-# What was set aside is not lost.
+# Reads what was set aside, which is not lost.
 sub read_aside {
     my ($self, $world) = @_;
     for my $folder ('.', qw(held rejected corrupt)) {
@@ -56,7 +57,7 @@ sub read_aside {
     }
 }
 
-# Whether one of these was cut off in that time.
+# Whether one of these programs was killed in that time.
 sub was_cut {
     my ($self, $from, $to, @who) = @_;
     for my $who (@who) {
@@ -87,7 +88,7 @@ sub judge_requests {
     }
 }
 
-# What is wrong with the fate of a request; undef if nothing is.
+# What is wrong with the outcome of a request; undef if nothing is.
 sub wrong_with {
     my ($self, $id, $host, $kind, $outcome, $times, $connected, $begun, $ended) = @_;
     return "the reply is $outcome" if $outcome =~ /^(?:wrong|unanswered)$/;
@@ -114,7 +115,7 @@ sub judge_files {
     my (%done, $enciphered, $wanted);
     for my $command (commands($world->{world}, 'S')) {
         $done{$1}++ if $command =~ /^count:(F\d+)-/;
-        $enciphered++ if $command =~ /^encrypt:/; # the rest is not told
+        $enciphered++ if $command =~ /^encrypt:/; # the rest is not logged
     }
     for my $n (sort { $a <=> $b } keys %{$world->{files}}) {
         my $times = delete $self->{times}{"F$n"} // 0;
@@ -128,12 +129,12 @@ sub judge_files {
         $self->violation("file $n for $host has $done{qq(F$n)} S lines") if ($done{"F$n"} // 0) > 1 && !$self->{cuts}{keeper};
     }
     $self->violation('enciphered files: ' . ($enciphered // 0) . " S lines for $wanted") if ($enciphered // 0) < ($wanted // 0);
-    # What is left was executed, and no client wrote it. Files that found the disk full were removed again.
+    # Whatever is left was executed, although no client wrote it. (Files that met a full disk were removed.)
     delete $self->{times}{$_} for grep {/^F/} keys %{$self->{times}};
     $self->violation("request $_ was executed, and nobody asked it") for sort keys %{$self->{times}};
 }
 
-# One line of numbers.
+# The numbers of the account, in one line.
 sub summary {
     my ($self) = @_;
     my $kills = join ', ', map { scalar(@{$self->{cuts}{$_}}) . " $_" } sort keys %{$self->{cuts}};

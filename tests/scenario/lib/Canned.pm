@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A keeper that says what a test puts into its mouth, for sizes and values that a real one does not come to.
+# A control socket that gives the answers a test has prepared, for sizes and values that a real keeper does not reach.
 #
 #     my $canned = Canned->new;
 #     $canned->hosts(Canned::host('msul1'), Canned::host('msul2', state => 'dead'));
 #     `loncctl --socket $canned->{socket} hosts`
 #
-# Its answers are those of keeper/control/control.h.
+# The form of the answers is that of keeper/control/control.h.
 package Canned;
 use strict;
 use warnings;
@@ -34,20 +34,20 @@ sub start {
 
 sub stop { $_[0]{process}->end }
 
-# What it answers to a verb from now on: a value, or with a string just that.
+# Sets the answer to a verb: a value, which becomes JSON, or a string, which is sent as it is.
 sub says {
     my ($self, $verb, $answer) = @_;
     $self->{world}->write_file("answers/$verb.new", ref $answer ? $json->encode($answer) . "\n" : $answer);
     rename $self->{world}->path("answers/$verb.new"), $self->{world}->path("answers/$verb") or die "$verb: $!";
 }
 
-# It falls silent about a verb.
+# Makes it not answer a verb at all.
 sub forgets { my ($self, $verb) = @_; unlink $self->{world}->path("answers/$verb") }
 
-# How often it was asked for that.
+# How often a verb was asked for.
 sub was_asked { my ($self, $line) = @_; return $self->{process}->said(qr/^asked: \Q$line\E$/m) }
 
-# Answers to `status` and `hosts` with these hosts.
+# Sets the answers to `status` and `hosts` to these hosts.
 sub hosts {
     my ($self, @hosts) = @_;
     $self->says(status => status(@hosts));
@@ -81,7 +81,7 @@ sub status {
         latency => {p50 => 0.00123, p99 => 0.034, p999 => 1.25}, queue_time => {p50 => 0.00002, p99 => 0.0031}, con_lost_time => {p50 => 0, p99 => 31.5}, rate => 41.35};
 }
 
-# Answers with these of the keeper's own troubles, too.
+# Adds these troubles of the keeper to the answers.
 sub troubled {
     my ($self, $troubles, @hosts) = @_;
     $self->hosts(@hosts);
@@ -96,7 +96,7 @@ sub trouble {
 
 # --- Terminals ------------------------------------------------------------------------------------
 
-# What a shell command shows on a terminal of that size, its lines without their ends.
+# What a shell command shows on a terminal of that size: its lines, without trailing blanks.
 sub on_terminal {
     my ($columns, $rows, $command) = @_;
     local $ENV{COMMAND} = "stty cols $columns rows $rows; $command";

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A LON-CAPA certificate authority for a test, and what it issues, made by openssl when the test asks
-# for it, in a folder that goes away with the test.
+# A LON-CAPA certificate authority for a test, and the certificates it issues. openssl makes them when the test asks for
+# them, in a folder that is removed with the test.
 #
 #     my $ca = Certificates->new;
 #     my $mine = $ca->issue('annarborl1');                       # {certificate, key, both, name}
@@ -17,8 +17,8 @@ use POSIX qw(strftime);
 
 my $count = 0;
 
-# `begins` and `days` as of issue(); `renews`, another of these: with its name and its key, as a CA's
-# certificate is renewed.
+# Makes a CA. `begins` and `days` are those of issue(). `renews` is another CA, whose name and key this one takes over, as
+# when a CA's certificate is renewed.
 sub new {
     my ($class, %with) = @_;
     my $dir = tempdir('lonc-ca-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -57,7 +57,7 @@ END
     return $self;
 }
 
-# So many days from now, as openssl has it.
+# The date that many days from now, in the form of openssl.
 sub day { return strftime('%Y%m%d%H%M%SZ', gmtime(time + 86400 * $_[0])) }
 
 sub write_file {
@@ -91,8 +91,8 @@ sub new_key {
 # The CA's own certificate.
 sub file { return "$_[0]{dir}/ca.pem" }
 
-# A certificate for a name, and its key. `days` until it expires (default 365; negative: it has), `begins`
-# in how many days it is valid (default: 400 days ago), `key` rsa for one of 2048 bits, rsa1024 for one of 1024 (default: EC).
+# Issues a certificate for a name, with its key. `days` until it expires (default 365; negative if it has), `begins` in
+# how many days it becomes valid (default -400), `key` rsa for 2048 bits or rsa1024 for 1024 (default EC).
 sub issue {
     my ($self, $name, %with) = @_;
     my $path = "$self->{dir}/" . ++$self->{count};
@@ -105,7 +105,7 @@ sub issue {
     return \%issued;
 }
 
-# The CA's revocation list as it is now, with these certificates on it. `days` until the next is due.
+# The CA's current revocation list, with these certificates on it. `days` until the next one is due.
 sub revocations {
     my ($self, $issued, %with) = @_;
     my $path = "$self->{dir}/" . ++$self->{count} . '.crl';
@@ -117,14 +117,14 @@ sub revocations {
     return $path;
 }
 
-# The variables of loncapa.conf with which the keeper shows this certificate and trusts this CA.
+# The variables of loncapa.conf that make the keeper present this certificate and trust this CA.
 sub variables {
     my ($self, $issued) = @_;
     return (lonnetCertificateAuthority => $self->file, lonnetCertificate => $issued->{certificate},
         lonnetPrivateKey => $issued->{key});
 }
 
-# The options of a stand-in lond that offers ssl, too.
+# The options of a stand-in lond that also offers ssl.
 sub lond {
     my ($self, $issued) = @_;
     return ('--auth', 'ssl,insecure', '--ca', $self->file, '--certificate', $issued->{both});

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the tests of the deferred queue share: files dropped as lonnet drops them, what is left of
-# them, and lonnet.perm.log.
+# What the tests of the deferred queue share: leaving files as lonnet does, looking what became of them, and reading
+# lonnet.perm.log.
 package Deferred;
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ sub name_of {
     return join '.', $with{epoch} // 1_700_000_000, $count, 4711, 'count', $host;
 }
 
-# As lonnet's critical() does it: written in place. Returns the name.
+# Leaves a file as lonnet's critical() does, written in place. Returns its name.
 sub drop {
     my ($world, $host, $count, $command, %with) = @_;
     my $name = name_of($host, $count, %with);
@@ -25,7 +25,7 @@ sub drop {
     return $name;
 }
 
-# `count:N` for every N; returns the last name.
+# Leaves a file `count:N` for every N. Returns the last name.
 sub drop_many {
     my ($world, $host, @counts) = @_;
     return (map { drop($world, $host, $_, "count:$_") } @counts)[-1];
@@ -33,7 +33,7 @@ sub drop_many {
 
 sub is_gone { my ($world, $name) = @_; return !-l $world->path("sockets/delayed/$name") && !-e _ }
 
-# Nothing tells that a file has gone; looking for it costs little.
+# Waits until a file has gone, which no event announces.
 sub await_gone {
     my ($world, $name, $patience) = @_;
     return Lonc::within($patience || $Lonc::PATIENCE, sub { is_gone($world, $name) });
@@ -46,14 +46,13 @@ sub names_in {
     return @names; # or their number
 }
 
-# What waits in the folder, but for the keeper's own folders.
+# The files that wait in the folder, without the keeper's own folders.
 sub left { return grep { !/^(?:held|rejected|corrupt|storing)$/ } names_in($_[0]->path('sockets/delayed')) }
 
-# What is there: in 'held', 'rejected' or 'corrupt'; also what is in 'storing'.
+# The files in 'held', 'rejected', 'corrupt' or 'storing'.
 sub aside { return names_in($_[0]->path("sockets/delayed/$_[1]")) }
 
-# The lines of lonnet.perm.log, each as [epoch, letter, host, command, local time]; dies of a
-# malformed one.
+# The lines of lonnet.perm.log, each as [epoch, letter, host, command, local time]. Dies if one is malformed.
 sub permlog {
     my ($world) = @_;
     return map {
@@ -62,7 +61,7 @@ sub permlog {
     } split /\n/, $world->read_file('logs/lonnet.perm.log') // '';
 }
 
-# The commands of the lines with this letter, in their order.
+# The commands of all lines with this letter, in their order.
 sub commands {
     my ($world, $letter) = @_;
     return map { $_->[3] } grep { $_->[1] eq $letter } permlog($world);

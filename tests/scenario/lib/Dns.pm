@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A DNS server that does as it is told: right, late, never, or wrong in every way a packet can be.
+# A DNS server that answers as it is told: rightly, late, never, or wrongly in every way that a packet can be wrong.
 #
 #     my $dns = Dns->new($world, 'msul1.example.edu' => {A => ['127.0.0.1']});
 #     $world->{settings}{resolve_servers} = $dns->{at};
 #     $dns->says('msul1.example.edu' => {A => ['127.0.0.2'], how => 'hold'});
 #     $dns->await_question('msul1.example.edu', 'A');
-#     $dns->release;                     # what was held is answered, by what it has been told last
+#     $dns->release;                     # answers what was held, as it was last told to
 #
-# A name it was not told of does not exist; one without addresses of a type has none of that type.
+# A name that it was not told about does not exist. A name without addresses of a type has none of that type.
 # `how`, for one type `how_A` or `how_AAAA`:
-#     answer          as a good server (the default)
-#     silent          not at all
-#     hold            when released
+#     answer          answers rightly (the default)
+#     silent          does not answer
+#     hold            answers when it is released
 #     servfail, refused, nxdomain
 #     garbage         bytes that are no message; once with the question's id
 #     wrong-id, wrong-question
 #     short           a message that ends inside a record
 #     loop            a record whose name points at itself
-#     truncated       by UDP nothing but the sign that it does not fit; by TCP the answer
-#     no-tcp          the same, but by TCP the end of the stream
-#     alias           by way of a CNAME
+#     truncated       by UDP only the flag that the answer does not fit; by TCP the answer
+#     no-tcp          the same, but the end of the stream by TCP
+#     alias           the addresses behind a CNAME
 package Dns;
 use strict;
 use warnings;
@@ -41,7 +41,7 @@ sub new {
     return $self;
 }
 
-# What holds from now on, instead of what it was told before.
+# Tells it what to answer from now on.
 sub says {
     my ($self, %zone) = @_;
     $self->order('zone ' . encode_json(\%zone));
@@ -58,7 +58,7 @@ sub order {
     $self->{control}->recv(my $answer, 16);
 }
 
-# How often a name was asked for, of one type; c-ares repeats what is not answered.
+# How often a name was asked for, by type. (c-ares repeats a question that is not answered.)
 sub asked { my ($self, $name, $type) = @_; return $self->said(qr/^asked \Q$name\E $type$/m) }
 sub await_question { my ($self, $name, $type) = @_; $self->await(qr/asked \Q$name\E $type\n/) }
 
@@ -75,7 +75,7 @@ sub message {
     return pack('n6', $id, 0x8180 | $flags, 1, scalar @records, 0, 0) . $question . join '', @records;
 }
 
-# The messages that answer a query, as it is told; none, or '' for the end of the stream.
+# The messages that answer a query: none, or '' for the end of the stream.
 sub answers {
     my ($query, $tcp) = @_;
     my ($id) = unpack 'n', $query;
@@ -110,7 +110,7 @@ sub answers {
     return message($id, 0, $question, @records);
 }
 
-# `reply` sends one message to who asked.
+# `reply` sends one message to the client.
 sub reply_to {
     my ($query, $tcp, $reply) = @_;
     my @answers = answers($query, $tcp);
@@ -151,7 +151,7 @@ sub hear_datagram {
     $reply->('done');
 }
 
-# A whole query a read: nobody splits so few bytes on the loopback. False when the stream ends.
+# Reads a whole query at once, since so few bytes are not split on the loopback. False at the end of the stream.
 sub hear_stream {
     my ($stream) = @_;
     my $there = 1;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Keys and `enc:` lines (lonc-protocol(7) sections 3 and 4) without a line of the programs' code: IDEA is
-# Botan's, by way of idea.py, and keys are packed by Perl itself, as the Perl daemons pack them.
+# Keys and `enc:` lines (lonc-protocol(7) sections 3 and 4), independent of the programs' code: IDEA is that of Botan, in
+# idea.py, and Perl packs the keys, as in the Perl daemons.
 #
 #     my $cipher = Enciphered->new(Enciphered::key_of_build('msul1', 'annarborl1', $build));
 #     $cipher->seal('12345678'); # enc:8:...
@@ -14,7 +14,7 @@ use IPC::Open2;
 
 my $idea = dirname(__FILE__) . '/idea.py';
 
-# Insecure mode: what both sides make of the two lonHostIDs and lond's build key.
+# Insecure mode: the key that both sides derive from the two lonHostIDs and lond's build key.
 sub key_of_build {
     my ($remote, $own, $build) = @_;
     my $ids = uc "$remote$own";
@@ -31,7 +31,7 @@ sub new {
     return bless {key => unpack('H*', $key)}, $class;
 }
 
-# Whole blocks in, whole blocks out, through a process of this object's own.
+# Enciphers or deciphers whole blocks, in a process that belongs to this object.
 sub blocks {
     my ($self, $verb, $bytes) = @_;
     $self->{pid} //= open2($self->{from}, $self->{to}, '/usr/bin/python3', $idea);
@@ -42,7 +42,7 @@ sub blocks {
     return pack 'H*', $answer;
 }
 
-# The line without its LF; `short` leaves out the block of blanks that a length divisible by 8 adds.
+# The enciphered line, without its LF. `short` omits the block of blanks that is added to lengths divisible by 8.
 sub seal {
     my ($self, $text, %with) = @_;
     my $size = length $text;
@@ -51,7 +51,7 @@ sub seal {
     return "enc:$size:" . unpack 'H*', $self->blocks(encipher => $padded);
 }
 
-# The text of a line as the keeper must write it, to the last blank; undef for any other line.
+# The text of an enciphered line, if it is exactly as the keeper must write it, to the last blank; otherwise undef.
 sub unseal {
     my ($self, $line) = @_;
     my ($size, $digits) = $line =~ /^enc:(0|[1-9]\d*):([0-9a-f]+)\z/ or return undef;

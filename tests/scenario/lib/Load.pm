@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# How live requests fare beside something else: the 99th percentile of their latency, with it and
-# without. Rounds of three runs, with it, without and without again, in an order that rotates. Runs of a
-# round are compared, since a machine is not the same for minutes, and the median of all rounds counts.
-# What it says of the two without, which should be alike, is this machine's noise, added to the limit.
+# How much something slows down live requests: the 99th percentile of their latency, with it and without. Each round has
+# three runs, with it, without and without again, in an order that rotates. Only runs of the same round are compared,
+# because the speed of a machine changes within minutes, and the median of all rounds counts. The two runs without
+# should be alike; their difference is the machine's noise, and is added to the limit.
 package Load;
 use strict;
 use warnings;
@@ -14,12 +14,12 @@ use Lonc;
 
 our @EXPORT = qw(compare);
 our ($rounds, $seconds, $rate) = (7, 2, 1000);
-our %measured; # by the last compare: its ratio, and the spread
+our %measured; # the ratio and the spread of the last compare
 
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
-# The p99 in microseconds of 20 clients of msul1 that begin `$rate` requests a second, whatever the
-# replies; `meanwhile` is called once they are at it.
+# The p99 in microseconds of 20 clients of msul1 that begin `$rate` requests a second, whether or not replies come. Calls
+# `meanwhile` once they have begun.
 sub p99 {
     my ($world, $lond, $meanwhile) = @_;
     my $asked = $lond->counts->{requests};
@@ -35,11 +35,11 @@ sub p99 {
     return decode_json($json // '{}')->{p99} || die 'no p99 in ' . $load->log;
 }
 
-# Whether it costs no more than the limit, a ratio. `begin` is called before a run with it, `meanwhile`
-# in it, `end` after it.
+# Checks that the slowdown does not exceed the limit, a ratio. `begin` is called before a run with the disturbance,
+# `meanwhile` during it, `end` after it.
 sub compare {
     my ($world, $lond, $limit, $what, %with) = @_;
-    p99($world, $lond); # what is done for the first time takes longer
+    p99($world, $lond); # the first run takes longer
     my @took = ([], [], []);
     for my $round (1 .. $rounds) {
         for my $run (map { ($_ + $round) % 3 } 0 .. 2) {

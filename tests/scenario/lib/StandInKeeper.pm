@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A control socket that answers as a keeper with any number of hosts would, for what reads it: loncctl's
-# metrics and page. Its values are the same each time, and of every kind: hosts that are healthy, failing,
-# dead, paused, never asked.
+# A control socket that answers like a keeper with any number of hosts, for the metrics and the page of loncctl. Its values
+# are always the same and of every kind: hosts that are healthy, failing, dead, paused, never asked.
 #
 #     my $keeper = StandInKeeper->new("$dir/control.sock", hosts => 2000);
-#     $keeper->{answers}{status}{version} = '<b>'; # any part of any answer, before it is served
+#     $keeper->{answers}{status}{version} = '<b>'; # any part of an answer can be changed before it is served
 #     $keeper->serve;
 package StandInKeeper;
 use strict;
@@ -29,7 +28,7 @@ sub new {
     return $self;
 }
 
-# Answers from a process of its own, until the object goes.
+# Answers in a process of its own, until the object is destroyed.
 sub serve {
     my ($self) = @_;
     unlink $self->{path};
@@ -60,10 +59,9 @@ sub DESTROY {
     $self->end if $self->{owner} == $$;
 }
 
-# --- What it says ---------------------------------------------------------------------------------
+# --- Its answers ----------------------------------------------------------------------------------
 
-# Of a hundred hosts two are dead, two failing, two paused and ten were never asked; of the first three, none,
-# one and none.
+# Of a hundred hosts, two are dead, two failing, two paused, and ten were never asked. Of the first three, one is failing.
 sub state_of {
     my ($n) = @_;
     return $n % 50 == 2 ? 'dead' : $n % 50 == 17 ? 'failing' : 'healthy';
@@ -133,7 +131,7 @@ sub history {
     return {hour => {span => 60, samples => $samples->(60, 60, 25)}, day => {span => 900, samples => $samples->(96, 900, 18)}};
 }
 
-# The deferred files that the hosts' numbers speak of, of all ages, in the folder.
+# Puts as many deferred files into the folder as the hosts' numbers say, of all ages.
 sub spool {
     my ($folder, @hosts) = @_;
     for my $host (grep { $_->{deferred} } @hosts) {

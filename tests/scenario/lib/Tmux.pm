@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A terminal to run something in, to type into and to look at.
+# A terminal in which a test runs a program, types, and looks at the screen.
 #
 #     my $terminal = Tmux->new(80, 24, $world->path('tmux'), 'loncctl top');
 #     $terminal->shows(qr/msul1/);
@@ -16,13 +16,13 @@ use Lonc;
 
 my @all;
 
-# The command is a shell's. It stays to be looked at when it has ended.
+# Runs a shell command. The screen stays when it has ended.
 sub new {
     my ($class, $columns, $rows, $socket, $command) = @_;
     my $self = bless {socket => $socket, owner => $$}, $class;
     unlink $socket;
     push @all, $self;
-    # What a terminal had shown before must be there again in the end.
+    # A program that uses the whole screen must restore in the end what was there before.
     $self->tmux('new-session', '-d', '-x', $columns, '-y', $rows, "echo before; $command; echo \"exit \$?\"; exec cat");
     POSIX::mkfifo("$socket.out", 0600) or die "$socket.out: $!";
     sysopen $self->{output}, "$socket.out", O_RDONLY | O_NONBLOCK or die "$socket.out: $!";
@@ -40,10 +40,10 @@ sub tmux {
     return $said;
 }
 
-# What is on the screen; with colours when asked.
+# What is on the screen, on request with its colors.
 sub screen { my ($self, @options) = @_; return $self->tmux('capture-pane', '-p', @options) }
 
-# Until something is written to it; or a moment longer, should the screen show it later than we hear of it.
+# Waits until something is written to the screen, and a moment longer, since the screen may show it later.
 sub hears {
     my ($self) = @_;
     my $ready = '';
@@ -51,7 +51,7 @@ sub hears {
     select undef, undef, undef, 0.1 if select($ready, undef, undef, 1) && !sysread $self->{output}, my $bytes, 65536;
 }
 
-# Waits until the code says yes of the screen, and returns what it said last.
+# Waits until the code returns true for the screen, and returns its last result.
 sub until_it {
     my ($self, $code) = @_;
     my $end = time + $Lonc::PATIENCE;
@@ -60,7 +60,7 @@ sub until_it {
     return $yes;
 }
 
-# Waits until the screen looks so; else says how it looks.
+# Waits until the screen matches; otherwise reports what it shows.
 sub shows {
     my ($self, $wanted, @options) = @_;
     my $screen;

@@ -41,7 +41,7 @@ my @LINE_FAULTS = qw(refuse silent close reset garbage noline drip half stall tw
 my @STATES = qw(Initialized ChallengeReplied ReadingVersionString HostSet);
 my @KEY_FAULTS = qw(refuse silent close reset noline drip half stall two last bare); # not a wrong key, which the keeper would use
 
-# Its own random numbers (xorshift), for those of perl are also used by modules, to name files.
+# Random numbers of its own (xorshift), since modules use those of perl, for instance to name files.
 my $state;
 sub random { $state ^= $state << 13 & 0xffffffff; $state ^= $state >> 17; $state ^= $state << 5 & 0xffffffff; return $_[0] * $state / 2**32 }
 sub any { return $_[random(scalar @_)] }
@@ -49,22 +49,22 @@ sub microseconds { return int 1e6 * clock_gettime(CLOCK_MONOTONIC) }
 
 my %mounted;
 sub unmount { my ($self) = @_; my $path = delete $mounted{$self->{seed}}; system 'umount', '--lazy', $path if $path }
-my $owner = $$; # not a child that ends before it is another program
+my $owner = $$; # not a child that ends before its exec
 sub own { $owner = $$ }
 END { local $?; system 'umount', '--lazy', $_ for $$ == $owner ? values %mounted : () }
 
-# In a mount namespace of its own, root can have a full disk that goes away with the test.
+# In its own mount namespace, root can have a full disk that disappears with the test.
 sub isolate {
     return if $> != 0 || $ENV{LONC_ISOLATED}++;
     exec 'unshare', '--mount', '--propagation', 'private', $^X, $0, @ARGV or die "unshare: $!";
 }
 
-# `seed`, `seconds`, `clients`; `ca`, a Certificates, for ssl.
+# Takes `seed`, `seconds`, `clients` and, for ssl, `ca`, a Certificates.
 sub new {
     my ($class, %with) = @_;
     $state = ($with{seed} * 2654435761 & 0xffffffff) || 1;
-    random(1) for 1 .. 20; # the first ones of near seeds are near
-    # A client that reads has its whole reply within drain_timeout, however slow the machine is.
+    random(1) for 1 .. 20; # similar seeds begin with similar numbers
+    # A client that reads gets its whole reply within drain_timeout, even on a slow machine.
     my %settings = (
         connect_timeout => '500ms', handshake_timeout => '700ms', reply_timeout => '700ms', queue_timeout => '2s',
         request_timeout => '4s', retry_delay => any('20ms', '100ms'), probe_min => '100ms', probe_max => '500ms',
@@ -94,7 +94,7 @@ sub start_lond {
     my ($self, $host) = @_;
     my $world = $self->{world};
     my ($first, $second) = @{$self->{addresses}{$host}};
-    local $world->{address}{$host} = $first; # whatever the table says now
+    local $world->{address}{$host} = $first; # whatever the table says at the moment
     $self->{lond}{$host} ||= $world->lond($host, '--listen', "$second:5663", '--id', 'another',
         '--executions', $world->path("executed-$host"), @{$self->{ssl} || []});
 }
@@ -129,7 +129,7 @@ sub start {
     $self->{clients}->await(qr/begin/);
 }
 
-# A program has been cut off between these two times.
+# Notes that a program was killed between these two times.
 sub note_cut { my ($self, $what, $from) = @_; push @{$self->{cuts}{$what}}, [$from, microseconds()] }
 
 sub kill_process {
@@ -139,7 +139,7 @@ sub kill_process {
     $self->note_cut($what, $from) if $what;
 }
 
-# Its exit status, once it has left; undef before.
+# The exit status of a program; undef while it runs.
 sub has_left {
     my ($process) = @_;
     $process->drain;
@@ -212,7 +212,7 @@ sub keeper_dies {
     my ($self) = @_;
     my $keeper = delete $self->{keeper} or return;
     $self->kill_process($keeper, 'keeper');
-    $self->note_cut('restart', delete $self->{leaving}) if $self->{leaving}; # in the midst of it
+    $self->note_cut('restart', delete $self->{leaving}) if $self->{leaving}; # during the restart
     $self->later(0.5, sub { $self->start_keeper });
 }
 
@@ -227,13 +227,13 @@ sub keeper_sleeps {
     my ($self) = @_;
     my $keeper = $self->{keeper} or return;
     $keeper->signal('STOP');
-    sleep random(0.4); # nothing else happens meanwhile, for much of it would wait for the keeper
+    sleep random(0.4); # no other event meanwhile, since many would wait for the keeper
     $keeper->signal('CONT');
 }
 
 sub keeper_hears { my ($self) = @_; $self->{keeper}->signal(any(qw(HUP USR1 USR2))) if $self->{keeper} && $self->is_ready }
 
-# A signal that comes before it is ready would end it.
+# A signal would end a keeper that is not ready yet.
 sub is_ready { my ($self) = @_; return $self->{keeper} && $self->{keeper}->log =~ /is ready/ }
 
 sub shim_dies {
@@ -246,7 +246,7 @@ sub shim_dies {
 sub shim_restarts {
     my ($self) = @_;
     my $shim = $self->{shim}{any(grep { $_ ne 'single1' } sort keys %WEIGHTS)};
-    # Not while it is this program still.
+    # Not before its exec.
     $shim->signal('TERM') if $shim && !defined has_left($shim) && (readlink("/proc/$shim->{pid}/exe") // '') =~ /lonc-shim\z/;
 }
 
@@ -256,7 +256,7 @@ sub single_shim_dies {
     my $pid = any(split ' ', <$file> // '') or return;
     my $from = microseconds();
     kill 'KILL', $pid or return;
-    # Its descriptors are closed when it is a zombie, or gone.
+    # Its descriptors are closed once it is a zombie or gone.
     Lonc::within($Lonc::PATIENCE, sub { open my $stat, '<', "/proc/$pid/stat" or return 1; (<$stat> // ') Z') =~ /\) Z/ });
     $self->note_cut('single1', $from);
 }
@@ -309,7 +309,7 @@ sub set_clock {
     syswrite $clock, pack 'q', $seconds;
 }
 
-# With ssl not beyond the time for which certificates are valid.
+# With ssl, not beyond the validity of the certificates.
 sub clock_steps { $_[0]->set_clock(any(0, 1, $DAY, $_[0]{ssl} ? () : (-1, -$DAY, -400 * $DAY, 400 * $DAY))) }
 
 # --- What others do -------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ sub queue_is_held {
 
 sub violation { my ($self, $what) = @_; push @{$self->{wrong}}, $what }
 
-# Restarts what left of itself, and says what should not have left.
+# Restarts programs that have exited, and reports those that should not have.
 sub look_around {
     my ($self) = @_;
     $_->drain for values %{$self->{lond}}, grep {defined} $self->{keeper}, $self->{single}, $self->{clients};
@@ -379,7 +379,7 @@ sub look_around {
     for my $host (sort keys %{$self->{shim}}) {
         my $left = has_left($self->{shim}{$host});
         next if !defined $left;
-        $self->violation("the shim of $host leaves with status $left: " . $self->{shim}{$host}->log) if $left != 0 && $left != 15; # told to leave before it could hear it
+        $self->violation("the shim of $host leaves with status $left: " . $self->{shim}{$host}->log) if $left != 0 && $left != 15; # SIGTERM came before it had a handler
         delete $self->{shim}{$host};
         $self->start_shim($host);
     }
@@ -414,7 +414,7 @@ sub keep_looking {
     return Lonc::within($seconds, sub { $self->look_around; $code->() });
 }
 
-# All is as it should be, so that all must come to its end.
+# Mends everything, so that all work can be completed.
 sub mend {
     my ($self) = @_;
     $self->catch_up(9e9);
@@ -432,7 +432,7 @@ sub mend {
     $self->loncctl('queue', 'release', 'ALL');
 }
 
-# Waits for as long as files go.
+# Waits while files are being delivered.
 sub await_drain {
     my ($self) = @_;
     my $world = $self->{world};
@@ -474,7 +474,7 @@ sub run {
     return $account;
 }
 
-# What there is to see why: everybody's log, in the world's folder, which stays.
+# For finding the cause: keeps the world's folder, with all logs.
 sub show {
     my ($self, $account) = @_;
     my $n = 0;

@@ -1,11 +1,11 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A control socket without a keeper: what stands in the file FOLDER/VERB is the answer to VERB, whatever
-# it is; where there is no such file, the client waits for ever. `events` stays open after its answer.
+# A control socket without a keeper: the content of the file FOLDER/VERB is the answer to VERB. If there is no such file,
+# the client waits forever. `events` stays open after its answer.
 #
 #     control.pl SOCKET FOLDER
 #
-# It says "ready", and then "asked: LINE" for each request.
+# It prints "ready", and then "asked: LINE" for each request.
 use strict;
 use warnings;
 use IO::Handle;
@@ -33,7 +33,7 @@ sub answer {
     my ($client, $line) = @_;
     my ($verb) = split ' ', $line;
     print "asked: $line\n";
-    open my $file, '<:raw', "$folder/$verb" or return; # it waits
+    open my $file, '<:raw', "$folder/$verb" or return; # the client waits
     local $/;
     my $answer = <$file>;
     $client->blocking(1);

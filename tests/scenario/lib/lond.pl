@@ -1,18 +1,18 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A small lond to prove with that the keeper speaks what Perl daemons understand: nothing in it is
-# the keeper's or the stand-in's code. It forks a process for each connection, does TLS with
-# IO::Socket::SSL, and IDEA with Botan. It is for what goes well; faults are the stand-in's.
+# A small lond that proves that the keeper speaks what Perl daemons understand. It has no code in common with the keeper or
+# the stand-in lond: it forks a process for each connection, does TLS with IO::Socket::SSL and IDEA with Botan. It has no
+# faults; those are for the stand-in lond.
 #
 #     lond.pl --listen 127.0.0.1:0 --id msul1 --peer annarborl1
-#         [--ca FILE --certificate FILE --key FILE [--tls TLSv1_2]]   # it can ssl
-#         [--local FOLDER]                                            # it can local; FOLDER has the key files
-#         [--seed NUMBER]                                             # what it makes up can be had again
+#         [--ca FILE --certificate FILE --key FILE [--tls TLSv1_2]]   # it offers ssl
+#         [--local FOLDER]                                            # it offers local; FOLDER has the key files
+#         [--seed NUMBER]                                             # makes its random choices repeatable
 #
-# It is as strict as lonc-protocol(7). What a keeper must not send is said as `breach: ...`, and ends the
-# connection. On standard output it says where it listens and all that a test may want to await or to
-# count, each line before the answer it belongs to.
+# It is as strict as lonc-protocol(7). If a keeper sends what it must not, it prints `breach: ...` and closes the
+# connection. On standard output it prints where it listens, and everything that a test may await or count, each line
+# before the answer that it belongs to.
 use strict;
 use warnings;
 use FindBin;
@@ -23,7 +23,7 @@ use IO::Socket::SSL;
 use POSIX ();
 use Enciphered;
 
-use constant LIFETIME => 600; # seconds; so that none outlives the test that has lost it
+use constant LIFETIME => 600; # seconds; so that it does not outlive a test that was killed
 
 my %with = (listen => '127.0.0.1:5663', seed => int rand 2**31);
 GetOptions(\%with, map {"$_=s"} qw(listen id peer ca certificate key tls local seed)) or exit 2;
@@ -32,10 +32,10 @@ $with{$_} // die "lond.pl needs --$_\n" for qw(id peer);
 sub event { syswrite STDOUT, "lond $$: @_\n" }
 sub breach { event("breach: @_"); exit 1 }
 
-# In a log, bytes that were not meant for one.
+# Unprintable bytes, for a log.
 sub shown { return substr $_[0] =~ s/[^ -~]/?/gr, 0, 60 }
 
-# The next line without its LF; at the end of the stream, this process's end too.
+# The next line without its LF. At the end of the stream the process exits.
 sub hear {
     my ($client) = @_;
     my $line = <$client>;
@@ -57,7 +57,7 @@ sub answer { my ($client, $line) = @_; print $client "$line\n" }
 
 sub digits { my ($count, @alphabet) = @_; return join '', map { $alphabet[rand @alphabet] } 1 .. $count }
 
-# The secret comes by a file that only this machine's www can have written.
+# The key comes in a file that only www on this machine can have written.
 sub local_key {
     my ($client, $path) = @_;
     breach('local from', $client->peerhost) if $client->peerhost ne '127.0.0.1';
@@ -72,8 +72,8 @@ sub local_key {
     return ('local', Enciphered::key_of_line($line));
 }
 
-# TLS is spoken on a duplicate of the descriptor, so that its end does not close the connection, and
-# ends unsaid, since a close_notify would be read as the first line of what follows.
+# TLS uses a duplicate of the descriptor, so that its end does not close the connection. It ends without close_notify,
+# which would be read as the first line of what follows.
 sub ssl_key {
     my ($client) = @_;
     answer($client, 'ok:ssl');
@@ -103,7 +103,7 @@ sub challenge {
     return ('insecure');
 }
 
-# How the keeper wants to be known, and what of that can be had.
+# The mode that the keeper asks for, and whether it can have it.
 sub authenticate {
     my ($client) = @_;
     my $init = hear($client);
@@ -114,7 +114,7 @@ sub authenticate {
     return challenge($client);
 }
 
-# All before the first request; returns what enciphers.
+# Everything before the first request. Returns the cipher.
 sub handshake {
     my ($client) = @_;
     my ($mode, $key) = authenticate($client);
@@ -165,7 +165,7 @@ event('listens at ' . $listener->sockhost . ':' . $listener->sockport);
 while (1) {
     my $client = $listener->accept or die "accept: $!\n";
     $accepted++;
-    # Who has ended is a zombie until here, so that its number cannot be another's when TERM comes.
+    # A process that has ended is a zombie until here, so its pid cannot belong to another when TERM comes.
     while ((my $ended = waitpid -1, POSIX::WNOHANG()) > 0) { delete $children{$ended} }
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
