@@ -66,6 +66,17 @@ Test(clients, a_client_that_sends_no_more_still_gets_its_answers)
     close(fd);
 }
 
+Test(clients, the_end_of_the_stream_may_come_together_with_the_last_line)
+{
+    int fd = serving_client("");
+    serving_settle();
+    serving_write(fd, "reset_retries\n");
+    shutdown(fd, SHUT_WR);
+    serving_expect(fd, "ok\n");
+    serving_expect_end(fd);
+    close(fd);
+}
+
 Test(clients, a_line_of_line_limit_is_served_and_a_longer_one_closes_its_client)
 {
     char line[70] = "";
@@ -146,7 +157,7 @@ Test(clients, the_request_of_a_client_that_vanishes_is_taken_out_of_the_queue)
     close(stays);
 }
 
-Test(clients, the_memory_of_a_client_that_has_gone_is_used_for_the_next)
+Test(clients, clients_that_have_gone_leave_no_memory_and_no_descriptors_in_use)
 {
     for (int i = 0; i < 200; i++) {
         int fd = serving_client("reset_retries\n");
@@ -155,9 +166,19 @@ Test(clients, the_memory_of_a_client_that_has_gone_is_used_for_the_next)
         serving_turn_until_clients(0);
     }
     cr_assert_leq(buffers_used(), BUFFER_KEPT);
+    cr_assert_eq(serving.core.descriptors, 0);
+    cr_assert_eq(serving.host->users, 0);
 }
 
 /* --- Time-outs -------------------------------------------------------------------------------- */
+
+/* Lets so much time go by. */
+static void pass(uint64_t time)
+{
+    uint64_t end = monotonic_now() + time;
+    for (uint64_t now; (now = monotonic_now()) < end;)
+        cr_assert_geq(loop_turn(&serving.core.loop, end - now), 0);
+}
 
 Test(clients, a_silent_client_is_closed_after_client_idle_timeout)
 {
@@ -168,12 +189,11 @@ Test(clients, a_silent_client_is_closed_after_client_idle_timeout)
     cr_assert_geq(monotonic_now() - began, 30 * MS);
     close(fd);
 
-    fd = serving_client("one\n");
+    fd = serving_client("");
     serving_settle();
+    serving_write(fd, "one\n");
+    pass(60 * MS);
     cr_assert_eq(serving.hosts.queued, 1);
-    uint64_t end = monotonic_now() + 60 * MS;
-    while (monotonic_now() < end)
-        cr_assert_geq(loop_turn(&serving.core.loop, MS), 0);
     cr_assert_eq(clients_count(serving.clients), 1, "one that waits for its answer is not silent");
     close(fd);
 }
@@ -182,7 +202,8 @@ Test(clients, silence_is_shorter_while_descriptors_are_short)
 {
     serving.core.settings.client_idle_scarce = 20 * MS;
     int fd = serving_client("");
-    serving_settle();
+    clients_set_scarce(serving.clients, false);
+    pass(50 * MS);
     cr_assert_eq(clients_count(serving.clients), 1);
     clients_set_scarce(serving.clients, true);
     serving_expect_end(fd);

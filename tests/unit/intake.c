@@ -216,11 +216,12 @@ Test(intake, another_user_is_refused_and_no_client_is_taken_from_it)
         if (setresgid(54321, 54321, 54321) < 0 || setresuid(54321, 54321, 54321) < 0)
             _exit(2);
         int channel = channel_connect("keeper.sock");
-        if (channel < 0 || channel_send(channel, held.fds, 1) < 0)
+        if (channel < 0)
             _exit(3);
-        int r;
-        while ((r = channel_await_acknowledgement(channel)) == -EAGAIN)
-            continue;
+        /* Whether it is refused before or after it sends does not matter. */
+        int r = channel_send(channel, held.fds, 1);
+        while (r == 0 && (r = channel_await_acknowledgement(channel)) == -EAGAIN)
+            r = 0;
         _exit(r == 1 ? 1 : 0);
     }
     int status;
@@ -244,9 +245,9 @@ Test(intake, a_quiet_shim_makes_room_for_another_one)
 {
     struct held held = hold(1);
     serving.core.settings.channel_connections = 2;
-    int quiet = connect_shim();
-    serving_settle();
     int busy = connect_shim();
+    serving_settle();
+    int quiet = connect_shim();
     serving_settle();
     hand_over(busy, &held);
     cr_assert_eq(await_acknowledgement(busy), 1);
@@ -285,6 +286,27 @@ Test(intake, no_message_is_received_while_there_are_no_descriptors_for_it)
     cr_assert_eq(await_acknowledgement(shim), 1, "received as soon as clients have gone");
     cr_assert_not(core_descriptors_are_short(&serving.core));
     expect_served(&second);
+    close(shim);
+}
+
+Test(intake, a_stop_does_not_take_acknowledgements_back)
+{
+    struct held first = hold(1), others[3] = {hold(1), hold(1), hold(1)};
+    int shim = connect_shim();
+    serving_settle();
+    hand_over(shim, &first);
+    serving_settle();
+    for (int i = 0; i < 3; i++)
+        hand_over(shim, &others[i]);
+    intake_stop(intake);
+    cr_assert_eq(channel_read_acknowledgement(shim), 1, "of the first");
+    cr_assert_eq(channel_read_acknowledgement(shim), 0, "of no other, and no error before");
+    for (int i = 0; i < 3; i++) {
+        expect_unread(&others[i]);
+        close_all(others[i].near, 1);
+        close_all(others[i].fds, 1);
+    }
+    expect_served(&first);
     close(shim);
 }
 
