@@ -157,6 +157,11 @@ static void drop_command(struct file *file)
     file->sent.command = NULL;
 }
 
+void file_lose_order(struct file *file)
+{
+    file->order.epoch = UINT64_MAX;
+}
+
 void file_renew(struct file *file)
 {
     file_recovered(file);
@@ -321,7 +326,7 @@ uint64_t backlog_oldest(const struct backlog *backlog)
     else if (backlog->unnamed > 0)
         oldest = backlog->horizon.epoch;
     LIST_FOREACH (file, &backlog->files, of_backlog) {
-        /* Not file->order, which a file loses that has cost too many connections. */
+        /* Not file->order, which the file may have lost. */
         delayed_parse_name(file->name, &order);
         oldest = earlier_epoch(oldest, order.epoch);
     }

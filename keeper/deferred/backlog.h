@@ -32,7 +32,7 @@
  *     backlog          this file
  *     enqueue          storing a transaction for a client; beside discovery and all below it
  *     folder           the open folder and its syncs
- *     delayed_*, permlog, marks, name_set, async_fsync, mounts: each knows nobody else
+ *     delayed_*, permlog, marks, name_set, async_fsync, mounts    know nothing of backlogs
  */
 #ifndef LONC_KEEPER_DEFERRED_BACKLOG_H
 #define LONC_KEEPER_DEFERRED_BACKLOG_H
@@ -49,8 +49,8 @@
 #include "keeper/host/host.h"
 
 enum file_state {
-    FILE_NEW,     /* changed less than deferred_hold ago; files behind it wait, to keep the order */
-    FILE_WAITING, /* empty, or being written: looked at now and then */
+    FILE_NEW,       /* changed less than deferred_hold ago; later files wait, to keep the order */
+    FILE_WAITING,   /* empty, or being written: looked at now and then */
     FILE_POSTPONED, /* something is wrong with it: tried again after deferred_retry */
     FILE_READY,     /* may be sent when it is first */
     FILE_SENDING,   /* its request is with lond */
@@ -83,13 +83,13 @@ struct file {
     TAILQ_ENTRY(file) by_trouble; /* while `error` is set */
     struct backlog *backlog;
     enum file_state state;
-    struct deadline deadline; /* of its state */
-    struct delayed_order order;
-    uint64_t born;     /* loop.now when it became known as a file, or was replaced */
-    unsigned attempts; /* in a row that cost their connection; delivery.c writes it */
-    bool reported;     /* the log has said what is wrong with it */
-    int error;         /* an errno that makes it one of the keeper's troubles, or 0 */
-    const char *what;  /* what failed with `error` */
+    struct deadline deadline;   /* of its state */
+    struct delayed_order order; /* of its name, until file_lose_order */
+    uint64_t born;              /* loop.now when it became known as a file, or was replaced */
+    unsigned attempts;          /* in a row that cost their connection; delivery.c writes it */
+    bool reported;              /* the log has said what is wrong with it */
+    int error;                  /* an errno that makes it one of the keeper's troubles, or 0 */
+    const char *what;           /* what failed with `error` */
     struct file_wait wait;
     struct file_sent sent;
     const char *host; /* in `name` */
@@ -171,6 +171,9 @@ struct file *file_new(struct backlog *backlog, const char *name, const char *id,
 
 /* Takes the file out of its state and into another, and starts the deadline of that. */
 void file_enter(struct file *file, enum file_state state);
+
+/* The files behind it go first from now on. Only for a file that is SENDING, and so in no order. */
+void file_lose_order(struct file *file);
 
 /* Forgets all that is known of the file: another one has taken its name. It becomes NEW. */
 void file_renew(struct file *file);

@@ -167,7 +167,7 @@ static void on_poll(struct deadline *deadline)
     discovery_scan(&deferred->discovery);
 }
 
-/* --- What delivery tells ---------------------------------------------------------------------- */
+/* --- What delivery reports -------------------------------------------------------------------- */
 
 static void on_names_wanted(struct delivery *delivery)
 {

@@ -131,7 +131,7 @@ static void retry_file(struct file *file, bool its_fault)
     struct backlog *backlog = file->backlog;
     unsigned most = (unsigned)backlog->all->core->settings.deferred_attempts;
     if (its_fault && ++file->attempts >= most) {
-        file->order.epoch = UINT64_MAX; /* a file that is SENDING stands in no order */
+        file_lose_order(file);
         file->attempts = most - 1;
         file_postpone(file, "has cost several connections in a row; the files behind it go first",
                       0);

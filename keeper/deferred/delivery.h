@@ -13,13 +13,13 @@
 
 struct delivery;
 
-/* What the owner is told; each may be NULL. */
+/* What delivery reports to its owner; each may be NULL. */
 struct delivery_events {
     /* A backlog has no names left, and there are more of its files on disk. */
     void (*names_wanted)(struct delivery *delivery);
     /* No file is with its lond any more. */
     void (*idle)(struct delivery *delivery);
-    /* Nothing is sent because `path` cannot be written; told again after each failed check. */
+    /* Nothing is sent because `path` cannot be written; reported again after each failed check. */
     void (*blocked)(struct delivery *delivery, const char *path, int error);
 };
 

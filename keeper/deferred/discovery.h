@@ -13,8 +13,7 @@
 #include "keeper/core/sliced_task.h"
 #include "keeper/deferred/delivery.h"
 
-/* Of files that are no transactions, or whose host is unknown, so many are logged after a reload.
- */
+/* So many files that are no transactions, or whose host is unknown, are logged after a reload. */
 #define DISCOVERY_STRANGERS 20
 
 struct discovery {

@@ -32,8 +32,7 @@ MUST_CHECK int folder_init(struct folder *folder, struct core *core);
 /* Closes the folder and frees the paths, after folder_end_syncs. */
 void folder_free(struct folder *folder);
 
-/* Waits for the syncs under way, and calls whoever waits for one. None can be started afterwards.
- */
+/* Waits for the syncs under way, whose `done` is called. None can be started afterwards. */
 void folder_end_syncs(struct folder *folder);
 
 /* Takes both paths from the core's configuration; a path without memory becomes NULL. */
