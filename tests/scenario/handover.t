@@ -16,10 +16,10 @@ use Lonc;
 
 Lonc::need_descriptors(6000);
 
-# So that a crowd is not cut short by the bound on the queue.
+# Large enough, so that a crowd does not reach the limit of the queue.
 my %roomy = (queue_per_host => 10000, queue_total => 10000);
 
-# A world with the channel's listener in the test's hands, as systemd holds it.
+# A world in which the test holds the channel's listener, as systemd does.
 sub world {
     my $world = Lonc->new(hosts => ['msul1'], settings => {%roomy, @_});
     $world->{lond} = $world->lond('msul1', '--count-texts');
@@ -28,7 +28,7 @@ sub world {
     return $world;
 }
 
-# A client that has written its line and will write no more.
+# A client that has written its line and closed its side for writing.
 sub asker {
     my ($world, $text) = @_;
     my $client = $world->client('msul1');
@@ -39,8 +39,8 @@ sub asker {
     return $client;
 }
 
-# Clients that connect while the shim is stopped, so that it then sends them in full batches; they
-# are in the channel when this returns.
+# Makes clients connect while the shim is stopped, so that it sends them in full batches afterwards. When this returns, they
+# are in the channel.
 sub crowd {
     my ($world, $shim, $count, $name) = @_;
     $shim->pause;
@@ -50,7 +50,7 @@ sub crowd {
     return @clients;
 }
 
-# How the clients fared, each read to its end: 'own', 'con_lost', 'nothing', or what else they got.
+# What each client got until the end of its stream: 'own' reply, 'con_lost', 'nothing', or something else.
 sub fates {
     my %fates = (own => 0);
     for my $client (@_) {
@@ -110,7 +110,7 @@ sub fates {
     is eval { $half_closed->everything(3) }, "second\n",
         'a client that half-closes behind its line gets its reply and then the end of the stream';
 
-    # Killed in the midst of its work: whom it had acknowledged may see the end of the stream.
+    # Killed while it works: clients that it had acknowledged may see the end of the stream.
     my (%all, %executed_lost);
     for my $round (1 .. 5) {
         @clients = map { asker($world, "midst$round-$_") } 1 .. 400;
@@ -151,7 +151,7 @@ $nobody->activate('msul1');
 $nobody->activate('msul2', mode => 'accept');
 my @waiting = map { my $c = $nobody->client($_ % 2 ? 'msul1' : 'msul2'); $c->{since} = time; $c->send("ping\n"); $c } 1 .. 80;
 
-# That takes ten seconds, so another process waits for it while the test goes on.
+# That takes ten seconds, so another process waits while the test goes on.
 my $watcher = open(my $watched, '-|') // die "fork: $!";
 if ($watcher == 0) {
     my ($wrong, $slowest, $open) = (0, 0, 0);
@@ -159,7 +159,7 @@ if ($watcher == 0) {
         $wrong++ if (eval { $client->line(15) } // '') ne 'con_lost';
         $slowest = time - $client->{since} if time - $client->{since} > $slowest;
     }
-    # The channel still holds copies of these sockets, which nobody will ever serve.
+    # The channel still holds copies of these sockets, which will never be served.
     for my $client (@waiting) {
         $open++ if !$open && !defined eval { $client->everything(1) };
         $wrong++ if $client->{rest} ne '';
@@ -172,8 +172,8 @@ if ($watcher == 0) {
 
 # --- Resumed as the shims give up -----------------------------------------------------------------
 
-# The moment of resuming feels its way to where half of the clients are given up, which is where
-# keeper and shim race. `$ask` begins the requests of a round and returns their clients.
+# Searches for the moment to resume the keeper at which the shim has given up half of the clients, since there keeper and shim
+# race. `$ask` begins the requests of a round and returns their clients.
 sub race {
     my ($world, $rounds, $aim, $ask) = @_;
     my (%fates, @twice, %mixed);
@@ -309,13 +309,13 @@ CHILD
         is $n, 0, "nonsense ($what): the channel is closed without an acknowledgement";
         ok $keeper->await(qr/hand-over refused: [^\n]*reason=/), "nonsense ($what): it is logged";
     }
-    # An empty message is how the end of the stream reads, too.
+    # The end of the stream reads like an empty message.
     my $empty = $world->channel_connection;
     Lonc::send_descriptors($empty, '');
     is sysread($empty, my $answer, 100), 0, 'nonsense (an empty message): the channel is closed';
     close $empty;
 
-    # Acknowledgements go by order: behind a refused message one would be taken for its own.
+    # Acknowledgments go by order, so one that follows a refused message would be taken for that message's.
     SKIP: {
         my $channel = $world->channel_connection;
         socketpair(my $one, my $other, AF_UNIX, SOCK_STREAM, 0) or die "socketpair: $!";
@@ -329,7 +329,7 @@ CHILD
     is $persistent->ask('echo:after'), 'after', 'the client in conversation did not notice';
     is $world->ask('msul1', 'ping'), 'pong:msul1', "the shim's channel goes on after the nonsense of others";
     undef @ends;
-    # The keeper's copies are closed: then the ends left here read the end of the stream.
+    # When the keeper has closed its copies, the ends here see the end of the stream.
     close $_->[1] for @pairs;
     %nonsense = ();
     my @open = grep { my $r = ''; vec($r, fileno($_->[0]), 1) = 1; !select $r, undef, undef, 5 } @pairs;

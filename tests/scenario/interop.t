@@ -14,7 +14,7 @@ use Certificates;
 use Enciphered;
 use Lonc;
 
-# To have a failed run again: LONC_SEED=<the seed in the tests' names>. The londs take theirs from it.
+# LONC_SEED=<the seed in the tests' names> repeats a failed run. The londs derive their seeds from it.
 my $seed = $ENV{LONC_SEED} // int rand 2**31;
 srand $seed;
 
@@ -32,7 +32,7 @@ sub perl_lond {
     return $lond;
 }
 
-# Nothing that they were sent was other than it must be, nor has Perl warned of anything.
+# Checks that the londs received nothing wrong, and that Perl did not warn.
 sub pleased {
     my ($what, @londs) = @_;
     my @complaints = map { grep {/: breach:| line \d+\.$/} split /\n/, $_->log } @londs;
@@ -44,14 +44,14 @@ sub pleased {
 my ($cluster, $strangers) = map { Certificates->new } 1 .. 2;
 my %issued = ((map { ($_ => $cluster->issue($_, key => 'rsa')) } qw(annarborl1 msul1 msul2)), stranger => $strangers->issue('stranger'));
 
-# What loncapa.conf says of a certificate of ours, by names in lonCertificateDirectory as LON-CAPA does.
+# The variables of loncapa.conf for a certificate of ours, as names in lonCertificateDirectory, as LON-CAPA has them.
 sub ssl_variables {
     my ($name) = @_;
     my %files = $cluster->variables($issued{$name});
     return (lonCertificateDirectory => $cluster->{dir}, map { ($_ => $files{$_} =~ s{^\Q$cluster->{dir}\E/}{}r) } keys %files);
 }
 
-# What lond.pl needs to ssl with one.
+# The options of lond.pl for ssl with a certificate.
 sub ssl_options {
     my ($name) = @_;
     return ('--ca', $cluster->file, '--certificate', $issued{$name}{certificate}, '--key', $issued{$name}{key});
@@ -79,7 +79,7 @@ sub ssl_options {
 {
     package Client;
 
-    # Authenticates with the line `init`, and `tls` or `key`; dies where lond does not say what it must.
+    # Authenticates with the line `init`, and `tls` or `key`; dies if lond does not answer as it must.
     sub new {
         my ($class, $port, $init, %with) = @_;
         my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") or die "connect: $!";
@@ -153,7 +153,7 @@ sub ssl_options {
     ok !-e $world->path('lonc-key-1'), '... and the key file is gone';
     pleased('in all modes', $lond);
 
-    # What it must not accept, each by a connection that ends.
+    # What lond must not accept; each ends a connection.
     ok !eval { Client->new($lond->{port}, 'init:ssl', tls => [@with_tls]) }, 'no certificate: the lond does not go on';
     $lond->await(qr/TLS failed: .*certificate/);
     ok !eval { Client->new($lond->{port}, 'init:ssl', tls => [@with_tls, $certificate->('stranger')]) }, 'nor with that of another authority';
@@ -169,8 +169,8 @@ sub ssl_options {
 
 # --- The keeper -----------------------------------------------------------------------------------
 
-# Requests of all kinds, each as [what is asked, what must be answered, whether that is enciphered].
-# Texts are of every length from 0 to 40 bytes, of any bytes but LF, many with blanks at their end.
+# Requests of all kinds, each as [request, right reply, whether the reply is enciphered]. The texts have all lengths from 0
+# to 40 bytes and any bytes except LF; many end with blanks.
 sub random_requests {
     my ($count) = @_;
     return map {
@@ -179,15 +179,15 @@ sub random_requests {
         my $blanks = one_of(0, 0, 1, 2, 8);
         substr($text, -$blanks) = ' ' x $blanks if $blanks && $blanks <= $length;
         my $enciphered = one_of(0, 1, 1);
-        # With 0x80 at its start a text is no command that a lond or the keeper knows.
+        # A text that begins with 0x80 is no command of a lond or of the keeper.
         my ($command, $answer) = @{one_of(["echo:$text", $text], ["secret:$text", $text],
             [$length ? "\x80" . substr($text, 1) : '', 'unknown_cmd'])};
         [$enciphered ? "encrypt:$command" : $command, $answer, $enciphered]
     } 1 .. $count;
 }
 
-# Asks them in turn, with new connections and so with new keys every 10 requests; the answers, and
-# how each request came to lond, are all as they must be; so is the mode that was spoken.
+# Asks them in turn, with new connections, and therefore new keys, every 10 requests. Checks all replies, how each request
+# reached lond, and the mode.
 sub property {
     my ($world, $londs, $count, $mode, $what) = @_;
     my @hosts = sort keys %$londs;
@@ -212,7 +212,7 @@ sub property {
     pleased($what, values %$londs);
 }
 
-# A keeper that speaks with a Perl lond does what it does with any other.
+# With a Perl lond, a keeper works as with any other.
 sub everyday {
     my ($world, $host, $what) = @_;
     is $world->ask($host, 'ping'), "pong:$host", "$what: a request is answered";
@@ -262,7 +262,7 @@ sub everyday {
     property($world, \%londs, 300, 'ssl', 'ssl');
 }
 
-# This server's own lond, at 127.0.0.1 wherever hosts.tab says that it is.
+# This server's own lond, which the keeper expects at 127.0.0.1 whatever hosts.tab says.
 sub local_world {
     my (%with) = @_;
     my $world = Lonc->new(hosts => ['annarborl1'], variables => {lonHostID => 'annarborl1'});
@@ -274,7 +274,7 @@ sub local_world {
     return ($world, $lond);
 }
 
-# Connections that nobody waits for any more may still be in their handshake.
+# Connections that no request waits for any more may still be in their handshake.
 sub no_key_file_left {
     my ($world) = @_;
     my $none = sub { my @files = glob $world->path('lonc-key-*'); return !@files };
@@ -324,7 +324,7 @@ sub refusal {
 
 refusal('it cannot ssl, and loncAllowInsecure is 0', qr/speaks insecure only/, variables => {loncAllowInsecure => 0});
 refusal('its certificate is of another authority', qr/certificate verify failed/, theirs => 'stranger');
-# Its alert may be lost when it closes, since not all that it was sent has been read. By 1.3 that tells as much.
+# Its alert may be lost when it closes, because it has not read everything. With TLS 1.3 that is just as telling.
 refusal('ours is of another authority, by TLS 1.2', qr/TLS failed: \w.*reason=tls/, theirs => 'msul1', ours => 'stranger', tls => 'TLSv1_2');
 refusal('ours is of another authority, by TLS 1.3', qr/TLS failed: lond does not accept our certificate \(.*reason=tls/,
     theirs => 'msul1', ours => 'stranger', tls => 'TLSv1_3');

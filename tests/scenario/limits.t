@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Limits of the machine and of the settings as they are shipped, reached and left again. bounds.t has the bounds
-# one by one, with small numbers; defer-verb.t a full disk under delayed/; tests/torture/items/limits.pl what
-# takes longer.
+# Limits of the machine and default limits of the settings are reached and left again. bounds.t tests the limits one by one,
+# with small numbers; defer-verb.t a full disk under delayed/; tests/torture/items/limits.pl what takes longer.
 use strict;
 use warnings;
 use FindBin;
@@ -26,7 +25,7 @@ sub load {
     return decode_json(($load->log =~ /^(\{.*\})$/m)[0] // '{}');
 }
 
-# Megabytes that a process has had at most.
+# The peak memory of a process, in megabytes.
 sub peak {
     my ($process) = @_;
     open my $file, '<', "/proc/$process->{pid}/status" or die "status: $!";
@@ -58,7 +57,7 @@ sub peak {
     diag sprintf 'out of descriptors: %.1f %% CPU, on again after %.1f to %.1f ms', 100 * min(@cpu), 1000 * min(@took), 1000 * max(@took);
 }
 
-# The kernel has none to give, though the keeper's own account has room: no descriptor of its own comes free.
+# The kernel is out of descriptors although the keeper's own account has room, so freeing its own would not help.
 {
     my ($world, $lond) = Lonc->up;
     my $keeper = $world->{keeper};

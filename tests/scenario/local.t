@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# local: this very host's lond gets the key in a file that nobody else can read. Whatever becomes of the
-# handshake, no such file stays.
+# local: the lond of this very host gets the key in a file that nobody else can read. However the handshake ends, no such
+# file is left behind.
 use strict;
 use warnings;
 use FindBin;
@@ -13,8 +13,8 @@ use Lonc;
 
 my %once = (failures_until_dead => 1, handshake_timeout => '1s', retry_delay => '20ms', probe_min => '1h', probe_max => '1h');
 
-# A world with this very host, annarborl1, in its table, and a lond that is reached at 127.0.0.1 only: at
-# the table's address nobody has its port.
+# A world with this very host, annarborl1, in its table, and a lond that listens only at 127.0.0.1, not at the address in
+# the table.
 sub world {
     my (%with) = @_;
     my $world = Lonc->new(hosts => ['annarborl1'], settings => {%once, %{$with{settings} || {}}});
@@ -42,7 +42,7 @@ sub key_files {
     return @files;
 }
 
-# A client may have its answer a moment before the file goes.
+# A client may get its answer a moment before the file is removed.
 sub none_left { my ($world) = @_; return Lonc::within($Lonc::PATIENCE, sub { !key_files($world) }) }
 
 # Waits until lond has been told of a key file, and returns its path.
@@ -75,7 +75,7 @@ sub told {
 }
 
 {
-    # lond has left the file, so what it says can be compared with what is logged.
+    # lond has not removed the file, so its content can be compared with the log.
     my ($world, $lond) = up(lond => ['--fault', 'keep-key-file,silent@Initialized']);
     my ($client) = $world->asking('annarborl1', 'echo:through');
     my $path = told($lond);
@@ -239,7 +239,7 @@ my @faults = (
 
 # --- The keeper's end -----------------------------------------------------------------------------
 
-# A keeper that waits for lond's answer, its key file still there.
+# A keeper that waits for lond's answer while its key file exists.
 sub waiting {
     my ($world, $lond) = up(settings => {handshake_timeout => '1min', drain_timeout => '1s'}, lond => ['--fault', 'keep-key-file,silent@Initialized']);
     my ($client) = $world->asking('annarborl1', 'echo:through');

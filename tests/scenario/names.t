@@ -13,9 +13,9 @@ use Time::HiRes qw(time);
 use Lonc;
 use Dns;
 
-# Nothing happens by itself; what is known is asked again after a reload only.
+# Nothing happens by itself; names are asked for again only after a reload.
 my %still = (retry_delay => '20ms', probe_min => '1h', probe_max => '1h', resolve_cache => '1h', resolve_failure_cache => '1h');
-# The same, and a DNS server that does not answer has failed soon.
+# The same, with a short time-out for DNS.
 my %soon = (%still, resolve_timeout => '300ms');
 # A dead host comes back by itself.
 my %lively = (retry_delay => '20ms', probe_min => '100ms', probe_max => '200ms', resolve_cache => '1s',
@@ -23,7 +23,7 @@ my %lively = (retry_delay => '20ms', probe_min => '100ms', probe_max => '200ms',
 
 sub name { return "$_[0].example.edu" }
 
-# What a good DNS server says of the world's hosts.
+# The zone of a DNS server that knows the world's hosts.
 sub zone { my ($world) = @_; return map { name($_) => {A => [$world->{address}{$_}]} } keys %{$world->{address}} }
 
 # A world whose hosts.tab has no addresses, a DNS server that knows them all, the keeper, and a lond for each host.
@@ -41,7 +41,7 @@ sub world {
     return ($world, $dns, @londs);
 }
 
-# Another address of this world's, at which nobody listens; or where a lond for the host does.
+# Another address of this world, at which nobody listens, or a lond for the host.
 sub elsewhere { my ($world, $number) = @_; return "$world->{net}." . ($world->{first} + 30 + ($number || 0)) }
 sub lond_at {
     my ($world, $host, $address) = @_;
@@ -59,7 +59,7 @@ sub reload {
     $world->{keeper}->await(qr/(hosts in force|reload failed)[^\n]*/);
 }
 
-# Closes the host's connections: the next request needs another.
+# Closes the host's connections, so that the next request needs a new one.
 sub disconnect { my ($world, $host) = @_; $world->ask($host || 'msul1', 'close_connection_exit') }
 
 # --- When it is asked -----------------------------------------------------------------------------
@@ -225,7 +225,7 @@ sub latency {
     like $said, qr/msul1 +dead +refused.* \Q$addresses\E$/m, 'loncctl status says where it was looked for';
 }
 
-# A listener whose queue is full answers nobody.
+# A listener whose backlog is full does not answer.
 sub full_listener {
     my ($address, $port) = (@_, 5663);
     my $full = IO::Socket::INET->new(LocalAddr => $address, LocalPort => $port, Listen => 1) or die "listen: $!";
@@ -247,8 +247,8 @@ sub full_listener {
     cmp_ok((sort { $a <=> $b } @later)[0], '<', 0.4, '... and from then on the one that answered is tried first');
 }
 
-# ... also when DNS has answered anew, in whatever order and with whatever else. What a silent address costs is
-# connect_timeout, which is long here.
+# ... also after a new answer of DNS, in any order and with other addresses. A silent address costs connect_timeout, which is
+# long here.
 {
     my ($world, $dns, $lond) = world(settings => {%still, connect_timeout => '1500ms'});
     my ($silent, $other, $good) = (elsewhere($world), elsewhere($world, 1), $world->{address}{msul1});
@@ -267,7 +267,7 @@ sub full_listener {
     }
     is $dns->asked(name('msul1'), 'A'), $asked, '(DNS was asked each time)';
 
-    # It moves; the new one is tried in its turn, and then it is the first.
+    # The host moves. The new address is tried in its turn, and is the first one from then on.
     my $second = lond_at($world, 'msul1', elsewhere($world, 2));
     $dns->says(name('msul1') => {A => [$silent, elsewhere($world, 2)]});
     reload($world);
@@ -304,7 +304,7 @@ SKIP: {
     is_deeply $world->{keeper}->tells('hosts msul1')->{hosts}[0]{addresses}, ['::1', elsewhere($world), '192.0.2.1'], '... as status says';
 }
 
-# The same where its age has it asked anew, by itself.
+# The same if the answer has expired and the name is asked for again.
 {
     my ($world, $dns, $lond) = world(settings => {%still, connect_timeout => '1500ms', resolve_cache => '1s'});
     my @full = full_listener(elsewhere($world));

@@ -15,15 +15,16 @@ use Test::More;
 use Time::HiRes qw(time);
 use Lonc;
 
-# Each listener is open here, and twice in the child that becomes the shim.
+# Each listener is open once here and twice in the child that becomes the shim.
 Lonc::need_descriptors(12_000);
 
-# Clients that a shim of a keeper at work has in its hands at once: a message, not acknowledged yet.
+# How many clients a shim may hold while the keeper works: one message that is not acknowledged yet.
 my $HELD = 16;
 
 sub exit_code { my ($shim) = @_; my $status = $shim->wait_exit; return $status & 127 ? "signal $status" : $status >> 8 }
 
-# Hosts of which one lond is all, a keeper, and in {listeners} a listener for each, as systemd has them.
+# A world whose hosts are all served by one lond, with a keeper and, in {listeners}, a listener for each host, as systemd
+# has them.
 sub world_of {
     my ($count, %settings) = @_;
     my $world = Lonc->new(hosts => ['host1'], settings => {log_level => 'notice', queue_per_host => 10_000, queue_total => 10_000, %settings});
@@ -37,20 +38,20 @@ sub world_of {
     return $world;
 }
 
-# A shim behind all listeners of the world, or those given.
+# Starts a shim for all listeners of the world, or for those given.
 sub shim {
     my ($world, %with) = @_;
     return $world->shim(listeners => $world->{listeners}, %with, options => ['--linger', 600, @{$with{options} || []}]);
 }
 
-# Idle ones beside them: bound to a name, and never connected to.
+# Additional idle listeners, bound to a name and never connected to.
 sub idle_listeners {
     my ($world, $count) = @_;
     my $at = $world->path('idle');
     return map { IO::Socket::UNIX->new(Local => "$at$_", Listen => 16) || die "listen: $!" } 1 .. $count;
 }
 
-# Clients of all hosts in turn, each of which has asked.
+# Makes clients of all hosts in turn, each of which has sent a request.
 sub all_asking {
     my ($world, @texts) = @_;
     my $n = 0;
@@ -59,7 +60,7 @@ sub all_asking {
 
 sub answers { return [map { eval { $_->line($Lonc::PATIENCE) } // 'the end of the stream' } @_] }
 
-# Clients of all hosts, each request a connection, for as long as told; returns once they are at it.
+# Starts clients of all hosts that make a connection for each request, for that long. Returns once they have begun.
 sub start_load {
     my ($world, $clients, $seconds) = @_;
     my $load = $world->start('load', [Lonc::program('lonnet-load'), map({ ('--socket', $world->path("sockets/$_")) } @{$world->{hosts}}),
@@ -75,7 +76,7 @@ sub said {
     return decode_json($json // die 'no numbers of ' . $load->log);
 }
 
-# Not that it would be of use to a shim; but systemd passes it.
+# systemd passes it, although it is of no use to a shim.
 local $ENV{LISTEN_FDNAMES} = join ':', ('h') x 200;
 
 # --- Crowds ---------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ local $ENV{LISTEN_FDNAMES} = join ':', ('h') x 200;
     $shim = shim($world);
     is $world->ask('host200', 'echo:again'), 'again', '... whatever the names of the descriptors are';
 
-    # None of them is taken by the keeper, and nobody waits longer for that than a client of a shim of its own.
+    # The keeper takes none of them, and no client waits longer than one with a shim of its own.
     $shim->end;
     $shim = shim($world, options => ['--ack-timeout', 1]);
     is $world->ask('host3', 'echo:before'), 'before', 'a keeper that takes a client';
@@ -110,8 +111,8 @@ local $ENV{LISTEN_FDNAMES} = join ':', ('h') x 200;
 
 # --- Whose turn it is -----------------------------------------------------------------------------
 
-# A keeper that acknowledges when it is told to. The descriptors that a message brings are closed by the kernel,
-# since nobody asks for them: so a client sees the end of the stream when it has been handed over and acknowledged.
+# A keeper that acknowledges when it is told to. It does not receive the descriptors of a message, so the kernel closes them:
+# a client sees the end of the stream once it has been handed over and acknowledged.
 package StepKeeper {
     sub new {
         my ($class, $world) = @_;
@@ -119,7 +120,7 @@ package StepKeeper {
         return bless {listener => $listener}, $class;
     }
 
-    # Takes one message; how many clients it brought.
+    # Receives one message. Returns the number of its clients.
     sub take {
         my ($self) = @_;
         accept($self->{channel}, $self->{listener}) or die "accept: $!" if !$self->{channel};
@@ -146,7 +147,7 @@ package StepKeeper {
     cmp_ok $before, '<=', 2 * $HELD, '1,000 clients of one host wait: one of another is handed over next to the message that is under way';
     diag "$before clients before that one and with it";
 
-    # Every host has its turn: of 20 with 50 clients each, each has one among the first 32.
+    # Hosts take turns: of 20 hosts with 50 clients each, every host has one among the first 32.
     my $taken = 5 * $HELD + $before;
     $taken += $keeper->take while $taken < 1001;
     is $taken, 1001, '... and all others follow';
@@ -156,7 +157,7 @@ package StepKeeper {
     my @served = grep { defined $_->closed_within(0.2) } @clients[0 .. 19];
     is scalar(@served), 20, '20 hosts with 50 clients each: the first of each is among the first two messages';
 
-    # Who is not taken is accepted all the same, so that his time counts.
+    # A client that the keeper does not take is accepted nevertheless, so that its time-out runs.
     ok Lonc::within($Lonc::PATIENCE, sub { $shim->descriptors > 800 }), 'a keeper that acknowledges no more: all who wait are accepted';
     $shim->kill_hard;
 }
@@ -181,7 +182,7 @@ package StepKeeper {
         is $world->ask('host1', "echo:$round"), $round, 'the next shim serves'; # so that it hears the next SIGTERM
     }
 
-    # As when a host is removed: the path is gone, and the shim is the only one that has the listener.
+    # As after the removal of a host: the path is gone, and only the shim still has the listener.
     my $gone = $world->host_listener('gone');
     $shim->signal('TERM');
     $codes{exit_code($shim)}++;
@@ -206,7 +207,7 @@ package StepKeeper {
         or diag explain $said;
     diag sprintf '%.0f requests a second', $said->{rate};
     is_deeply \%codes, {0 => 14}, '... each shim leaves with 0';
-    # A busy machine lets nobody go sooner than it turns to them.
+    # On a busy machine clients leave when it is their turn to run.
     @took = sort { $a <=> $b } @took;
     my $limit = 100 + 50 * Lonc::round_trip_ms();
     cmp_ok $took[6], '<', $limit, '... in less than 100 ms';

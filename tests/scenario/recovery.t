@@ -23,7 +23,7 @@ my %by_signal = (retry_delay => '20ms'); # probes as shipped: after 5 s, so not 
 sub attempts { my ($lond) = @_; return @{decode_json($lond->control('attempts'))} }
 sub pauses { my (@at) = @_; return map { $at[$_] - $at[$_ - 1] } 1 .. $#at }
 
-# Seconds until the code says yes; undef when it does not.
+# How many seconds it takes until the code returns true; undef if it never does.
 sub seconds_until {
     my ($code, $patience) = @_;
     my $start = time;
@@ -34,11 +34,11 @@ sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
 
 # --- Without a signal -----------------------------------------------------------------------------
 
-# Eight hosts that refuse in the handshake, so that a few seconds show many pauses. 20 ms, then 100, 200, 400, 800, and
-# 1200 again and again: eight seconds bring nine pauses.
+# Eight hosts refuse in the handshake, so that a few seconds show many pauses: 20 ms, then 100, 200, 400, 800, and 1200 from
+# then on. Eight seconds have nine pauses.
 my @wanted = (20, 100, 200, 400, 800, (1200) x 5);
 
-# Each host's pauses, and the seconds until all were back when they were mended.
+# Measures each host's pauses, and how many seconds after their repair all hosts are back.
 sub probed {
     my @hosts = map {"msul$_"} 1 .. 8;
     my ($world, @londs) = Lonc->up(settings => {%fast}, hosts => \@hosts, lond => ['--fault', 'refuse@Initialized']);
@@ -58,7 +58,7 @@ sub probed {
     return (\@pauses, $took // $Lonc::PATIENCE);
 }
 
-# What is too late about them. A machine may be late by itself, so this may be said of some rounds.
+# Which of them are too long. The machine may cause delays by itself, so some rounds may fail.
 sub late {
     my ($pauses, $took) = @_;
     my @late;

@@ -36,14 +36,14 @@ sub reload {
     $world->{keeper}->await(qr/(\d+ hosts in force|reload failed)[^\n]*/);
 }
 
-# What status says of a configuration that is not in force; undef when all is well with it.
+# What status says about a configuration that is not in force; undef if it is in force.
 sub trouble {
     my ($keeper) = @_;
     my ($trouble) = grep { $_->{trouble} eq 'config' } @{$keeper->tells('status')->{troubles}};
     return $trouble && $trouble->{detail};
 }
 
-# A keeper with as many connections to a host as told, and londs and shims for the hosts named.
+# A world with londs and shims for these hosts, and a keeper with that number of connections to each.
 sub world {
     my ($connections, @hosts) = @_;
     my $world = Lonc->new(hosts => [@hosts], settings => {connections_per_host => $connections});
@@ -125,7 +125,7 @@ for my $signal (qw(HUP USR2)) {
 }
 
 {
-    # A lond for a server that calls itself otherwise: the keys differ, and so enciphered requests fail.
+    # A lond for a server with another id: the keys differ, so enciphered requests fail.
     my $world = Lonc->new(hosts => ['msul1']);
     my $lond = $world->lond('msul1', '--peer', 'annarborl2');
     $world->keeper;
@@ -170,7 +170,7 @@ for my $signal (qw(HUP USR2)) {
     reload($world);
     is $world->ask('msul1', 'sleep:400:patient'), 'patient', 'another makes it 30 s: it is again';
 
-    # The bound is in force for new requests also behind one that began under the longer bound.
+    # The shorter time-out applies to new requests even behind one that began with the longer time-out.
     my $flying = in_flight($world, $lond, 'msul1', 'sleep:20000:slow');
     $world->{settings}{reply_timeout} = '300ms';
     $world->write_config;
@@ -230,7 +230,7 @@ for my $signal (qw(HUP USR2)) {
     is trouble($keeper), undef, '... and status has no trouble with the configuration any more';
 }
 
-# A keeper that is started with a mistake lives, answers con_lost, and waits to be mended.
+# A keeper that starts with a mistake in its files runs, answers con_lost, and waits for a correction.
 sub started_with_mistake {
     my ($name, $file, $text, $complaint, %with) = @_;
     my $world = Lonc->new(hosts => ['msul1']);
@@ -281,7 +281,7 @@ started_with_mistake('started without keeper.conf, its sockets from systemd', 'k
 
 # --- Started too early ----------------------------------------------------------------------------
 
-# What a keeper did not find at its start comes into force when it is there, without anybody's help.
+# Files that a keeper did not find at its start come into force by themselves when they appear.
 for my $case (['tabs', 'a table that is mounted late'], ['loncapa.conf', 'a loncapa.conf that is restored late'],
     ['tabs/hosts.tab', 'a table that is away for a moment']) {
     my ($name, $what) = @$case;
@@ -308,7 +308,7 @@ for my $case (['tabs', 'a table that is mounted late'], ['loncapa.conf', 'a lonc
 }
 
 {
-    # The first attempt would be late: whoever has mended the files need not wait for it.
+    # The first attempt would come late, but whoever has corrected the files need not wait for it.
     my $world = Lonc->new(hosts => ['msul1'], settings => {config_retry_min => '10min', config_retry_max => '1h'});
     $world->lond('msul1');
     rename $world->path('tabs'), $world->path('away') or die "rename: $!";

@@ -1,15 +1,15 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# In a boot of its own, before all others: the peers are away, lonnet defers, and then the machine is powered off.
-# 01-boot.t, in the next boot, sees what becomes of it.
+# Runs in a boot of its own, before all others: the peers are down, lonnet defers transactions, and the machine is powered
+# off. In the next boot, 01-boot.t looks what becomes of them.
 use strict;
 use warnings;
 use Booted;
 use POSIX qw(strftime);
 use Test::More;
 
-# As lonnet's critical() does it: asks twice, and then leaves a file and a line in its log.
+# As lonnet's critical() does: asks twice, then leaves a file and a line in its log.
 my $count = 0;
 
 sub critical {

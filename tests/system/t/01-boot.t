@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# After the reboot: everything is up, and what was deferred before it is delivered though nobody has asked anything.
+# After the reboot, everything is up, and what was deferred before it is delivered although nobody has sent a request.
 use strict;
 use warnings;
 use Booted;

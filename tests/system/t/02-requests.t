@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Requests as lonnet makes them, by both kinds of socket; who may ask; and that the first one starts the keeper.
+# Requests as lonnet makes them, through both kinds of socket; who may send them; and that the first one starts the keeper.
 use strict;
 use warnings;
 use Booted;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Reload: it tells the truth, it is all or nothing, the sockets follow, and nobody notices.
+# Reload: its result is true, it is all or nothing, the sockets follow, and no client notices.
 use strict;
 use warnings;
 use Booted;

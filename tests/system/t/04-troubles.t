@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What is wrong with a configuration or its files under systemd: a start that came too early mends itself, sockets
-# included; files for ssl that are of no use hold up no table, and systemctl status tells of them.
+# Mistakes in a configuration or its files, under systemd: a start that came too early recovers by itself, sockets included;
+# unusable files for ssl do not hold up a table, and systemctl status reports them.
 use strict;
 use warnings;
 use Booted;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# lonSockCreate: a host that was added a moment ago is served at lonnet's second try, in both ways of being served.
+# lonSockCreate: a host that was added a moment ago is served at lonnet's second try, with either kind of socket.
 use strict;
 use warnings;
 use Booted;

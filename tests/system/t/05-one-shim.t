@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# One shim behind the sockets of all hosts: hosts come, go and are switched to the other way and back while others
-# are asked 1,000 times a second, and those lose nothing; it is killed, and they wait for the next one; and an
-# upgrade from a shim for each host.
+# One shim for the sockets of all hosts. Hosts are added, removed, and switched to the other way and back, while 1,000
+# requests a second go to others, which lose nothing. The shim is killed, and clients wait for the next one. And an
+# upgrade from a release with a shim for each host.
 use strict;
 use warnings;
 use Booted;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# lonc-hosts: both kinds of socket and the way between them; it mends, and does nothing where nothing is to do.
+# lonc-hosts: both kinds of socket and switching between them; it repairs what is broken, and otherwise does nothing.
 use strict;
 use warnings;
 use Booted;

@@ -1,15 +1,15 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# 10,000 connections, 1,000 of them while there is no keeper and must be none: nothing stays behind, and service is
-# back within a minute of its being allowed again.
+# 10,000 connections, 1,000 of them while the keeper is masked: nothing is left behind, and service is back within a minute
+# after the keeper is unmasked.
 use strict;
 use warnings;
 use Booted;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-# Once before counting, so that what PID 1 keeps for later is there.
+# Once before counting, so that PID 1 has allocated what it keeps.
 load('--socket', "$sockets/msul1", '--clients', 50, '--requests', 1000, '--check')->numbers;
 my $before = pid1_memory();
 my $n = load('--socket', "$sockets/msul1", '--clients', 20, '--requests', 9000, '--check')->numbers;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the keeper may write: its folders, and where links in them lead that root has made.
+# What the keeper may write to: its folders, and the targets of links that root has made in them.
 use strict;
 use warnings;
 use Booted;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# /home/httpd is a mount of its own, which comes late, or fails, or goes and comes back.
+# /home/httpd is a file system of its own, which is mounted late, cannot be mounted, or is unmounted and mounted again.
 use strict;
 use warnings;
 use Booted;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The path of a socket, removed or replaced by somebody: it is back within a second or so, since the keeper watches;
-# and what cannot be mended is in its status.
+# Somebody removes or replaces the path of a socket. It is back within about a second, since the keeper watches it; what
+# cannot be repaired is in the keeper's status.
 use strict;
 use warnings;
 use Booted;

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Restarted again and again, stopped and started in a row, killed: no unit is refused for good, and requests are
-# answered afterwards. What cannot run at all keeps nobody busy, and what failed for another reason is mended.
+# Units are restarted again and again, stopped and started in a row, and killed. systemd refuses none of them for good, and
+# requests are answered afterwards. A unit that cannot run at all does not keep PID 1 busy, and a unit that failed for
+# another reason is started again.
 use strict;
 use warnings;
 use Booted;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What administrators read: fields, explanations, and how little there is of it.
+# What administrators read in the journal: fields, explanations, and few lines.
 use strict;
 use warnings;
 use Booted;

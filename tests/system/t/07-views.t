@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What one looks at without a shell: the status page that a timer writes, and the metrics over HTTP.
+# What can be seen without a shell: the status page that a timer writes, and the metrics over HTTP.
 use strict;
 use warnings;
 use Booted;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The Debian package: it installs beside a running system without starting anything, works once enabled, and goes
-# without leaving anything. (What `make install` put there is removed first.)
+# The Debian package: installing it starts nothing, it works once it is enabled, and removing it leaves nothing behind.
+# (First, what `make install` has installed is removed.)
 use strict;
 use warnings;
 use Booted;

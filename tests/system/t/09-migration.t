@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# From the old daemon to this one and back, typed as lonc(7) says it. The old one is played by a few lines of Perl
-# that do what others see of it: lonc.pid, a child with a host's socket, the end of both by SIGTERM.
+# From the old daemon to this one and back, with the commands of lonc(7). A few lines of Perl play the old daemon, as far as
+# others can see it: lonc.pid, a child with a host's socket, and that SIGTERM ends both.
 use strict;
 use warnings;
 use Booted;
