@@ -23,7 +23,7 @@ void line_reader_begin(struct line_reader *reader, struct core *core, int fd,
 
 void line_reader_stop(struct line_reader *reader)
 {
-    scarcity_leave(reader->core, &reader->grower);
+    scarcity_leave(&reader->core->scarcity, &reader->grower);
 }
 
 void line_reader_release(struct line_reader *reader)
@@ -68,7 +68,7 @@ bool line_reader_is_long(const struct line_reader *reader)
 
 const char *line_reader_serve(struct line_reader *reader, size_t length)
 {
-    scarcity_leave(reader->core, &reader->grower);
+    scarcity_leave(&reader->core->scarcity, &reader->grower);
     reader->served = length;
     return reader->in.data + reader->in.start;
 }
@@ -81,7 +81,7 @@ void line_reader_served(struct line_reader *reader)
 
 void line_reader_drop(struct line_reader *reader)
 {
-    scarcity_leave(reader->core, &reader->grower);
+    scarcity_leave(&reader->core->scarcity, &reader->grower);
     reader->dropping = true;
     reader->dropped = buffer_length(&reader->in);
     buffer_consume(&reader->in, reader->dropped);
@@ -115,7 +115,8 @@ static ssize_t receive_and_drop(struct line_reader *reader, size_t most)
 static bool may_receive(struct line_reader *reader)
 {
     return reader->readable &&
-           (reader->dropping || scarcity_may_fill(reader->core, &reader->grower, &reader->in));
+           (reader->dropping ||
+            scarcity_may_fill(&reader->core->scarcity, &reader->grower, &reader->in));
 }
 
 enum line_event line_reader_receive(struct line_reader *reader, size_t most)

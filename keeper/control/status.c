@@ -70,7 +70,7 @@ void status_line(const struct status *status, char *line, size_t size)
     struct tally tally;
     char troubles[192];
     count_hosts(status, &tally);
-    troubles_line(status->core, troubles, sizeof(troubles));
+    troubles_line(&status->core->troubles, troubles, sizeof(troubles));
     snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
              tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
              status->hosts->queued, deferred_count(status->deferred), troubles);
@@ -82,8 +82,7 @@ void status_line(const struct status *status, char *line, size_t size)
 static void write_addresses(struct json_writer *writer, const struct host *host)
 {
     const struct addresses own = {.count = 1, .at = {host->address}};
-    const struct addresses *known =
-        host->dns.name != NULL ? resolver_addresses(&host->dns) : &own;
+    const struct addresses *known = host->dns.name != NULL ? resolver_addresses(&host->dns) : &own;
     json_writer_open(writer, "addresses", '[');
     for (unsigned i = 0; i < known->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
@@ -142,7 +141,8 @@ static void write_trouble(struct json_writer *writer, const struct host *host)
     }
     json_writer_text(writer, "reason", reason_word(host->health.reason));
     json_writer_text(writer, "detail",
-                     host->failure_detail != NULL ? host->failure_detail : reason_text(host->health.reason));
+                     host->failure_detail != NULL ? host->failure_detail
+                                                  : reason_text(host->health.reason));
     if (host->health.dead_since != 0)
         json_writer_seconds(writer, "dead_for", now - host->health.dead_since);
     json_writer_seconds(writer, "next_attempt_in", next > now ? next - now : 0);
@@ -225,7 +225,7 @@ void status_write(const struct status *status, struct json_writer *writer)
     json_writer_seconds(writer, "up_for", monotonic_now() - status->started);
     json_writer_bool(writer, "configured", core->config->valid);
     json_writer_bool(writer, "stopping", core->stopping);
-    troubles_write(core, writer);
+    troubles_write(&core->troubles, core->loop.now, writer);
     write_hosts(status, &tally, writer);
     write_pool(writer, tally.connections);
     json_writer_count(writer, "requests", core->requests);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The shared accounts: descriptors and limits.
+ * The shared accounts: descriptors, limits and troubles.
  */
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -28,7 +30,7 @@ void core_close(struct core *core, int fd)
 
 size_t core_descriptors_free(const struct core *core)
 {
-    /* Of a small limit the reserve is not most. */
+    /* A small limit must not be taken up by the reserve. */
     size_t reserve = core->settings.descriptor_reserve;
     if (reserve > core->descriptors_max / 4)
         reserve = core->descriptors_max / 4;
@@ -71,7 +73,29 @@ void core_on_change(struct core *core, void (*changed)(void *argument), void *ar
     core->changed_argument = argument;
 }
 
-/* Not before half of it is free, so that a budget at its edge does not fill the log. */
+void trouble_begin(struct core *core, enum trouble kind, const char *format, ...)
+{
+    char detail[TROUBLE_DETAIL_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    if (troubles_add(&core->troubles, kind, detail, core->loop.now))
+        core_changed(core);
+}
+
+void trouble_end(struct core *core, enum trouble kind)
+{
+    if (troubles_remove(&core->troubles, kind, core->loop.now))
+        core_changed(core);
+}
+
+bool trouble_is_present(const struct core *core, enum trouble kind)
+{
+    return core->troubles.of[kind].present;
+}
+
+/* Not before half of it is free; otherwise a budget at its edge would fill the log. */
 void core_check_memory(struct core *core)
 {
     if (core->memory_limit.reached && buffers_used() <= core->settings.buffers_limit / 2)

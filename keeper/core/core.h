@@ -18,12 +18,12 @@
 #include "keeper/core/stats.h"
 #include "keeper/core/troubles.h"
 
-/* A bound that is met now and then: logged when that begins and when it ends, counted between. */
+/* A limit that may be reached: logged when that begins and when it ends, and counted in between. */
 struct limit {
-    const char *name;     /* for the log, as "the queue of all hosts" */
-    enum trouble trouble; /* listed while it is met; TROUBLE_NONE for one host's own limit */
+    const char *name;     /* for the log, as "memory of all buffers" */
+    enum trouble trouble; /* listed while it is reached; TROUBLE_NONE for one host's own limit */
     bool reached;
-    uint64_t count; /* since it was reached */
+    uint64_t count; /* how often it was hit since it was reached */
 };
 
 struct core {
@@ -83,6 +83,18 @@ bool core_descriptors_are_short(const struct core *core);
  */
 void core_on_descriptor_freed(struct core *core, void (*freed)(void *argument), void *argument);
 
+/*
+ * The keeper has this trouble; `format` says what was found: which path, and why. Cheap to repeat:
+ * it is logged when it begins and whenever its detail changes, and it keeps its age.
+ */
+__attribute__((format(printf, 3, 4))) void trouble_begin(struct core *core, enum trouble kind,
+                                                         const char *format, ...);
+
+/* Its cause is gone; logged if the trouble was there. */
+void trouble_end(struct core *core, enum trouble kind);
+
+bool trouble_is_present(const struct core *core, enum trouble kind);
+
 /* Something has changed that an overview of the keeper shows: hosts' health, queues, troubles. */
 void core_changed(struct core *core);
 
@@ -92,12 +104,12 @@ void core_changed(struct core *core);
  */
 void core_on_change(struct core *core, void (*changed)(void *argument), void *argument);
 
-/* To be called when buffers have been given back: the limit of memory may be left. */
+/* To be called after buffers were freed: the limit on memory may have been left. */
 void core_check_memory(struct core *core);
 
-/* A limit was met once more; the first time is logged. `host` may be NULL. */
+/* The limit was hit once more; the first time is logged. `host` is whose limit it is, or NULL. */
 void limit_reached(struct core *core, struct limit *limit, const char *host);
-/* It is met no longer; logged with the count if it had been. */
+/* It is left; logged with the count, if it was reached. */
 void limit_left(struct core *core, struct limit *limit, const char *host);
 
 #endif

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One after the other while memory is scarce.
+ * One grower after the other while memory is scarce.
  */
 #include "keeper/core/scarcity.h"
-#include "keeper/core/core.h"
 
 static const uint64_t tenure = SCARCITY_TENURE;
 static const uint64_t pause_length = SCARCITY_PAUSE;
 
-static bool is_scarce(const struct core *core)
+static bool is_scarce(const struct scarcity *scarcity)
 {
-    return buffers_used() > core->settings.buffers_limit / 2;
+    return buffers_used() > *scarcity->buffers_limit / 2;
 }
 
-/* Whether a line that grows might find no room, since those that are complete have not left yet. */
-static bool is_full(const struct core *core)
+/* Whether a growing line might find no room, because complete ones have not been sent yet. */
+static bool is_full(const struct scarcity *scarcity)
 {
-    return buffers_used() > core->settings.buffers_limit / 4 * 3;
+    return buffers_used() > *scarcity->buffers_limit / 4 * 3;
 }
 
-/* Whoever waits goes on: the first alone while memory is scarce, else all. */
-static void next(struct core *core)
+/* Lets those that wait go on: only the first one while memory is scarce, else all of them. */
+static void admit_next(struct scarcity *scarcity)
 {
-    struct scarcity *scarcity = &core->scarcity;
     struct grower *grower;
     deadline_stop(&scarcity->tenure);
     deadline_stop(&scarcity->pause);
@@ -31,7 +29,7 @@ static void next(struct core *core)
     while (scarcity->only == NULL && (grower = TAILQ_FIRST(&scarcity->waiting)) != NULL) {
         TAILQ_REMOVE(&scarcity->waiting, grower, link);
         grower->waiting = false;
-        if (is_scarce(core)) {
+        if (is_scarce(scarcity)) {
             scarcity->only = grower;
             deadline_start(&scarcity->tenures, &scarcity->tenure);
         }
@@ -41,15 +39,14 @@ static void next(struct core *core)
 
 static void on_tenure_over(struct deadline *deadline)
 {
-    next(CONTAINER_OF(deadline, struct core, scarcity.tenure));
+    admit_next(CONTAINER_OF(deadline, struct scarcity, tenure));
 }
 
-/* The only one is complete, or gone. */
-static void next_with_room(struct core *core)
+/* The only grower is complete or gone. The next one waits until there is room for it. */
+static void admit_next_with_room(struct scarcity *scarcity)
 {
-    struct scarcity *scarcity = &core->scarcity;
-    if (TAILQ_EMPTY(&scarcity->waiting) || scarcity->pauses == 0 || !is_full(core)) {
-        next(core);
+    if (TAILQ_EMPTY(&scarcity->waiting) || scarcity->pauses == 0 || !is_full(scarcity)) {
+        admit_next(scarcity);
         return;
     }
     scarcity->pauses--;
@@ -60,19 +57,19 @@ static void next_with_room(struct core *core)
 
 static void on_pause_over(struct deadline *deadline)
 {
-    next_with_room(CONTAINER_OF(deadline, struct core, scarcity.pause));
+    admit_next_with_room(CONTAINER_OF(deadline, struct scarcity, pause));
 }
 
-bool scarcity_may_fill(struct core *core, struct grower *grower, const struct buffer *buffer)
+bool scarcity_may_fill(struct scarcity *scarcity, struct grower *grower,
+                       const struct buffer *buffer)
 {
-    struct scarcity *scarcity = &core->scarcity;
     if (grower->waiting)
         return false;
     if (buffer->end < buffer->size || buffer->size < SCARCITY_SIZE)
         return true;
-    if (!is_scarce(core)) {
+    if (!is_scarce(scarcity)) {
         if (scarcity->only != NULL)
-            next(core);
+            admit_next(scarcity);
         return true;
     }
     if (scarcity->only == NULL) {
@@ -86,20 +83,19 @@ bool scarcity_may_fill(struct core *core, struct grower *grower, const struct bu
     return false;
 }
 
-void scarcity_leave(struct core *core, struct grower *grower)
+void scarcity_leave(struct scarcity *scarcity, struct grower *grower)
 {
-    struct scarcity *scarcity = &core->scarcity;
     if (grower->waiting)
         TAILQ_REMOVE(&scarcity->waiting, grower, link);
     grower->waiting = false;
     if (scarcity->only == grower)
-        next_with_room(core);
+        admit_next_with_room(scarcity);
 }
 
-void scarcity_setup(struct core *core)
+void scarcity_init(struct scarcity *scarcity, struct loop *loop, const uint64_t *buffers_limit)
 {
-    TAILQ_INIT(&core->scarcity.waiting);
-    core->scarcity.pauses = SCARCITY_PAUSES;
-    deadline_queue_add(&core->loop, &core->scarcity.tenures, &tenure, on_tenure_over);
-    deadline_queue_add(&core->loop, &core->scarcity.pause_queue, &pause_length, on_pause_over);
+    *scarcity = (struct scarcity){.buffers_limit = buffers_limit, .pauses = SCARCITY_PAUSES};
+    TAILQ_INIT(&scarcity->waiting);
+    deadline_queue_add(loop, &scarcity->tenures, &tenure, on_tenure_over);
+    deadline_queue_add(loop, &scarcity->pause_queue, &pause_length, on_pause_over);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The list of what is wrong with the keeper itself, as opposed to one of its hosts
- * (keeper/README.md rule 16). Whoever notices a trouble begins it, and ends it when its cause is
- * gone; the list is shown by `loncctl status`, STATUS=, the page and the metrics. It holds at most
- * one entry of each kind.
+ * (keeper/README.md rule 16). The code that notices a trouble calls trouble_begin (core.h), and
+ * trouble_end when the cause is gone. `loncctl status`, STATUS=, the page and the metrics show the
+ * list, which has at most one entry of each kind.
  */
 #ifndef LONC_KEEPER_CORE_TROUBLES_H
 #define LONC_KEEPER_CORE_TROUBLES_H
@@ -11,9 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
 #include "keeper/core/json_writer.h"
-
-struct core;
 
 enum trouble {
     TROUBLE_NONE,
@@ -38,38 +37,37 @@ enum trouble {
 /* What was found, with path and reason; more is cut. */
 #define TROUBLE_DETAIL_SIZE 512
 
-/* All of them, in the core. Zeroed is empty. */
+/* All of them. Zeroed, the list is empty. */
 struct troubles {
     unsigned count; /* present now */
     struct {
         bool present;
-        uint64_t since; /* loop.now when it began */
+        uint64_t since; /* when it began, in microseconds of the monotonic clock */
         char detail[TROUBLE_DETAIL_SIZE];
     } of[TROUBLE_COUNT];
 };
 
 /*
- * The trouble is there; `format` says what was found: which path, and why. Cheap to repeat: it is
- * logged when it begins and when its detail becomes another, and `since` stays.
+ * Lists a trouble with its detail, or changes the detail; logged, unless it is listed with this
+ * detail already. `now` is the monotonic clock. Returns whether something has changed.
  */
-__attribute__((format(printf, 3, 4))) void trouble_begin(struct core *core, enum trouble kind,
-                                                         const char *format, ...);
+MUST_CHECK bool troubles_add(struct troubles *troubles, enum trouble kind, const char *detail,
+                             uint64_t now);
 
-/* Its cause is gone; logged if the trouble was there. */
-void trouble_end(struct core *core, enum trouble kind);
-
-bool trouble_is_present(const struct core *core, enum trouble kind);
+/* Takes it off the list; logged. Returns whether it was there. */
+MUST_CHECK bool troubles_remove(struct troubles *troubles, enum trouble kind, uint64_t now);
 
 /* One word for programs, as "perm-log". */
 const char *trouble_word(enum trouble kind);
 
 /*
- * Two members: `troubles`, an array of objects (trouble, detail, for in seconds, cost, remedy), and
- * `trouble_kinds`, the words of all kinds, for programs that count those that are not there too.
+ * Writes two members: `troubles`, an array of objects (trouble, detail, for in seconds, cost,
+ * remedy), and `trouble_kinds`, the words of all kinds, for programs that also count those that are
+ * not there.
  */
-void troubles_write(const struct core *core, struct json_writer *writer);
+void troubles_write(const struct troubles *troubles, uint64_t now, struct json_writer *writer);
 
-/* "; troubles: config, tls" into `line`, or an empty text when there is none. */
-void troubles_line(const struct core *core, char *line, size_t size);
+/* "; troubles: config, tls" into `line`, or an empty text if there is none. */
+void troubles_line(const struct troubles *troubles, char *line, size_t size);
 
 #endif

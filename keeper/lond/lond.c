@@ -37,7 +37,7 @@ void lond_close(struct lond *lond)
 {
     deadline_stop(&lond->deadline);
     loop_unqueue(&lond->core->loop, &lond->bulk);
-    scarcity_leave(lond->core, &lond->grower);
+    scarcity_leave(&lond->core->scarcity, &lond->grower);
     lond_close_socket(lond);
     lond_free_handshake(lond);
     free(lond->candidates);

@@ -29,7 +29,7 @@ static void end_exchange(struct lond *lond)
         lond->closing = true;
     lond->readable = false;
     send_abandon(lond);
-    scarcity_leave(lond->core, &lond->grower);
+    scarcity_leave(&lond->core->scarcity, &lond->grower);
 }
 
 /* Tells of the end, last, since that may free the connection. `reply` is NULL unless `reason` is
@@ -131,7 +131,7 @@ static void accept_reply(struct lond *lond, size_t length)
 
 static void start_dropping(struct lond *lond, enum reason reason)
 {
-    scarcity_leave(lond->core, &lond->grower);
+    scarcity_leave(&lond->core->scarcity, &lond->grower);
     lond->discard = reason;
     buffer_consume(&lond->in, buffer_length(&lond->in));
 }
@@ -238,7 +238,8 @@ static bool read_reply(struct lond *lond, size_t most)
  * fault. */
 static bool may_read(struct lond *lond)
 {
-    if (lond->discard != REASON_NONE || scarcity_may_fill(lond->core, &lond->grower, &lond->in))
+    if (lond->discard != REASON_NONE ||
+        scarcity_may_fill(&lond->core->scarcity, &lond->grower, &lond->in))
         return true;
     lond_watch_as_needed(lond);
     deadline_stop(&lond->deadline);

@@ -14,7 +14,7 @@ static json_t *told(void)
     struct buffer text = {0};
     struct json_writer writer = {.out = &text};
     json_writer_open(&writer, NULL, '{');
-    troubles_write(&core, &writer);
+    troubles_write(&core.troubles, core.loop.now, &writer);
     json_writer_close(&writer, '}');
     cr_assert_eq(writer.error, 0);
     json_t *object = json_loadb(text.data + text.start, buffer_length(&text), 0, NULL);
@@ -32,7 +32,7 @@ static const char *text_of(const char *key)
 static const char *line(void)
 {
     static char text[192];
-    troubles_line(&core, text, sizeof(text));
+    troubles_line(&core.troubles, text, sizeof(text));
     return text;
 }
 
