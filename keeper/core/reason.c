@@ -54,9 +54,6 @@ enum reason reason_from_errno(int error)
         return REASON_REFUSED;
     case ETIMEDOUT:
         return REASON_TIMED_OUT;
-    case ENOKEY:
-    case EKEYREJECTED:
-        return REASON_AUTHENTICATION;
     case EMFILE:
     case ENFILE:
         return REASON_NO_DESCRIPTOR;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The rules of a host's health. Connections and requests are host.c's; this only counts and
- * decides.
+ * The rules of a host's health. This only counts and decides; attempts.c acts on it.
  */
 #include "keeper/host/health.h"
 
@@ -17,7 +16,7 @@ bool health_may_attempt(const struct health *health, unsigned under_way, uint64_
     return under_way == 0 && now >= health->next_attempt;
 }
 
-/* Hosts that died together must not be probed together: -20 to +20 %. */
+/* -20 to +20 %, so that hosts that died together are not probed together for ever. */
 static uint64_t jitter(uint64_t interval, uint32_t dice)
 {
     return interval - interval / 5 + interval * 2 / 5 * (dice >> 16) / UINT16_MAX;
@@ -32,7 +31,7 @@ static void put_off_probe(struct health *health, const struct health_rules *rule
     if (interval > rules->probe_max)
         interval = rules->probe_max;
     health->probe_interval = interval;
-    /* The longest pause is a promise of how late a return is noticed: jitter only shortens it. */
+    /* probe_max promises how late a return is noticed, so jitter may only shorten it. */
     uint64_t pause = jitter(interval, dice);
     health->next_attempt = now + (pause < rules->probe_max ? pause : rules->probe_max);
 }
@@ -77,7 +76,7 @@ enum health_change health_success(struct health *health, unsigned connections_pe
     unsigned round = health->round, slow_start = health->slow_start;
     health_init(health);
     health->round = round;
-    /* A peer that has just come back is not met by ten connections at once. */
+    /* Ten connections at once might bring down a peer that has just come back. */
     health->slow_start = was_dead ? 1 : slow_start;
     return was_dead ? HEALTH_RETURNED : HEALTH_UNCHANGED;
 }

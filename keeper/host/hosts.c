@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table of hosts. What a host does is host.c's.
+ * The table of hosts, and how a reload replaces it. What a host does with a request is host.c's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,8 +19,8 @@ static int compare_ids(struct host *one, struct host *other)
 RB_GENERATE(hosts_by_id, host, by_id, compare_ids)
 
 /*
- * Hosts looked at in one turn of the loop. Finding one is a microsecond; one that is put into force
- * may have a connection to start, which takes twenty and more.
+ * How many hosts one turn of the loop handles. Finding one takes a microsecond. Putting one into
+ * force may start a connection, which takes twenty and more.
  */
 #define PREPARED_PER_TURN 512
 #define APPLIED_PER_TURN  64
@@ -46,7 +46,7 @@ static struct host *find_id(struct hosts *hosts, const char *id)
     return RB_FIND(hosts_by_id, &hosts->by_id, &key);
 }
 
-/* While a table is being put into force, its new hosts are not listed yet. */
+/* While a table is being put into force, some of its hosts may be missing or not listed yet. */
 static struct host *find_name(struct hosts *hosts, const char *name)
 {
     const struct hosttab_entry *entry = hosttab_find_name(&hosts->core->config->table, name);
@@ -100,7 +100,7 @@ void hosts_release(struct host *host)
 
 /* --- A new table ------------------------------------------------------------------------------ */
 
-/* Makes it where there is none, unlisted and held. */
+/* Finds and holds a host, listed or not; makes an unlisted one where there is none. */
 static struct host *need_host(struct hosts *hosts, const char *id)
 {
     struct host *host = find_id(hosts, id);
@@ -152,7 +152,8 @@ static void apply(struct hosts_change *change, size_t i)
     hosts_release(host);
 }
 
-/* A step of the walk over all hosts; its last client may leave while one is told. */
+/* One step of the walk over all hosts. The next host is held, because retiring this one may answer
+ * clients, which then let go of any host. */
 static void retire_if_gone(struct hosts_change *change)
 {
     struct host *host = change->cursor;

@@ -3,8 +3,8 @@
  * The `enc:` cipher of lonc-protocol(7) sections 3 and 4, over libgcrypt's IDEA.
  *
  * What it is: keys, one line to the wire and one line from it, both in the caller's buffer. What it
- * is not: a judge of texts. It neither looks for `encrypt:` in a command nor cares what a clear
- * text says; host.c and lond.c do.
+ * does not: look for `encrypt:` in a command, which is request.c's, or at what a clear text says,
+ * which is replies.c's.
  */
 #include "keeper/lond/cipher.h"
 
@@ -24,10 +24,10 @@ struct cipher {
     gcry_cipher_hd_t handle;
 };
 
-/* Marks the entries of hex_values that are digits, so that the zeros of all others are not. */
+/* Set in each entry of hex_values that is a digit, to tell the digit 0 from the unset entries. */
 #define HEX_DIGIT 0x10
 
-/* The value of a hex digit of either case: peers may write upper case, we never do. */
+/* The value of a hex digit. Peers may write upper case; we never do. */
 static const uint8_t hex_values[256] = {
     ['0'] = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, /* 0 to 9 */
     ['A'] = 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f,                         /* A to F */
@@ -35,8 +35,8 @@ static const uint8_t hex_values[256] = {
 };
 
 /*
- * Reads `size` bytes from twice as many digits. Goes forward and never writes past what it has
- * read, so `bytes` may start at `digits` or before it in the same buffer.
+ * Reads `size` bytes from twice as many digits. It goes forward and never writes beyond what it has
+ * read, so `bytes` may start at or before `digits` in the same buffer.
  */
 static int hex_decode(uint8_t *bytes, const char *digits, size_t size)
 {
@@ -80,17 +80,18 @@ int cipher_initialize(void)
     if (gcry_check_version("1.6.0") == NULL) /* the first that has IDEA */
         return -ENOTSUP;
 
-    /* No locked memory: what the keys protect lies in ordinary buffers before and after anyway. */
+    /* Locked memory for keys would gain nothing: what they protect lies in ordinary buffers. */
     gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
     gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
 
-    /* A libgcrypt in FIPS mode has no IDEA. Better to learn that now than at the first peer. */
+    /* A libgcrypt in FIPS mode has no IDEA. Find out now, not with the first peer. */
     if (gcry_cipher_test_algo(GCRY_CIPHER_IDEA) != 0)
         return -ENOTSUP;
     return 0;
 }
 
-/* Perl's pack("H"): anything is a digit, ASCII letters by their place in the alphabet. */
+/* As Perl's pack("H") does: any character is a digit; letters count by their place in the alphabet.
+ */
 static uint8_t pack_digit(char digit)
 {
     uint8_t code = (uint8_t)digit;
@@ -136,7 +137,7 @@ int cipher_derive_key(const char *remote_id, const char *own_id, const char *bui
     if (length == 0)
         return -EBADMSG;
 
-    /* Three rounds and no more: pack("H32") fills up with zeros what short names leave open. */
+    /* Three rounds only: pack("H32") pads with zeros what short names leave open. */
     memset(digits, '0', sizeof(digits));
     for (int round = 0; round < 3; round++) {
         used = append_id(digits, used, remote_id);
@@ -152,7 +153,7 @@ int cipher_derive_key(const char *remote_id, const char *own_id, const char *bui
 
 int cipher_parse_key(const char *digits, size_t length, uint8_t key[CIPHER_KEY_SIZE])
 {
-    /* Stricter than pack("H32") but the same for real digits: anything else is no key at all. */
+    /* Equal to pack("H32") for hex digits; where that would accept anything, this does not. */
     if (length != KEY_DIGITS)
         return -EBADMSG;
     return hex_decode(key, digits, CIPHER_KEY_SIZE);
@@ -190,7 +191,9 @@ void cipher_free(struct cipher *cipher)
     free(cipher);
 }
 
-/* With blanks to the next multiple of 8, and one more block when n already is one (section 4). */
+/* Padded with blanks to the next multiple of 8; a length that is one gets another block (section
+ * 4).
+ */
 static size_t padded_size(size_t n)
 {
     return (n / BLOCK_SIZE + 1) * BLOCK_SIZE;
@@ -208,7 +211,7 @@ void cipher_encrypt_begin(struct enciphering *work, const char *command, size_t 
     *work = (struct enciphering){.command = command, .left = n, .n = n};
 }
 
-/* Enciphers whole blocks that lie where hex_encode overwrites them last. */
+/* Enciphers whole blocks, which lie in the second half of the digits' room (see hex_encode). */
 static void encipher(struct cipher *cipher, char *digits, uint8_t *blocks, size_t size)
 {
     gcry_error_t error = gcry_cipher_encrypt(cipher->handle, blocks, size, NULL, 0);
@@ -248,7 +251,7 @@ size_t cipher_encrypt(struct cipher *cipher, struct enciphering *work, char *out
     return (size_t)(at - out);
 }
 
-/* Takes "enc:<n>:" from the start of the line. Returns its length, or 0 when it is not there. */
+/* Parses "enc:<n>:" at the start of the line. Returns its length, or 0 if it is malformed. */
 static size_t parse_prefix(const char *line, size_t length, size_t *n)
 {
     size_t start = strlen(PREFIX);
@@ -269,10 +272,8 @@ static size_t parse_prefix(const char *line, size_t length, size_t *n)
     return at + 1;
 }
 
-/*
- * The bytes in all whole groups of 16 digits; a last one that was cut short does not count (section
- * 4).
- */
+/* How many bytes the whole groups of 16 digits hold. A last group that is cut short does not count
+ * (section 4). */
 static size_t whole_blocks(size_t digits)
 {
     return digits / (2 * BLOCK_SIZE) * BLOCK_SIZE;
@@ -296,7 +297,7 @@ int cipher_decrypt(struct cipher *cipher, struct deciphering *work, size_t most)
     const char *digits = work->line + work->prefix + 2 * work->done;
     size_t left = whole_blocks(work->digits) - work->done;
     size_t size = left <= most ? left : most / BLOCK_SIZE * BLOCK_SIZE;
-    /* Behind the last whole group, what was cut short must be digits all the same. */
+    /* What follows the last whole group must be digits nevertheless. */
     size_t decoded = size < left ? size : work->digits / 2 - work->done;
     gcry_error_t error;
 

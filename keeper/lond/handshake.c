@@ -2,10 +2,10 @@
 /*
  * The dialogue that opens a connection to lond (lonc-protocol(7) section 2).
  *
- * What it is: one table with a row for each state of a connection, and the few functions for rows
- * whose line is not always the same. What it is not: the connection. lond.c owns the socket, cuts
- * the stream into lines, bounds every wait, and moves a connection through the states from
- * LOND_IDLE on, which are rows here only because their names belong beside the others.
+ * What it is: one table with a row for each state of a connection, and a few functions for the rows
+ * whose line is not always the same. What it is not: the connection. authenticate.c owns the
+ * socket, cuts the stream into lines and bounds every wait. The states from LOND_IDLE on are rows
+ * here only so that all names stand in one place.
  */
 #include "keeper/lond/handshake.h"
 
@@ -22,9 +22,9 @@ enum turn {
 };
 
 /*
- * One row of the dialogue. The line of a turn is `text`, to the byte; where that is NULL, `say`
- * composes ours, or `hear` judges lond's and keeps what is wanted of it. `hear` may choose another
- * next state than the row's: what lond answers to `init` decides how the dialogue goes on.
+ * One row of the dialogue. The line is `text`, byte for byte. If that is NULL, `say` composes our
+ * line, or `hear` checks lond's and keeps what is needed of it. `hear` may set another next state
+ * than the row's, because lond's answer to `init` decides how the dialogue goes on.
  */
 struct step {
     const char *name;
@@ -35,7 +35,7 @@ struct step {
     enum lond_state next;
 };
 
-/* Formats a line without its LF, for which the caller has room where the NUL is. */
+/* Formats a line without its LF, which the caller puts in the place of the NUL. */
 __attribute__((format(printf, 2, 3))) static size_t compose(char *line, const char *format, ...)
 {
     va_list arguments;
@@ -46,8 +46,8 @@ __attribute__((format(printf, 2, 3))) static size_t compose(char *line, const ch
     va_end(arguments);
 
     /*
-     * Sanity checks. A lonHostID has at most HOST_NAME_MAX_LENGTH characters and a challenge fitted
-     * when it was read, so all that is ever cut here is a lonVersion of a kilobyte.
+     * Sanity checks. A lonHostID has at most HOST_NAME_MAX_LENGTH characters, and a challenge
+     * fitted when it was read, so nothing can be too long here but a lonVersion of a kilobyte.
      */
     assert(length >= 0);
     return length < HANDSHAKE_LINE_MAX ? (size_t)length : HANDSHAKE_LINE_MAX;
@@ -72,7 +72,7 @@ static size_t say_init(const struct handshake *handshake, char *line)
     }
 }
 
-/* Whether all bytes of the line are from `first` to `last`, as ASCII orders them. */
+/* Whether all bytes of the line lie between `first` and `last` in ASCII. */
 static bool is_all(const char *line, size_t length, char first, char last)
 {
     for (size_t i = 0; i < length; i++)
@@ -82,9 +82,9 @@ static bool is_all(const char *line, size_t length, char first, char last)
 }
 
 /*
- * Of londs it is only known that they have their challenge echoed, not what it looks like: in
- * answer to a plain `init`, any line is one. Where another mode was asked for, digits alone say
- * that this lond speaks insecure only.
+ * It is known that lond wants its challenge echoed, but not what a challenge looks like. So any
+ * line that answers a plain `init` is one. Where ssl or local mode was asked for, only digits are:
+ * they say that this lond speaks insecure only.
  */
 static enum handshake_error hear_challenge(struct handshake *handshake, const char *line,
                                            size_t length)
@@ -122,9 +122,9 @@ static size_t say_challenge(const struct handshake *handshake, char *line)
 }
 
 /*
- * The text is for people to read, so whatever it says will do, and a long one is cut. The prefix
- * may be missing, but bytes that are no text at all are from no lond. Nothing compares versions; if
- * something ever does, the first two numbers count, as integers: there are branches (1.394.2.1).
+ * The version is for people to read, so any text will do, and a long one is cut. The prefix may be
+ * missing, but a peer that sends bytes other than text is no lond. Nothing compares versions.
+ * Whoever does should compare the first two numbers as integers: there are branches (1.394.2.1).
  */
 static enum handshake_error hear_version(struct handshake *handshake, const char *line,
                                          size_t length)
@@ -150,7 +150,8 @@ static size_t say_sethost(const struct handshake *handshake, char *line)
     return compose(line, "sethost:%s", handshake->identity->remote_id);
 }
 
-/* Only insecure mode has no key yet. */
+/* ssl and local mode have the key already, so their handshake is over; insecure mode asks for it.
+ */
 static enum handshake_error hear_host_set(struct handshake *handshake, const char *line,
                                           size_t length)
 {
@@ -220,7 +221,7 @@ _Static_assert(sizeof(dialogue) / sizeof(dialogue[0]) == LOND_STATE_COUNT, "a ro
 
 static const struct step *step_of(enum lond_state state)
 {
-    /* Sanity checks. States come from this file's table and lond.c's assignments, never a peer. */
+    /* Sanity checks. A state is set by the keeper's own code, never taken from a peer. */
     assert(state < LOND_STATE_COUNT);
     return &dialogue[state];
 }
@@ -244,8 +245,7 @@ const char *handshake_mode_word(enum handshake_mode mode)
 void handshake_begin(struct handshake *handshake, const struct handshake_identity *identity,
                      enum handshake_mode mode, const char *key_file)
 {
-    /* The structure may have served another connection: nothing of that, its key above all, stays.
-     */
+    /* Nothing of another connection may stay in reused memory, above all not its key. */
     explicit_bzero(handshake, sizeof(*handshake));
     handshake->identity = identity;
     handshake->mode = mode;
@@ -268,13 +268,13 @@ size_t handshake_output(struct handshake *handshake, char *line)
 }
 
 /*
- * `refused` counts wherever lond speaks, though section 2 names it for Initialized alone: it means
- * the same everywhere (lond will not serve us), the state says where it fell, and an administrator
- * should read "refused", not "unexpected". In ReceivingKey it matters more, since there any line
- * would do: a refusal would become a key, and every enciphered request would then go astray.
+ * `refused` is recognized in every state, though section 2 names it for Initialized alone. It
+ * always means that lond will not serve us, and an administrator should read "refused", not
+ * "unexpected". In ReceivingKey more depends on it: any line would be taken for a key there, and
+ * every enciphered request would be garbled.
  */
-static enum handshake_error judge(struct handshake *handshake, const struct step *step,
-                                  const char *line, size_t length)
+static enum handshake_error check_line(struct handshake *handshake, const struct step *step,
+                                       const char *line, size_t length)
 {
     if (length > HANDSHAKE_LINE_MAX)
         return HANDSHAKE_UNEXPECTED;
@@ -294,7 +294,7 @@ enum handshake_error handshake_input(struct handshake *handshake, const char *li
         return HANDSHAKE_UNEXPECTED;
 
     handshake->next = step->next;
-    error = judge(handshake, step, line, length);
+    error = check_line(handshake, step, line, length);
     if (error == HANDSHAKE_OK)
         handshake->state = handshake->next;
     return error;

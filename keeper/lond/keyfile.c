@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Key files live for the length of a handshake with this machine's own lond. They are small, and
- * written without waiting for the disk: after a crash of the machine they are worth nothing.
+ * Key files exist for the length of a handshake with this machine's own lond. They are written
+ * without a sync, since after a crash of the machine they are worthless.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 bool keyfile_possible(const char *directory)
 {
-    /* Where the kernel has no memory to say so, writing a key will tell. */
+    /* If the kernel could not find out, writing a key will. */
     return access(directory, W_OK | X_OK) == 0 || errno == ENOMEM || errno == EIO;
 }
 
@@ -44,8 +44,7 @@ static int write_key(const char *path, const uint8_t key[CIPHER_KEY_SIZE])
 
 int keyfile_create(const char *directory, char **path, uint8_t key[CIPHER_KEY_SIZE])
 {
-    /* The kernel's: OpenSSL's generator needs memory to begin, and where it gets none it crashes.
-     */
+    /* From the kernel, because OpenSSL's generator crashes if it gets no memory to start with. */
     uint64_t name;
     if (getentropy(&name, sizeof(name)) < 0 || getentropy(key, CIPHER_KEY_SIZE) < 0)
         return -errno;
@@ -74,7 +73,7 @@ void keyfile_remove(char **path)
 void keyfile_sweep(const char *directory)
 {
     DIR *stream = opendir(directory);
-    if (stream == NULL) /* then there is no local mode, and has been none */
+    if (stream == NULL) /* no such folder: there cannot have been local mode */
         return;
     struct dirent *entry;
     while ((entry = readdir(stream)) != NULL)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The prefixes of a request line.
+ * The prefixes of a request line. Two readers with opposite duties: request_parse is strict, since
+ * lond has to understand the same; request_shown is lenient, since what merely looks like a secret
+ * must not be shown.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +10,14 @@
 
 #include "keeper/lond/request.h"
 
-/* Whether the word stands there. */
+/* Whether the text at `at` starts with the word. */
 static bool starts(const char *at, const char *end, const char *word)
 {
     size_t length = strlen(word);
     return (size_t)(end - at) >= length && memcmp(at, word, length) == 0;
 }
 
-/* Moves past the word, if it stands there. */
+/* Moves past the word, if it comes next. */
 static bool skip(const char **at, const char *end, const char *word)
 {
     if (!starts(*at, end, word))
@@ -24,7 +26,7 @@ static bool skip(const char **at, const char *end, const char *word)
     return true;
 }
 
-/* Moves past one `sethost:<lonHostID>:`; alone, it is a command like any other, and stays. */
+/* Moves past one `sethost:<lonHostID>:`. Without the second colon it is a command of its own. */
 static bool skip_sethost(const char **at, const char *end)
 {
     const char *id = *at;
@@ -37,7 +39,8 @@ static bool skip_sethost(const char **at, const char *end)
     return true;
 }
 
-/* A `sethost:` where one has been, or inside what is enciphered. A third makes its id nobody's. */
+/* Notes a `sethost:` behind the first, or inside what is enciphered. If a third follows, its id is
+ * left empty, which is nobody's. */
 static void find_stray(struct request *request, const char *at, const char *end)
 {
     if (!skip(&at, end, "sethost:"))
@@ -91,7 +94,7 @@ bool request_leaves_other(const struct request *request, const char *id)
 
 /* --- What may be shown ------------------------------------------------------------------------ */
 
-/* Moves past the word in whatever case, and past blanks before it. */
+/* Moves past the word, in any case, and past blanks before it. */
 static bool pass(const char **at, const char *end, const char *word)
 {
     const char *start = *at;
@@ -104,13 +107,13 @@ static bool pass(const char **at, const char *end, const char *word)
     return true;
 }
 
-/* Moves past what says that the rest is enciphered, or is to be. */
+/* Moves past a mark that the rest is enciphered, or is to be. */
 static bool pass_secret_mark(const char **at, const char *end)
 {
     return pass(at, end, "encrypt:") || pass(at, end, "enc:");
 }
 
-/* Moves past one prefix and its id. A mark in the place of an id is one all the same. */
+/* Moves past one prefix and its id, but not past a mark that stands where the id should. */
 static bool pass_prefix(const char **at, const char *end)
 {
     const char *id = *at;
@@ -125,7 +128,7 @@ static bool pass_prefix(const char **at, const char *end)
     return true;
 }
 
-/* Behind a prefix whose id has colons in it, a mark may stand anywhere. */
+/* Whether there is a mark behind any colon: the id of a prefix may itself contain colons. */
 static bool has_secret_mark(const char *at, const char *end)
 {
     for (; (at = memchr(at, ':', (size_t)(end - at))) != NULL; at++) {
@@ -136,7 +139,7 @@ static bool has_secret_mark(const char *at, const char *end)
     return false;
 }
 
-/* The length of the word there, of small letters as the words of lond's commands are. */
+/* The length of the word at `at`. lond's commands are written in small letters. */
 static size_t word_length(const char *at, const char *end)
 {
     const char *start = at;
@@ -166,7 +169,7 @@ struct request_shown request_shown(const char *text, size_t length)
     bool marked = pass_secret_mark(&command, end);
     size_t word = word_length(command, end);
     if (marked) {
-        /* What is cut off by something else than a colon is no command's word. */
+        /* A word that does not end with a colon may be the beginning of the secret itself. */
         bool whole = command + word == end || command[word] == ':';
         return secret_behind((size_t)(command - text) + (whole ? limit_word(word) : 0));
     }

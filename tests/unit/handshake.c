@@ -117,7 +117,7 @@ static void reach(struct handshake *handshake, enum lond_state state)
             cr_assert_eq(handshake_input(handshake, answer, strlen(answer)), HANDSHAKE_OK);
         }
     }
-    if (state > LOND_IDLE) /* where lond.c takes a connection that is ready */
+    if (state > LOND_IDLE) /* where londs.c takes a connection that is ready */
         handshake->state = state;
     cr_assert_eq(handshake->state, state);
 }

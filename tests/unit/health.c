@@ -56,7 +56,7 @@ static enum health_change succeed(void)
     return health_success(&health, CONNECTIONS, true);
 }
 
-static void forgive(void)
+static void retry(void)
 {
     health_retry(&health, &rules, now);
 }
@@ -114,9 +114,9 @@ Test(health, success_of_a_healthy_host_is_no_news)
     expect_new();
 }
 
-Test(health, there_is_nothing_to_forgive_a_healthy_host)
+Test(health, a_retry_changes_nothing_of_a_healthy_host)
 {
-    forgive();
+    retry();
     expect_new();
 }
 
@@ -176,10 +176,10 @@ Test(health, failures_with_a_success_between_never_kill)
     cr_assert_eq(health.state, HEALTH_HEALTHY);
 }
 
-Test(health, a_failing_host_that_is_forgiven_may_be_tried_now_and_starts_over)
+Test(health, a_failing_host_that_is_retried_may_be_tried_now_and_starts_over)
 {
     fail();
-    forgive();
+    retry();
     cr_assert_eq(health.state, HEALTH_FAILING);
     cr_assert(may_attempt(0));
     cr_assert_not(may_attempt(1));
@@ -246,7 +246,7 @@ Test(health, stragglers_count_nothing_after_a_success_of_their_round)
     expect_new();
 }
 
-Test(health, the_round_outlives_death_return_and_forgiveness)
+Test(health, the_round_outlives_death_return_and_retry)
 {
     unsigned last = health.round;
     for (int i = 0; i < 50; i++) {
@@ -255,7 +255,7 @@ Test(health, the_round_outlives_death_return_and_forgiveness)
         if (i % 5 == 4)
             succeed();
         if (i % 7 == 6)
-            forgive();
+            retry();
         cr_assert_eq(health.round, last);
     }
 }
@@ -489,75 +489,75 @@ Test(health, a_host_that_only_failed_is_not_met_slowly)
 
 /* --- Forgiven --------------------------------------------------------------------------------- */
 
-Test(health, a_dead_host_that_is_forgiven_is_failing_and_may_be_tried_now)
+Test(health, a_dead_host_that_is_retried_is_failing_and_may_be_tried_now)
 {
     die();
-    forgive();
+    retry();
     cr_assert_eq(health.state, HEALTH_FAILING);
     cr_assert(may_attempt(0));
     cr_assert_not(may_attempt(1));
 }
 
-Test(health, a_forgiven_host_dies_of_the_next_failure_and_that_is_no_news)
+Test(health, a_retried_host_dies_of_the_next_failure_and_that_is_no_news)
 {
     die();
     uint64_t died = now;
     for (int i = 0; i < 5; i++) {
         now += 10 * SECOND;
-        forgive();
+        retry();
         cr_assert_eq(fail(), HEALTH_DIED_AGAIN);
         cr_assert_eq(health.state, HEALTH_DEAD);
         cr_assert_eq(health.dead_since, died);
     }
 }
 
-Test(health, forgiveness_starts_the_back_off_anew)
+Test(health, a_retry_starts_the_back_off_anew)
 {
     die();
     for (int i = 0; i < 10; i++)
         fail();
-    forgive();
+    retry();
     fail_with(EARLIEST);
     expect_attempt_in(4 * SECOND);
     fail_with(EARLIEST);
     expect_attempt_in(8 * SECOND);
 }
 
-Test(health, a_forgiven_host_that_answers_is_back)
+Test(health, a_retried_host_that_answers_is_back)
 {
     die();
-    forgive();
+    retry();
     cr_assert_eq(succeed(), HEALTH_RETURNED);
     cr_assert_eq(health.state, HEALTH_HEALTHY);
     expect_slow_start(1);
 }
 
 /* "The next failure makes it dead again": however many ask for another chance meanwhile. */
-Test(health, a_dead_host_forgiven_twice_dies_of_the_next_failure_too)
+Test(health, a_dead_host_retried_twice_dies_of_the_next_failure_too)
 {
     die();
-    forgive();
+    retry();
     now += SECOND;
-    forgive();
+    retry();
     cr_assert(may_attempt(0));
     cr_assert_eq(fail(), HEALTH_DIED_AGAIN);
     cr_assert_eq(health.state, HEALTH_DEAD);
 }
 
-/* The probe that was under way when it was forgiven is the verdict. */
-Test(health, a_probe_begun_before_forgiveness_counts_after_it)
+/* The probe that was under way when it was retried decides. */
+Test(health, a_probe_begun_before_a_retry_counts_after_it)
 {
     die();
     now = health.next_attempt;
     unsigned round = health.round;
-    forgive();
+    retry();
     cr_assert_eq(health_failure(&health, &rules, round, REASON_TIMED_OUT, now, EVEN),
                  HEALTH_DIED_AGAIN);
 }
 
 /* --- The strictest rule ----------------------------------------------------------------------- */
 
-Test(health, where_one_failure_is_death_no_host_is_ever_failing_unless_forgiven)
+Test(health, where_one_failure_is_death_no_host_is_ever_failing_unless_retried)
 {
     struct health_rules strict = rules;
     strict.failures_until_dead = 1;
@@ -579,14 +579,14 @@ Test(health, where_one_failure_is_death_no_host_is_ever_failing_unless_forgiven)
 /* --- At random -------------------------------------------------------------------------------- */
 
 /*
- * A host that is driven as host.c drives one: attempts start when they may, and end in any order
+ * A host that is driven as attempts.c drives one: attempts start when they may, and end in any order
  * and at any time. What the rules promise is checked after each step, by counts kept here.
  */
 static struct {
     unsigned seed;
     unsigned rounds[64]; /* of the attempts under way */
     unsigned under_way;
-    unsigned failures;   /* that counted, since the last success or forgiveness */
+    unsigned failures;   /* that counted, since the last success or retry */
     unsigned until_dead; /* how many of them would be death */
     bool told_dead;      /* died and not returned */
     uint64_t last_failure;
@@ -671,12 +671,12 @@ static void succeed_one(bool opened)
 }
 
 /* Forgiven twice before the verdict is another test's subject. */
-static void forgive_one(void)
+static void retry_one(void)
 {
     struct health before = health;
     if (health.state == HEALTH_FAILING && driver.told_dead)
         return;
-    forgive();
+    retry();
     if (before.state == HEALTH_HEALTHY) {
         expect_unchanged_since(&before);
         return;
@@ -721,7 +721,7 @@ static void take_random_step(unsigned *seen)
     now += random_below(3) == 0 ? (uint64_t)random_below(20000) * MS : 0;
     switch (random_below(16)) {
     case 0:
-        forgive_one();
+        retry_one();
         break;
     case 1:
         succeed_one(false);

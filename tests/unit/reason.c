@@ -62,7 +62,7 @@ Test(reason, a_peer_that_refuses_is_told_from_one_that_is_silent_or_far)
     cr_expect_eq(reason_from_errno(ENETDOWN), REASON_UNREACHABLE);
 }
 
-/* host.c counts these for no host's health. */
+/* attempts.c counts these for no host's health. */
 Test(reason, what_is_short_on_this_machine_is_told_from_what_is_wrong_with_the_peer)
 {
     cr_expect_eq(reason_from_errno(EMFILE), REASON_NO_DESCRIPTOR);
