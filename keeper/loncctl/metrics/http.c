@@ -3,7 +3,7 @@
  * As much of HTTP/1.1 (RFC 9112) as one read-only resource needs.
  *
  * Why not libmicrohttpd? It was tried (0.9.75, linked as Debian does). It can serve a connected
- * socket on descriptor 0 (MHD_add_connection), and would save about 120 of the 306 lines here and
+ * socket on descriptor 0 (MHD_add_connection), and would save about 120 of the 315 lines here and
  * in httpd.c; a process per request and the eviction of the oldest client would stay ours. In
  * return
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Cells are collected first, since a column's width depends on all of them. Widths are counted in
- * columns of the terminal: a character may take none, one or two.
+ * columns of the terminal: a character may take two.
  */
 #include <stdarg.h>
 #include <stdint.h>
