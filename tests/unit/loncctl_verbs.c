@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "keeper/loncctl/core/failure.h"
-#include "keeper/loncctl/core/terminal.h"
 #include "keeper/loncctl/metrics/metrics.h"
 #include "keeper/loncctl/page/page.h"
 #include "keeper/loncctl/queue_verb.h"
@@ -66,6 +66,27 @@ static int run(int (*verb)(const char *, int, char **), const char *text)
 {
     struct words words = split(text);
     return verb(NO_KEEPER, words.argc, words.argv);
+}
+
+/* Runs the verb in a process of its own, since it exits. */
+static void expect_exit(int (*verb)(const char *, int, char **), const char *text, int code,
+                        const char *errors)
+{
+    char said[1024];
+    int pipes[2], status;
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(pipes[1], STDERR_FILENO);
+        _exit(run(verb, text));
+    }
+    close(pipes[1]);
+    FILE *out = fdopen(pipes[0], "r");
+    said[fread(said, 1, sizeof(said) - 1, out)] = '\0';
+    fclose(out);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == code, "%s: status %x", text, status);
+    cr_expect_str_eq(said, errors, "%s: %s", text, said);
 }
 
 /* The text of a file of the working directory. */
@@ -179,26 +200,28 @@ Test(loncctl_options, queue_has_at_most_two_words)
     cr_expect_eq(run(queue_verb, "queue hold"), LONCCTL_USAGE);
 }
 
-Test(loncctl_options, queue_changes_nothing_without_a_keeper, .exit_code = LONCCTL_UNREACHABLE)
+Test(loncctl_options, queue_changes_nothing_without_a_keeper)
 {
-    run(queue_verb, "queue --yes delete ALL");
+    expect_exit(queue_verb, "queue --yes delete ALL", LONCCTL_UNREACHABLE,
+                "loncctl: no keeper answers at " NO_KEEPER ": No such file or directory\n");
 }
 
-Test(loncctl_options, queue_knows_its_four_actions, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, queue_takes_a_socket_behind_the_verb)
 {
-    run(queue_verb, "queue dance msul1");
+    expect_exit(queue_verb, "queue hold ALL --socket other.sock", LONCCTL_UNREACHABLE,
+                "loncctl: no keeper answers at other.sock: No such file or directory\n");
 }
 
-Test(loncctl_options, queue_takes_a_socket_behind_the_verb, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, queue_knows_four_actions)
 {
-    char text[200] = "queue hold ALL --socket ";
-    memset(text + strlen(text), 'x', 150); /* no socket can have this path */
-    run(queue_verb, text);
+    expect_exit(queue_verb, "queue dance msul1", LONCCTL_USAGE,
+                "loncctl: dance: expected hold, release, requeue or delete\n");
 }
 
-Test(loncctl_options, an_unknown_option_is_misuse, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, an_unknown_option_is_misuse)
 {
-    run(queue_verb, "queue --dance");
+    expect_exit(queue_verb, "queue --dance", LONCCTL_USAGE,
+                "loncctl queue: unrecognized option '--dance'\n");
 }
 
 Test(loncctl_options, page_is_written_to_its_path_and_says_that_there_is_no_keeper)
@@ -228,33 +251,39 @@ Test(loncctl_options, page_needs_a_configuration_that_is_valid)
     cr_expect_stderr_eq_str("nothing.conf: cannot be read: No such file or directory\n");
 }
 
-Test(loncctl_options, there_is_one_page, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, there_is_one_page)
 {
-    run(loncctl_page, "page one two");
+    expect_exit(loncctl_page, "page one two", LONCCTL_USAGE,
+                "loncctl page: unexpected argument: two\n");
 }
 
-Test(loncctl_options, metrics_need_a_keeper, .exit_code = LONCCTL_UNREACHABLE)
+Test(loncctl_options, metrics_need_a_keeper)
 {
-    run(loncctl_metrics, "metrics --text");
+    expect_exit(loncctl_metrics, "metrics --text", LONCCTL_UNREACHABLE,
+                "loncctl: " NO_KEEPER ": No such file or directory\n");
 }
 
-Test(loncctl_options, metrics_take_no_words, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, metrics_take_no_words)
 {
-    run(loncctl_metrics, "metrics more");
+    expect_exit(loncctl_metrics, "metrics more", LONCCTL_USAGE,
+                "loncctl metrics: unexpected argument: more\n");
 }
 
-Test(loncctl_options, metrics_over_HTTP_need_a_socket, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, metrics_over_HTTP_need_a_socket)
 {
     cr_assert_not_null(freopen("/dev/null", "r", stdin));
-    run(loncctl_metrics, "metrics --http");
+    expect_exit(loncctl_metrics, "metrics --http", LONCCTL_USAGE,
+                "loncctl: --http: standard input is not a socket; systemd or an inetd must start "
+                "this\n");
 }
 
-Test(loncctl_options, top_takes_no_words, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, top_takes_no_words)
 {
-    run(loncctl_top, "top more");
+    expect_exit(loncctl_top, "top more", LONCCTL_USAGE, "loncctl top: unexpected argument: more\n");
 }
 
-Test(loncctl_options, top_needs_a_terminal, .exit_code = LONCCTL_USAGE)
+Test(loncctl_options, top_needs_a_terminal)
 {
-    run(loncctl_top, "top");
+    expect_exit(loncctl_top, "top", LONCCTL_USAGE,
+                "loncctl: top: needs a terminal; see loncctl hosts\n");
 }
