@@ -21,10 +21,14 @@
 /* The keeper's answer to `hosts`, or NULL to play a world without a keeper. */
 static json_t *hosts;
 
+/* Ages are counted from here: the second may change between two files. */
+static time_t begun;
+
 /* The working directory is a new folder, and "delayed" in it is the queue. */
 static void begin(void)
 {
     heard_begin();
+    begun = time(NULL);
     umask(022);
     cr_assert_eq(mkdir("delayed", 0750), 0);
     hosts = json_pack("{s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}, {s:s, s:s}]}", "hosts", //
@@ -61,7 +65,7 @@ static const char *put_file(const char *path, long age, unsigned count, const ch
     static char names[4][NAME_MAX];
     static unsigned next;
     char *name = names[next++ % 4], full[PATH_MAX];
-    snprintf(name, NAME_MAX, "%ld.%u.4711.%s", (long)time(NULL) - age, count, rest);
+    snprintf(name, NAME_MAX, "%ld.%u.4711.%s", (long)begun - age, count, rest);
     snprintf(full, sizeof(full), "delayed/%s%s", path, name);
     write_file(full, "put:secret\n");
     return name;
