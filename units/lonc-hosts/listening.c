@@ -26,7 +26,7 @@ static int compare_paths(const void *left, const void *right)
 
 /* --- The kernel's list ------------------------------------------------------------------------ */
 
-static int add_path(struct listening *listening, const char *path)
+static int add_listening_path(struct listening *listening, const char *path)
 {
     if (listening->count == listening->room) {
         size_t room = listening->room == 0 ? 256 : 2 * listening->room;
@@ -64,7 +64,7 @@ static int read_lines(struct listening *listening, FILE *file)
     while (r == 0 && getline(&line, &size, file) > 0) {
         const char *path = listening_path(line);
         if (path != NULL)
-            r = add_path(listening, path);
+            r = add_listening_path(listening, path);
     }
     if (r == 0 && !feof(file))
         r = errno != 0 ? -errno : -EIO;

@@ -26,7 +26,7 @@ struct walk {
 };
 
 /* Puts the target of a link before the rest of the path. */
-static int follow_link(struct walk *walk, const char *link, const struct stat *status)
+static int follow_link_of_root(struct walk *walk, const char *link, const struct stat *status)
 {
     char target[PATH_MAX], rest[2 * PATH_MAX];
     ssize_t length = readlink(link, target, sizeof(target) - 1);
@@ -61,7 +61,7 @@ static int walk_component(struct walk *walk, const char *name)
         return -ENAMETOOLONG;
     /* A component that does not exist yet is kept as it is. */
     if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
-        return follow_link(walk, path, &status);
+        return follow_link_of_root(walk, path, &status);
     strcpy(walk->done, path);
     return 0;
 }

@@ -197,7 +197,7 @@ static bool is_shared_and_down(const struct host *host)
 }
 
 /* In either way, and wherever. */
-static bool is_listening(const struct host *host)
+static bool has_listener(const struct host *host)
 {
     return host->found.socket[ACTIVATION_PER_CONNECTION] == UNIT_ACTIVE ||
            host->found.socket[ACTIVATION_SHARED] == UNIT_ACTIVE;
@@ -211,7 +211,7 @@ static bool is_listening(const struct host *host)
 static void start_shared(struct sync *sync, const struct host_list *hosts)
 {
     const struct host *batch[SYNC_BATCH_MAX];
-    bool hurry = !host_list_has_any(hosts, hosts->wanted, is_listening);
+    bool hurry = !host_list_has_any(hosts, hosts->wanted, has_listener);
     size_t most = hurry ? SYNC_BATCH_MAX : BATCH_FIRST, count = 0;
     uint64_t took = 0;
     for (size_t i = 0; i <= hosts->wanted; i++) {

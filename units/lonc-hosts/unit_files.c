@@ -38,7 +38,7 @@ void unit_files_init(struct unit_files *unit_files, bool dry_run)
 
 /* --- Files ------------------------------------------------------------------------------------ */
 
-static int report_error(const char *path, int error)
+static int report_file_error(const char *path, int error)
 {
     fprintf(stderr, "lonc-hosts: %s: %s\n", path, strerror(error));
     return -error;
@@ -59,14 +59,14 @@ static void read_file(const char *path, struct unit_text *text)
 
 static int make_folder(const char *path)
 {
-    return mkdir(path, 0755) < 0 && errno != EEXIST ? report_error(path, errno) : 0;
+    return mkdir(path, 0755) < 0 && errno != EEXIST ? report_file_error(path, errno) : 0;
 }
 
 /* `durable`: the file must survive a loss of power. */
 static int replace_file(const char *path, const char *bytes, size_t length, bool durable)
 {
     int r = draft_replace(path, bytes, length, 0644, durable);
-    return r < 0 ? report_error(path, -r) : 0;
+    return r < 0 ? report_file_error(path, -r) : 0;
 }
 
 /* --- Drop-ins --------------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ static int write_dropin(const struct unit_files *unit_files, const char *folder,
 {
     if (text->length == 0) {
         if (unlink(path) < 0)
-            return report_error(path, errno);
+            return report_file_error(path, errno);
         (void)rmdir(folder); /* fails while there are other drop-ins */
         return 0;
     }
@@ -178,7 +178,7 @@ static int read_template(const struct unit_files *unit_files, const char *name,
     char path[UNIT_PATH_SIZE];
     snprintf(path, sizeof(path), "%s/%s", unit_files->templates, name);
     read_file(path, template);
-    return template->length > 0 ? 0 : report_error(path, ENOENT);
+    return template->length > 0 ? 0 : report_file_error(path, ENOENT);
 }
 
 static int write_unit(struct unit_files *unit_files, const struct host *host,
@@ -259,14 +259,14 @@ int unit_files_prune(struct unit_files *unit_files, const struct host_list *host
 {
     DIR *folder = opendir(unit_files->units);
     if (folder == NULL)
-        return errno == ENOENT ? 0 : report_error(unit_files->units, errno);
+        return errno == ENOENT ? 0 : report_file_error(unit_files->units, errno);
     struct dirent *entry;
     while ((entry = readdir(folder)) != NULL) {
         if (!is_stray(hosts, entry->d_name))
             continue;
         unit_files->hosts_changed = true;
         if (!unit_files->dry_run && unlinkat(dirfd(folder), entry->d_name, 0) < 0)
-            report_error(entry->d_name, errno);
+            report_file_error(entry->d_name, errno);
     }
     closedir(folder);
     return 0;
@@ -283,7 +283,7 @@ int unit_files_write_unserved(const char *runtime_dir, const char *lines)
     if (strcmp(found.bytes, lines) == 0 && *lines != '\0')
         return 0;
     if (*lines == '\0')
-        return unlink(path) < 0 && errno != ENOENT ? report_error(path, errno) : 0;
+        return unlink(path) < 0 && errno != ENOENT ? report_file_error(path, errno) : 0;
     /* Without the folder there is no keeper, either. */
     return access(runtime_dir, F_OK) < 0 ? 0 : replace_file(path, lines, strlen(lines), false);
 }
