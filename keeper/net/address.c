@@ -38,8 +38,8 @@ const char *address_text(const union address *address, char text[ADDRESS_TEXT_SI
     return inet_ntop(address->any.sa_family, bytes, text, ADDRESS_TEXT_SIZE);
 }
 
-/* Where it stands; `count` where it does not. */
-static unsigned find(const struct addresses *addresses, const union address *wanted)
+/* The place of an address in the list, or `count`. */
+static unsigned find_address(const struct addresses *addresses, const union address *wanted)
 {
     unsigned i = 0;
     while (i < addresses->count && !address_equal(&addresses->at[i], wanted))
@@ -49,7 +49,7 @@ static unsigned find(const struct addresses *addresses, const union address *wan
 
 bool addresses_contain(const struct addresses *addresses, const union address *wanted)
 {
-    return find(addresses, wanted) < addresses->count;
+    return find_address(addresses, wanted) < addresses->count;
 }
 
 void addresses_add(struct addresses *addresses, const union address *address, unsigned most)
@@ -61,7 +61,7 @@ void addresses_add(struct addresses *addresses, const union address *address, un
 
 void addresses_prefer(struct addresses *addresses, const union address *preferred)
 {
-    unsigned place = find(addresses, preferred);
+    unsigned place = find_address(addresses, preferred);
     if (place == addresses->count)
         return;
     union address first = addresses->at[place];

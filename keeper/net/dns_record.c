@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is known of one DNS name: the rules of the cache.
+ * The rules of the cache of DNS answers.
  */
 #include "keeper/net/dns_record.h"
 
@@ -44,11 +44,12 @@ static void add_family(struct addresses *to, const struct addresses *from, enum 
 }
 
 /*
- * The family's addresses give way to those found, and the others stay. IPv4 stands first, but for
- * the address that answered last: a silent one before it would cost every connection its time-out.
+ * Replaces the addresses of one family by those found. IPv4 comes first, except that the address
+ * connected to last precedes all others: with an unreachable one before it, every connection would
+ * have to wait for a time-out.
  */
-static void replace(struct dns_record *record, enum dns_family replaced,
-                    const struct addresses *found, unsigned most)
+static void replace_family(struct dns_record *record, enum dns_family replaced,
+                           const struct addresses *found, unsigned most)
 {
     const struct addresses old = record->addresses;
     const struct addresses *sources[DNS_FAMILIES];
@@ -79,7 +80,7 @@ bool dns_record_take(struct dns_record *record, const struct dns_rules *rules,
         answer = DNS_ABSENT;
     record->answer[family] = answer;
     if (answer != DNS_UNANSWERED)
-        replace(record, family, answer == DNS_FOUND ? found : &none, rules->most);
+        replace_family(record, family, answer == DNS_FOUND ? found : &none, rules->most);
     if (record->answer[DNS_IPV4] != DNS_FOUND && dns_record_is_asked(record))
         return false;
     record->fresh_until =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Watching a listening socket, and not watching it.
+ * Watching a listening socket while its owner has room, and pausing after errors.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,13 +10,13 @@
 #include "common/log.h"
 #include "keeper/net/listener.h"
 
-/* In microseconds: what "at once" is for a person, and ten system calls a second while it lasts. */
+/* Microseconds: short enough for a person not to notice, and only ten attempts a second. */
 static const uint64_t pause_span = 100000;
 
-static void refuse(struct listener *listener, int error)
+static void start_pause(struct listener *listener, int error)
 {
     if (!listener->failing)
-        log_write(LOG_CRIT, NULL, "cannot take anybody from %s: %s; it is tried again and again",
+        log_write(LOG_CRIT, NULL, "cannot accept connections at %s: %s; trying again",
                   listener->name, strerror(-error));
     listener->failing = true;
     loop_unwatch(listener->loop, &listener->watch);
@@ -34,7 +34,7 @@ static void update(struct listener *listener)
     }
     int r = loop_watch(listener->loop, &listener->watch, listener->fd, EPOLLIN);
     if (r < 0)
-        refuse(listener, r);
+        start_pause(listener, r);
 }
 
 static void on_ready(struct watch *watch, uint32_t events)
@@ -44,7 +44,7 @@ static void on_ready(struct watch *watch, uint32_t events)
     listener->ready(listener);
 }
 
-/* The owner asks, even if nobody is there: who keeps back other work meanwhile learns the end. */
+/* The owner is called even if nobody has connected: it may hold back other work during a pause. */
 static void on_pause_over(struct deadline *deadline)
 {
     struct listener *listener = CONTAINER_OF(deadline, struct listener, pause);
@@ -101,6 +101,6 @@ int listener_accept(struct listener *listener)
     if (error == 0 || error == -EAGAIN)
         listener->failing = false;
     else
-        refuse(listener, error);
+        start_pause(listener, error);
     return error == 0 ? fd : error;
 }

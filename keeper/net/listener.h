@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A listening socket of the keeper: the private channel's, or the control socket's. Who comes is
- * accepted while its owner has room. Where the kernel has no descriptor or no memory for somebody,
- * which nothing tells the end of, the listener is left alone for a moment and tried again: asked at
- * once it would say the same, as fast as the processor goes.
+ * A listening socket of the keeper: that of the private channel, or the control socket. Connections
+ * are accepted while the owner has room for them. If the kernel lacks a descriptor or memory for
+ * one, no event tells when that is over; so the listener pauses for a moment and tries again. A
+ * listener that is still watched would be reported as ready again at once, and the loop would spin.
  */
 #ifndef LONC_KEEPER_NET_LISTENER_H
 #define LONC_KEEPER_NET_LISTENER_H
@@ -14,9 +14,9 @@
 struct listener {
     int fd;
     bool wanted;
-    bool failing; /* the kernel refuses, and that is said */
-    const char *name;
-    /* Somebody is there, perhaps: to be taken with listener_accept. */
+    bool failing;     /* the last accept failed, and the log says so */
+    const char *name; /* for the log */
+    /* There may be connections: call listener_accept() until it fails. */
     void (*ready)(struct listener *listener);
     struct watch watch;
     struct deadline pause;
@@ -24,26 +24,28 @@ struct listener {
     struct loop *loop;
 };
 
-/* Nobody is accepted yet. `fd` becomes the listener's; `name`, for the log, must stay. */
+/* Accepts nothing until listener_want(). `fd` becomes the listener's; `name` must stay valid. */
 void listener_open(struct listener *listener, struct loop *loop, int fd, const char *name,
                    void (*ready)(struct listener *));
 void listener_close(struct listener *listener);
 
-/* Goes on with another descriptor, which becomes the listener's: the path of its own was lost. */
+/* Continues with another descriptor, which becomes the listener's, because the path of the old one
+ * is gone. */
 void listener_replace(struct listener *listener, int fd);
 
-/* Whether the owner has room for somebody. */
+/* Tells whether the owner has room for a connection. */
 void listener_want(struct listener *listener, bool wanted);
 
 /*
- * The next who is there: a descriptor that does not block, of the caller. Otherwise a negative
- * errno, after which nobody is to be asked for in this turn: -EAGAIN when nobody is there; another
- * starts a pause, at whose end `ready` is called, while somebody is wanted. (Without a descriptor
- * the kernel says so before it looks whether somebody is there.)
+ * Accepts one connection. Returns its descriptor, which is non-blocking and the caller's, or a
+ * negative errno, after which the caller stops accepting in this turn. -EAGAIN means that there is
+ * no connection. Any other error starts a pause, at the end of which `ready` is called if the owner
+ * still wants connections. (Without a free descriptor the kernel fails even if nobody has
+ * connected.)
  */
 MUST_CHECK int listener_accept(struct listener *listener);
 
-/* Whether the kernel has refused, and it is not yet time to try again. */
+/* Whether an accept has failed and it is not yet time to try again. */
 bool listener_is_pausing(const struct listener *listener);
 
 #endif

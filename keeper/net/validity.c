@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The dates of certificates, judged.
+ * Judging the dates of certificates.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static bool is_valid(const struct validity *one, time_t now)
     return one->from <= now && now < one->until;
 }
 
-/* Lists of revoked certificates are renewed a few days before they end, as a matter of course. */
+/* Not of lists of revoked certificates, which are routinely renewed a few days before they end. */
 static bool is_warned_of(const struct validity *one)
 {
     return one->role != VALIDITY_REVOCATIONS;
@@ -54,18 +54,19 @@ static void warn_of(struct validity_verdict *verdict, const struct validity *one
 {
     char date[VALIDITY_DATE_SIZE];
     if (one->from > now)
-        warn(verdict, "%s: %s: \"%s\" is not valid before %s, and counts for nothing until then",
-             one->path, one->variable, one->subject, validity_date(one->from, date));
+        warn(verdict, "%s: %s: \"%s\" is not valid before %s and is ignored until then", one->path,
+             one->variable, one->subject, validity_date(one->from, date));
     else if (one->until <= now)
-        warn(verdict, "%s: %s: \"%s\" expired at %s, and counts for nothing", one->path,
-             one->variable, one->subject, validity_date(one->until, date));
+        warn(verdict, "%s: %s: \"%s\" expired at %s and is ignored", one->path, one->variable,
+             one->subject, validity_date(one->until, date));
     else if (is_warned_of(one) && one->until <= now + warning)
         warn(verdict, "%s: %s: \"%s\" expires at %s", one->path, one->variable, one->subject,
              validity_date(one->until, date));
 }
 
-/* None of this role is valid now: the one that was last, or will be first, says why. */
-static void say_problem(struct validity_verdict *verdict, const struct validity *one, time_t now)
+/* No certificate of this role is valid now; `one` is the last that was, or the first that will be.
+ */
+static void report_problem(struct validity_verdict *verdict, const struct validity *one, time_t now)
 {
     const char *kind = one->role == VALIDITY_REVOCATIONS ? "list" : "certificate";
     char date[VALIDITY_DATE_SIZE];
@@ -73,14 +74,13 @@ static void say_problem(struct validity_verdict *verdict, const struct validity 
     verdict->usable = false;
     verdict->expires = verdict->soon = 0;
     verdict->path = one->path;
-    snprintf(verdict->problem, sizeof(verdict->problem),
-             "%s: expected a %s that is valid, but it %s %s", one->variable, kind,
-             early ? "is not valid before" : "expired at",
+    snprintf(verdict->problem, sizeof(verdict->problem), "%s: expected a valid %s, but it %s %s",
+             one->variable, kind, early ? "is not valid before" : "expired at",
              validity_date(early ? one->from : one->until, date));
 }
 
-/* The one of the role that is valid the longest; where none is, the one that ends last. NULL where
- * there is none of it. */
+/* The certificate of this role that is valid for longest, or if none is valid, the one that ends
+ * last. NULL if there is none. */
 static const struct validity *best_of(const struct validity *of, size_t count,
                                       enum validity_role role, time_t now)
 {
@@ -96,7 +96,7 @@ static const struct validity *best_of(const struct validity *of, size_t count,
     return best;
 }
 
-/* Without this one, ssl cannot be used any more. */
+/* When this one expires, ssl becomes unusable. */
 static void note_end(struct validity_verdict *verdict, const struct validity *one, time_t now,
                      time_t warning)
 {
@@ -120,7 +120,7 @@ void validity_judge(const struct validity *of, size_t count, time_t now, time_t 
         if (is_valid(best, now))
             note_end(verdict, best, now, warning);
         else
-            say_problem(verdict, best, now);
+            report_problem(verdict, best, now);
     }
     for (size_t i = 0; i < count; i++) {
         note_moment(verdict, now, of[i].from);

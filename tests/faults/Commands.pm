@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# One command of loncctl with one call failing in it (interpose.c), and the judgement: it says what it says when
-# nothing fails, or it says an error and its exit code is not 0; it does not crash, leak or hang; no deferred file is
-# lost, and a status page is whole or the one before. It talks to a keeper whose answers never change.
+# One command of loncctl with one call failing in it (interpose.c), and the judgement of it: it prints what it prints
+# when nothing fails, or it reports an error and its exit code is not 0; it does not crash, leak or hang; no deferred
+# file is lost, and a status page is complete or the one before. It talks to a keeper whose answers never change.
 #
 #     my $faults = Commands->new(loncctl => 'build/loncctl', words => 'queue hold ALL');
 #     my @calls = $faults->census;
@@ -42,7 +42,7 @@ sub new {
     return $self;
 }
 
-# The folder and the page are as they were before the last life.
+# Restores the folder and the page as they were before the last command.
 sub prepare {
     my ($self) = @_;
     remove_tree($self->{spool});
@@ -51,7 +51,7 @@ sub prepare {
     $self->{world}->write_file('page.html', "the page before\n");
 }
 
-# Values that have grown older since are the same.
+# Values that merely change with time are considered equal.
 sub timeless { my ($text) = @_; return $text =~ s/\d[\d.:]*(?: ?(?:us|ms|s|min|h|d)\b)?/#/gr =~ s/[#\s]+/ /gr =~ s/ $//r }
 
 sub judge_files {
@@ -66,7 +66,7 @@ sub judge_page {
     my $page = timeless($self->read_path($self->{page}) // '(none)');
     $self->{usual_page} //= $page;
     my $done = !$self->{process}{status};
-    # What the keeper or the queue does not say, a page says in its place.
+    # A page reports in its own text what the keeper or the queue could not say.
     my $whole = $page eq $self->{usual_page} || ($page =~ m{</html>\z} && $page =~ /No keeper answers|did not say/);
     $self->wrong("the page is neither whole nor the one before:\n$page") if !$whole && ($done || $page ne 'the page before');
     my @left = grep { $_ ne $self->{page} } glob $self->{world}->path('*page.html*');
@@ -84,7 +84,7 @@ sub life {
     pop @{$self->{world}{processes}};
     my $said = timeless($loncctl->log);
     $self->{usual_said} //= $said;
-    # Without memory, the C library's setlocale loses some bytes of its own.
+    # For lack of memory, the C library's setlocale leaks some bytes.
     my $report = $loncctl->log =~ /AddressSanitizer|LeakSanitizer|runtime error:/;
     $self->wrong("a sanitizer's report") if $report && !($loncctl->log =~ /_nl_normalize_codeset/ && $loncctl->log =~ / leaked in 1 allocation/);
     if ($status & 127) { $self->wrong('it ends by signal ' . ($status & 127)) }

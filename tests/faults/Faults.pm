@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# One short life of the keeper among real programs, with one call failing in it (interpose.c), and the
-# judgement: nobody crashes, leaks, hangs or spins; each request has exactly one answer, the right one or
-# con_lost; what is live was executed at most once; what was deferred is delivered or still there.
+# One short life of the keeper among real programs, with one call failing in it (interpose.c), and the judgement of it:
+# nobody crashes, leaks, hangs or spins; each request has exactly one answer, the right one or con_lost; a live request
+# was executed at most once; a deferred one has been delivered or is still there.
 #
 #     my $faults = Faults->new(keeper => 'build/lonc-keeper', life => 'ssl');
-#     my @calls = $faults->census;                    # [call, number, way] of a life without faults
+#     my @calls = $faults->census;                    # [call, number, stack] of a life without faults
 #     my @wrong = $faults->life({call => 'recv', at => 3, error => 'ECONNRESET'});
 #
 # The stand-in lond, a shared shim and the sockets live as long as the object, so that a life is short. There are
-# lives of several kinds, told apart by how lond is found and met.
+# several kinds of lives, which differ in how lond is found and connected to.
 package Faults;
 use strict;
 use warnings;
@@ -26,14 +26,14 @@ use Dns; # it is one of Lonc's processes
 
 $SIG{PIPE} = 'IGNORE'; # a keeper may leave while it is asked
 
-# A life takes a quarter of a second; who waits so long waits for ever.
+# A life takes a quarter of a second. Whoever waits for this long would wait for ever.
 our $PATIENCE = 40;
 
-# More calls than in a life without faults by this factor and number: somebody does not wait but turns.
+# If a life has more calls than one without faults, by this factor and number, somebody spins instead of waiting.
 my ($MORE_CALLS, $SOME_CALLS) = (4, 20000);
 
-# What can happen to each call, as far as Linux documents it for the use that the programs make of it. No EAGAIN
-# where recv has something to give: the kernel never says so, and who is told of arrivals once relies on it.
+# How each call can fail, as Linux documents it for the use that the programs make of it. recv does not fail with
+# EAGAIN while there is data: the kernel never does that, and an edge-triggered reader relies on it.
 my @memory = ('ENOMEM');
 my @files = qw(EMFILE ENFILE ENOMEM);
 my @disk = qw(ENOSPC EIO ENOMEM);
@@ -57,10 +57,10 @@ our %ERRORS = (
     io_setup => [qw(EAGAIN ENOMEM ENOSYS)], io_submit => ['EAGAIN'], io_getevents => ['EINTR'],
 );
 
-# It counts what it executes, and lives longer than any torture.
+# It counts what it executes, and lives longer than any torture run.
 my @LOND = ('--count-texts', '--lifetime', 86400);
 
-# How lond is found and met: the host's id, and what starts its lond. By ssl it must never be without.
+# How lond is found and connected to: the host's id, and the options of its lond. With ssl, TLS is never optional.
 our %LIVES = (
     insecure => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', @LOND) }],
     ssl => ['msul1', \&lond_by_ssl],
@@ -69,7 +69,7 @@ our %LIVES = (
     backlog => ['msul1', sub { my ($self) = @_; return $self->{world}->lond('msul1', @LOND) }], # and files wait already
 );
 
-# More than have a place in the keeper's memory each, so that some are known by name only (keeper/deferred/name_set.h).
+# More files than the keeper has room for, so that some are known by name only (keeper/deferred/name_set.h).
 my $BACKLOG = 100;
 
 sub lond_by_ssl {
@@ -87,7 +87,7 @@ sub lond_of_this_host {
     return $lond;
 }
 
-# Each reload asks for the name again.
+# Each reload resolves the name again.
 sub lond_by_name {
     my ($self) = @_;
     my $world = $self->{world};
@@ -113,7 +113,7 @@ sub new {
     $self->{lond} = $start_lond->($self);
     $world->write_config;
     $self->{lond_control} = IO::Socket::UNIX->new(Peer => $self->{lond}{control}) or die "lond's control socket: $!";
-    # Each connection accepted here, and a shim made for it, as systemd does; by DNS name.
+    # Accepts each connection and starts a shim for it, as systemd does; by DNS name.
     $self->{single} = $world->host_listener("$host.example.edu");
     $world->shim(socket => $world->host_listener($host), options => ['--linger', 3600, '--ack-timeout', 20]);
     $self->{file} = $world->path('faults');
@@ -131,7 +131,7 @@ sub tell_lond {
 
 sub lond_count { my ($self, $what) = @_; return decode_json($self->tell_lond('counts'))->{$what} }
 
-# In an array: asked for one value, glob goes on in the list of its last call.
+# Into an array, because glob in scalar context would continue the list of its last call.
 sub key_files { my ($self) = @_; my @files = glob $self->{world}->path('lonc-key-*'); return @files }
 
 sub wrong { my ($self, $what) = @_; push @{$self->{wrong}}, $what }
@@ -144,7 +144,7 @@ sub start_program {
     unlink $self->{file}, "$self->{file}.trace";
     my %environment = (
         LD_PRELOAD => $self->{interposer}, FAULT_FILE => $self->{file},
-        # The interposer stands before the sanitizers, whose functions it calls.
+        # The interposer comes before the sanitizers, whose functions it calls.
         ASAN_OPTIONS => 'verify_asan_link_order=0:exitcode=86:detect_leaks=1:allocator_may_return_null=1',
         UBSAN_OPTIONS => 'print_stacktrace=1:halt_on_error=1:exitcode=86',
         $fault ? (FAULT_CALL => $fault->{call}, FAULT_AT => $fault->{at},
@@ -154,7 +154,7 @@ sub start_program {
     return $self->{process} = $self->{world}->start($command[0] =~ s{.*/}{}r, \@command, setup => sub { @ENV{keys %environment} = values %environment });
 }
 
-# Whether it has ended; its status is noted.
+# Whether it has ended; its status is stored.
 sub has_ended {
     my ($self) = @_;
     my $keeper = $self->{process};
@@ -162,7 +162,7 @@ sub has_ended {
     return defined $keeper->{status};
 }
 
-# It serves, or has ended. Where it listens and does not say so, that may be the line that failed.
+# Waits until it serves or has ended. If it listens without saying so, writing that line may be what failed.
 sub await_keeper {
     my ($self) = @_;
     my ($path, $keeper) = ($self->{world}->path('run/keeper.sock'), $self->{process});
@@ -180,7 +180,7 @@ sub await_keeper {
 
 # --- Requests -------------------------------------------------------------------------------------
 
-# A connection of its own, and for it a shim.
+# A connection of its own, with a shim for it.
 sub single {
     my ($self) = @_;
     my $world = $self->{world};
@@ -192,9 +192,9 @@ sub single {
     return $client;
 }
 
-# Whether a client may see the end of its stream: the keeper is gone, or the fault was that the client is, or the
-# kernel had no memory in the middle of a reply, when nothing else can be said, or none to watch the client, who
-# had con_lost then and was left.
+# Whether a client may see the end of its stream: the keeper is gone; or the fault was that the client is gone; or the
+# kernel had no memory in the middle of a reply, when nothing else can be sent; or it had none to watch the client,
+# which got con_lost then and was closed.
 sub may_end {
     my ($self, $client) = @_;
     return 1 if $self->has_ended;
@@ -206,7 +206,7 @@ sub may_end {
     return $fault->{error} =~ /^(?:ECONNRESET|EPIPE)$/ || ($fault->{error} eq 'ENOMEM' && $client->{rest} ne '');
 }
 
-# Asks, and judges the answer. `texts` are counted by lond: executed once where the answer is ok, else at most once.
+# Sends a request and judges the answer. lond counts `texts`: executed once if the answer is ok, else at most once.
 sub ask {
     my ($self, $client, $request, $expected) = @_;
     my $text = $request =~ s/^(?:encrypt:|lonc_defer:)+//r;
@@ -227,14 +227,14 @@ sub ask {
     return $line;
 }
 
-# One answer a request, and no more.
+# Exactly one answer for each request.
 sub ends {
     my ($self, $client) = @_;
     $self->wrong('there is more than one answer') if !$client->hears_nothing && !$self->may_end($client) && $client->{rest} . (readline($client->{socket}) // '') ne '';
     $client->close;
 }
 
-# A client of the shared shim; the last one's where that is still there.
+# A client of the shared shim; the one before, if it is still connected.
 sub kept {
     my ($self, $request, $expected) = @_;
     my $client = $self->{kept} ||= $self->{world}->client($self->{host});
@@ -257,7 +257,7 @@ sub drop {
 sub waiting { my ($self) = @_; return map { s{.*/}{}r } glob($self->{world}->path('sockets/delayed') . '/[0-9]*') }
 sub everywhere { my ($self) = @_; my $folder = $self->{world}->path('sockets/delayed'); return glob "$folder/[0-9]* $folder/*/*" }
 
-# Until nothing waits, or for so long; whatever waits longer is looked at in the end.
+# Waits until nothing is deferred, but not longer than this; what is left is judged at the end.
 sub await_delivery {
     my ($self) = @_;
     Lonc::within($self->{fault} ? 1 : $PATIENCE, sub { !$self->waiting || $self->has_ended });
@@ -274,7 +274,7 @@ sub loncctl {
     $self->wrong("loncctl @words fails, though nothing failed: " . $loncctl->log) if $status && !$self->{fault};
 }
 
-# What a verb says is whole, or nothing.
+# A verb's answer is complete, or there is none.
 sub tells {
     my ($self, @verbs) = @_;
     for my $verb (@verbs) {
@@ -291,8 +291,9 @@ sub tells {
 
 # --- A shim's life --------------------------------------------------------------------------------
 
-# A shim of one connection (`single`) or of a listener (`shared`) in which a system call fails, by strace, since
-# a static program takes no interposer. The keeper lives as long as the object. What was wrong, in words.
+# A shim of one connection (`single`) or of a listener (`shared`) in which a system call fails. strace makes it fail,
+# because nothing can be preloaded into a static program. The keeper lives as long as the object. Returns what was
+# wrong, in words.
 sub shim_life {
     my ($self, $mode, $fault) = @_;
     my $world = $self->{world};
@@ -308,7 +309,7 @@ sub shim_life {
     my $passed = $mode eq 'single' ? $self->{single}->accept : $self->{single};
     my $shim = $world->shim(socket => $passed, %with);
     close $passed if $mode eq 'single';
-    # Who is still in the backlog when a shim of a listener has left is served by the next one.
+    # Clients still in the backlog when a shim of a listener has left are served by the next one.
     my $more = 0;
     for my $i (0 .. $#clients) {
         my $answered = sub { !$clients[$i]->hears_nothing };
@@ -331,7 +332,7 @@ sub shim_life {
     return @{$self->{wrong}};
 }
 
-# What can happen to the system calls of a shim; the rest is of the program's loading.
+# How the system calls of a shim can fail; its other calls only load the program.
 our %SHIM_ERRORS = (
     socket => [@files, 'ENOBUFS'], connect => [qw(EAGAIN ECONNREFUSED ENOENT EINTR)], sendmsg => [qw(EAGAIN EPIPE ETOOMANYREFS ENOBUFS EINTR)],
     recvfrom => [qw(EAGAIN EINTR ECONNRESET)], epoll_create1 => [@files], epoll_ctl => [qw(ENOMEM ENOSPC)], epoll_pwait => ['EINTR'],
@@ -339,7 +340,7 @@ our %SHIM_ERRORS = (
     close => [qw(EINTR EIO)], sendto => [qw(EPIPE EINTR)], shutdown => ['ENOTCONN'], newfstatat => ['ENOMEM'],
 );
 
-# [call, number] of a shim's life without faults, of those that can fail.
+# [call, number] of each call that can fail in a shim's life without faults.
 sub shim_census {
     my ($self, $mode) = @_;
     my @wrong = $self->shim_life($mode, undef);
@@ -363,13 +364,13 @@ sub steps {
     $self->kept('size:1000000', $self->{large} ||= $self->large_reply);
     $self->kept("echo:$large", $large);
 
-    # Deferred: one to deliver, one that lond does not want, one that is none.
+    # Deferred: one to deliver, one that lond rejects, and one that is no transaction.
     my $text = $self->text('deferred');
     $self->{deferred}{$self->drop(1, "$text\n")} = $text;
     $self->{kept_files} = [$self->drop(2, "reply:refused\n"), $self->drop(3, "two\nlines\n")];
     $self->await_delivery;
 
-    # lond restarts, under a kept client; and stays away for a while.
+    # lond restarts while a client stays connected, and then it is away for a while.
     $self->tell_lond('close-all');
     $self->kept($self->text('restarted'), 'ok');
     $self->tell_lond('stop-listening');
@@ -401,7 +402,7 @@ sub steps {
     $self->loncctl('status');
     kill 'USR1', $keeper->{pid} if !$self->has_ended;
 
-    # Whatever failed, it has not stayed so, nor for a connection that is new.
+    # Whatever failed, it has no lasting effect, not on new connections either.
     $self->tell_lond('close-all');
     my $n = 0;
     Lonc::within(10, sub { $self->has_ended || ($self->kept($self->text('well' . $n++), 'ok') // '') eq 'ok' }) && !$self->has_ended
@@ -411,8 +412,8 @@ sub steps {
     return;
 }
 
-# OpenSSL 3.0 keeps what it looked up of its algorithms once, and where it had no memory for that, that there is none:
-# for the life of the process. Clients are answered con_lost then; the log says why.
+# OpenSSL 3.0 remembers the result of looking up an algorithm, even if the lookup failed for lack of memory, for the
+# life of the process. Clients are answered con_lost then, and the log says why.
 sub openssl_had_no_memory {
     my ($self) = @_;
     return $self->{kind} eq 'ssl' && $self->{fault} && $self->{fault}{error} eq 'ENOMEM' && $self->trace =~ /lib(?:crypto|ssl)\.so| at tls(?:work)?\.c/;
@@ -473,8 +474,8 @@ sub judge_end {
     my $keeper = $self->{process};
     my ($status, $log) = ($keeper->{status}, $keeper->log);
     my ($total) = $self->shared;
-    # libgcrypt ends a program that has no memory for its beginning, and OpenSSL may crash there. Some bytes
-    # of its own OpenSSL forgets where it gets no memory; a context or a connection of the keeper's has more.
+    # Without memory at its start, libgcrypt ends the program, and OpenSSL may crash. OpenSSL leaks some bytes of its
+    # own when it gets no memory; a leaked context or connection of the keeper would be larger.
     return if $status && !$ready && $self->trace =~ /cipher_initialize|begin_random at tls|libcrypto/;
     my ($leaked) = $log =~ /SUMMARY: AddressSanitizer: (\d+) byte\(s\) leaked/;
     return if $leaked && $leaked < 1024 && $self->{fault} && $log =~ /#1 .*libcrypto/ && $self->trace =~ / at (?:tls|tlswork)\.c|libcrypto/;
@@ -486,7 +487,7 @@ sub judge_end {
     $self->wrong("it makes $total calls, where $self->{usual} are usual") if $self->{usual} && !$self->{spoiled} && $total > $MORE_CALLS * $self->{usual} + $SOME_CALLS;
 }
 
-# Lives once, with the fault, or for the census without. What was wrong, in words.
+# Runs one life, with the fault, or without one for the census. Returns what was wrong, in words.
 sub life {
     my ($self, $fault) = @_;
     my $world = $self->{world};
@@ -499,14 +500,14 @@ sub life {
     IO::Socket::UNIX->new(Local => $world->path('run/control.sock'), Listen => 1); # a dead keeper's leftover
     my $keeper = $self->start_program($fault, $self->{keeper}, '--config', $world->path('keeper.conf'));
     $self->await_keeper;
-    # Without keeper.conf it serves elsewhere, to be found by a systemd that passes it sockets, not here.
+    # Without keeper.conf it uses the default paths, where only systemd's sockets would find it, and not this test.
     my $serves = !$self->has_ended && -S $world->path('run/keeper.sock');
     eval { $self->steps; 1 } or $self->wrong("the life is cut short: $@") if $serves;
     my $ready = $keeper->log =~ /is ready/ || !$self->has_ended;
     $self->stop_keeper;
     $self->judge_texts;
     $self->judge_end($ready);
-    # A keeper that starts may do without certificates that it cannot load, and says so.
+    # A keeper may start without certificates that it cannot load, if it says so.
     $self->wrong('a connection is insecure, where ssl was asked for')
         if $self->{kind} eq 'ssl' && $self->lond_count('insecure') > $insecure && $keeper->log !~ /ssl is off until a reload/;
     $self->wrong('a key file stays') if $self->key_files && !($fault && $fault->{call} =~ /^unlink/);
@@ -519,7 +520,7 @@ sub life {
     return @{$self->{wrong}};
 }
 
-# The calls of a life without faults, [call, number, way]. Dies where even that goes wrong.
+# The calls of a life without faults, as [call, number, stack]. Dies if even that life goes wrong.
 sub census {
     my ($self) = @_;
     my @wrong = $self->life(undef);
@@ -529,7 +530,7 @@ sub census {
     return map { [split / /] } split /\n/, $text;
 }
 
-# The way to the call that failed, as far as it lies in the keeper.
+# The stack of the call that failed, as far as it is in the keeper.
 sub trace {
     my ($self) = @_;
     my $text = $self->read_path("$self->{file}.trace") // return 'nothing failed';

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Makes one call of one library function fail in the program it is preloaded into (LD_PRELOAD):
- * the FAULT_AT-th call of FAULT_CALL since main began, with the errno FAULT_ERROR, or, where that
- * is `short`, with fewer bytes than were asked for. Calls that libraries make count as well as the
- * program's own. tests/faults/Faults.pm runs it; what fails where is its matter. Where FAULT_ERROR
- * is `nothing`, the FAULT_AT-th send on a socket of FAULT_FAMILY and all after it take no byte and
- * set no errno; where it is `slow`, each recv that has taken bytes from one sleeps for FAULT_AT ms.
+ * Makes one call of one library function fail in the program into which it is preloaded
+ * (LD_PRELOAD): call number FAULT_AT of FAULT_CALL since main began. Calls by libraries count like
+ * the program's own. Which calls fail is decided by tests/faults/Faults.pm. FAULT_ERROR says how:
  *
- * FAULT_FILE is shared with who runs the program: how many calls there were, and whether one
- * failed, can be read in it however the program ends. With FAULT_CENSUS set none fails, and each
- * call is noted there with a number for the way it was reached, so that ways are told apart.
+ *     a number   the call fails with this errno
+ *     short      the call transfers fewer bytes than asked for
+ *     nothing    send number FAULT_AT on a socket of FAULT_FAMILY, and every later one, transfers
+ * no byte and sets no errno slow       each recv that has received bytes from such a socket sleeps
+ * for FAULT_AT ms
  *
- * Only what can happen is made to fail: of epoll_ctl nothing but an addition, which needs memory;
- * what is read of a timer or a counter is told from what is read of a file.
+ * FAULT_FILE is shared with whoever runs the program. It has the number of calls, and whether one
+ * failed, however the program ends. With FAULT_CENSUS no call fails; instead each call is noted in
+ * the file, with a number that identifies its stack, so that different ways to a call can be told
+ * apart.
+ *
+ * Only failures that can happen are made: of epoll_ctl only an addition fails, because it needs
+ * memory; and reading from a timer or a counter is distinguished from reading from a file.
+ *
+ * In one piece because it is one list of functions, each of which does the same.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -55,11 +61,12 @@
     X(bind)                                                                                        \
     X(listen)                                                                                      \
     X(accept4)                                                                                     \
-    X(send) X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt) X(setsockopt) X(getsockname)   \
-        X(read) X(read_event) X(write) X(writev) X(open) X(openat) X(close) X(ioctl) X(fstat)      \
-            X(stat) X(lstat) X(fstatat) X(faccessat) X(mkdir) X(mkdirat) X(rename) X(renameat2)    \
-                X(unlink) X(unlinkat) X(fsync) X(fopen) X(fdopen) X(fclose) X(fflush) X(fchmod)    \
-                    X(mkstemp) X(mkostemp) X(access) X(poll) X(opendir) X(fdopendir) X(readdir)    \
+    X(send)                                                                                        \
+    X(recv) X(recvfrom) X(sendmsg) X(recvmsg) X(getsockopt) X(setsockopt) X(getsockname) X(read)   \
+        X(read_event) X(write) X(writev) X(open) X(openat) X(close) X(ioctl) X(fstat) X(stat)      \
+            X(lstat) X(fstatat) X(faccessat) X(mkdir) X(mkdirat) X(rename) X(renameat2) X(unlink)  \
+                X(unlinkat) X(fsync) X(fopen) X(fdopen) X(fclose) X(fflush) X(fchmod) X(mkstemp)   \
+                    X(mkostemp) X(access) X(poll) X(opendir) X(fdopendir) X(readdir)               \
                         X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(timerfd_create)   \
                             X(signalfd) X(inotify_init1) X(inotify_add_watch) X(pthread_create)    \
                                 X(io_setup) X(io_submit) X(io_getevents)
@@ -69,11 +76,11 @@
 enum call { CALLS(ENUMERATE) CALL_COUNT };
 static const char *const names[] = {CALLS(NAME)};
 
-/* What is shared; the text behind it holds the census, a line a call. */
+/* The content of FAULT_FILE. The text is the census, a line for each call. */
 struct faults {
     uint32_t total;  /* calls so far */
     uint32_t struck; /* whether one failed */
-    int32_t family;  /* of the socket that it was about; 0 where it was none */
+    int32_t family;  /* of the socket that the failed call was for; 0 if it was for none */
     uint32_t length; /* of the text */
     char text[];
 };
@@ -81,19 +88,19 @@ struct faults {
 static struct faults *faults;
 static size_t room;
 static atomic_uint counts[CALL_COUNT];
-static atomic_bool counting; /* from main's beginning to its end */
+static atomic_bool counting; /* from the beginning of main to its end */
 static enum call chosen = CALL_COUNT;
 static unsigned chosen_at;
-static int chosen_error; /* 0: short */
-static int nothing;      /* the family to whose sockets nothing can be sent; or 0 */
-static int slow;         /* the family from whose sockets it takes long to receive; or 0 */
+static int chosen_error; /* 0 means short */
+static int nothing;      /* sockets of this family send nothing; 0 for none */
+static int slow;         /* sockets of this family receive slowly; 0 for none */
 static bool census;
-static char trace_path[4096];     /* kept: a program may change its environment */
-static _Thread_local bool inside; /* what the interposer itself calls does not count */
+static char trace_path[4096];     /* a copy, because a program may change its environment */
+static _Thread_local bool inside; /* calls by the interposer itself do not count */
 
 #define TEXT_ROOM (8 << 20)
 
-/* The next function of this name: a sanitizer's, or the C library's. */
+/* The next function of this name, which is a sanitizer's or the C library's. */
 #define REAL(name)                                                                                 \
     ({                                                                                             \
         static __typeof__(&name) real;                                                             \
@@ -102,12 +109,12 @@ static _Thread_local bool inside; /* what the interposer itself calls does not c
         real;                                                                                      \
     })
 
-/* --- What fails ------------------------------------------------------------------------------- */
+/* --- Failing ---------------------------------------------------------------------------------- */
 
 #define FRAMES 24
 
-/* With FAULT_BRIEF set ways are told apart by the program's own functions, in which it differs
- * from what libraries call within themselves: where the program's code lies, or everything. */
+/* The range of code by which stacks are distinguished: with FAULT_BRIEF that of the program, whose
+ * own functions matter more than what libraries call internally; without it, everything. */
 static uintptr_t code_begin, code_end = UINTPTR_MAX;
 
 static int find_code(struct dl_phdr_info *object, size_t size, void *argument)
@@ -121,11 +128,11 @@ static int find_code(struct dl_phdr_info *object, size_t size, void *argument)
             code_end = code_begin + segment->p_memsz;
         }
     }
-    return 1; /* the first is the program */
+    return 1; /* the first object is the program */
 }
 
-/* How a call was reached, as a number: the same for the same way. Libraries may go deep. */
-static uint64_t way(void)
+/* A number that identifies the stack of a call. Libraries may go deep. */
+static uint64_t hash_stack(void)
 {
     void *frames[4 * FRAMES];
     int n = backtrace(frames, code_begin == 0 ? FRAMES : 4 * FRAMES);
@@ -138,19 +145,19 @@ static uint64_t way(void)
     return hash;
 }
 
-static void note(enum call call, unsigned n)
+static void note_call(enum call call, unsigned n)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
     int length = snprintf(faults->text + faults->length, room - faults->length, "%s %u %016llx\n",
-                          names[call], n, (unsigned long long)way());
+                          names[call], n, (unsigned long long)hash_stack());
     if (length > 0 && faults->length + (size_t)length < room)
         faults->length += (uint32_t)length;
     pthread_mutex_unlock(&lock);
 }
 
-/* Leaves the way to the call that failed in FAULT_FILE.trace, for who asks why. */
-static void trace(void)
+/* Writes the stack of the call that failed to FAULT_FILE.trace, for debugging. */
+static void write_trace(void)
 {
     void *frames[FRAMES];
     int fd = (int)syscall(SYS_openat, AT_FDCWD, trace_path,
@@ -162,8 +169,8 @@ static void trace(void)
 }
 
 /*
- * A UNIX stream socket has all that was sent when it has any, and takes what there is room for; a
- * keeper that is told of changes once (EPOLLET) relies on it, as epoll(7) says that it may.
+ * A UNIX stream socket delivers everything that was sent, and accepts as much as there is room for.
+ * A keeper that is informed of changes once (EPOLLET) relies on that, as epoll(7) permits.
  */
 static bool is_possible(enum call call, int family)
 {
@@ -172,7 +179,8 @@ static bool is_possible(enum call call, int family)
     return family != AF_UNIX || !impossible;
 }
 
-/* Whether this call is the one; then errno is set. `fd` is -1 where the call is about none. */
+/* Whether this call is to fail; then errno is set. `fd` is -1 if the call is not for a descriptor.
+ */
 static bool strikes(enum call call, int fd)
 {
     if (!counting || inside)
@@ -182,7 +190,7 @@ static bool strikes(enum call call, int fd)
     unsigned n = ++counts[call];
     __atomic_add_fetch(&faults->total, 1, __ATOMIC_RELAXED);
     if (census)
-        note(call, n);
+        note_call(call, n);
     int32_t family = 0;
     socklen_t size = sizeof(family);
     bool now = !census && call == chosen && n == chosen_at;
@@ -190,7 +198,7 @@ static bool strikes(enum call call, int fd)
         (void)syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
     now = now && is_possible(call, family);
     if (now) {
-        trace();
+        write_trace();
         faults->struck = 1;
         faults->family = family;
     }
@@ -209,7 +217,7 @@ static bool is_of_family(int fd, int wanted)
     return family == wanted;
 }
 
-/* Whether this socket takes none of the bytes there are. */
+/* Whether this socket is one that sends nothing. */
 static bool takes_nothing(int fd, size_t length)
 {
     if (length == 0 || !is_of_family(fd, nothing) || ++counts[CALL_send] < chosen_at)
@@ -219,14 +227,14 @@ static bool takes_nothing(int fd, size_t length)
     return true;
 }
 
-static ssize_t received(int fd, ssize_t n)
+static ssize_t delay_received(int fd, ssize_t n)
 {
     if (n > 0 && is_of_family(fd, slow))
         usleep(chosen_at * 1000);
     return n;
 }
 
-/* For calls that take or give bytes: a short one goes on with one byte. */
+/* For calls that transfer bytes: a short one continues with one byte. */
 static bool fails(enum call call, int fd, size_t *length)
 {
     if (!strikes(call, fd))
@@ -238,11 +246,11 @@ static bool fails(enum call call, int fd, size_t *length)
     return false;
 }
 
-/* --- Coming and going ------------------------------------------------------------------------- */
+/* --- Beginning and end ------------------------------------------------------------------------ */
 
 static int (*real_main)(int, char **, char **);
 
-static void choose(const char *file)
+static void read_environment(const char *file)
 {
     const char *call = getenv("FAULT_CALL"), *at = getenv("FAULT_AT"),
                *error = getenv("FAULT_ERROR");
@@ -262,7 +270,7 @@ static void choose(const char *file)
         if (strcmp(names[i], call) == 0)
             chosen = i;
     if (call != NULL && chosen == CALL_COUNT)
-        abort(); /* a name that is never called would prove nothing */
+        abort(); /* a function that is not interposed would never fail, which would prove nothing */
     chosen_at = at != NULL ? (unsigned)atoi(at) : 0;
     chosen_error = error != NULL && strcmp(error, "short") != 0 ? atoi(error) : 0;
     if (error != NULL && strcmp(error, "nothing") == 0)
@@ -274,9 +282,9 @@ static void choose(const char *file)
 static int counted_main(int argc, char **argv, char **environment)
 {
     void *frame;
-    backtrace(&frame, 1); /* loads what it needs, once */
+    backtrace(&frame, 1); /* the first call loads a library */
     if (getenv("FAULT_FILE") != NULL) {
-        choose(getenv("FAULT_FILE"));
+        read_environment(getenv("FAULT_FILE"));
         counting = true;
     }
     int result = real_main(argc, argv, environment);
@@ -301,7 +309,7 @@ void exit(int status)
     __builtin_unreachable();
 }
 
-/* A process that nobody may look at could not be asked for its leaks. */
+/* A process that is not dumpable could not be checked for leaks. */
 int prctl(int option, ...)
 {
     unsigned long a[4];
@@ -340,7 +348,7 @@ char *strdup(const char *text)
     return strikes(CALL_strdup, -1) ? NULL : REAL(strdup)(text);
 }
 
-/* Of a timer, a signal or a counter no read is short, and none fails: they have only nothing. */
+/* Reading from a timer, a signal or a counter is never short and can fail with EAGAIN alone. */
 static enum call kind_of_read(int fd)
 {
     struct stat status;
@@ -362,7 +370,7 @@ ssize_t send(int fd, const void *bytes, size_t length, int flags)
 ssize_t recv(int fd, void *bytes, size_t length, int flags)
 {
     if (slow != 0)
-        return received(fd, REAL(recv)(fd, bytes, length, flags));
+        return delay_received(fd, REAL(recv)(fd, bytes, length, flags));
     return fails(CALL_recv, fd, &length) ? -1 : REAL(recv)(fd, bytes, length, flags);
 }
 
@@ -377,7 +385,7 @@ ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags);
 ssize_t __recv_chk(int fd, void *bytes, size_t length, size_t size, int flags)
 {
     if (slow != 0)
-        return received(fd, REAL(__recv_chk)(fd, bytes, length, size, flags));
+        return delay_received(fd, REAL(__recv_chk)(fd, bytes, length, size, flags));
     return fails(CALL_recv, fd, &length) ? -1 : REAL(__recv_chk)(fd, bytes, length, size, flags);
 }
 
@@ -422,8 +430,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
-/* AddressSanitizer asks this when a thread begins, and ends the program where there is no answer.
- */
+/* AddressSanitizer calls this when a thread begins, and ends the program if it fails. */
 int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 {
     bool within = inside;
@@ -488,7 +495,7 @@ int openat64(int folder, const char *path, int flags, ...)
     return strikes(CALL_openat, -1) ? -1 : REAL(openat64)(folder, path, flags, mode);
 }
 
-/* The descriptor is closed whatever it says. */
+/* The descriptor is closed even if the call fails. */
 int close(int fd)
 {
     bool struck = strikes(CALL_close, fd);
@@ -544,7 +551,7 @@ FILE *fdopen(int fd, const char *mode)
     return strikes(CALL_fdopen, -1) ? NULL : REAL(fdopen)(fd, mode);
 }
 
-/* The stream is closed whatever it says. */
+/* The stream is closed even if the call fails. */
 int fclose(FILE *file)
 {
     bool struck = strikes(CALL_fclose, -1);
@@ -602,7 +609,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
                : REAL(pthread_create)(thread, attributes, start, argument);
 }
 
-/* The kernel's AIO, which has no functions of its own. */
+/* The kernel's AIO has no functions in the C library. */
 long syscall(long number, ...)
 {
     long a[6];

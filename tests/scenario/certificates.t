@@ -137,9 +137,9 @@ my @bad = ( # what, the files or what makes them, what is said of it
     ['a key of another certificate', {key => $mine->{key}}, $mismatch],
     ['a certificate renewed before its key', {certificate => $mine->{certificate}}, $mismatch],
     ['an expired certificate', {map { $_ => $expired->{$_} } qw(certificate key)},
-        qr/certificate\.pem: lonnetCertificate: expected a certificate that is valid, but it expired at 20\d\d-/],
+        qr/certificate\.pem: lonnetCertificate: expected a valid certificate, but it expired at 20\d\d-/],
     ['a certificate of the day after tomorrow', {map { $_ => $early->{$_} } qw(certificate key)},
-        qr/certificate\.pem: lonnetCertificate: expected a certificate that is valid, but it is not valid before 20\d\d-/],
+        qr/certificate\.pem: lonnetCertificate: expected a valid certificate, but it is not valid before 20\d\d-/],
     ['a certificate that is none', {certificate => $scratch->path('nonsense')},
         qr/certificate\.pem: lonnetCertificate: expected a certificate in PEM that OpenSSL accepts: no start line/],
     ['half a certificate', {certificate => $scratch->path('half')}, qr/certificate\.pem: lonnetCertificate: expected a certificate in PEM/],
@@ -153,7 +153,7 @@ my @bad = ( # what, the files or what makes them, what is said of it
     ['an empty CA', {authority => $scratch->path('empty')}, qr/authority\.pem: lonnetCertificateAuthority: expected .*: it is empty/],
     ['a CA file of which a half is there', {authority => $scratch->path('two CAs, one half')}, qr/authority\.pem: lonnetCertificateAuthority: expected a CA's/],
     ['a CA without end', {authority => $scratch->path('huge')}, qr/authority\.pem: lonnetCertificateAuthority: expected .*: it is longer than 1 MiB/],
-    ['an expired CA', {authority => $old_ca->file}, qr/authority\.pem: lonnetCertificateAuthority: expected a certificate that is valid, but it expired/],
+    ['an expired CA', {authority => $old_ca->file}, qr/authority\.pem: lonnetCertificateAuthority: expected a valid certificate, but it expired/],
     ['a missing certificate', {certificate => undef}, qr/certificate\.pem: lonnetCertificate: does not exist/],
     ['a missing key', {key => undef}, qr/key\.pem: lonnetPrivateKey: does not exist/],
     ['a missing CA', {authority => undef}, qr/authority\.pem: lonnetCertificateAuthority: does not exist/],
@@ -429,7 +429,7 @@ for my $missing (qw(lonnetCertificateAuthority lonnetCertificate lonnetPrivateKe
             $world->activate('msul1');
             is enciphered($world), 'the quick brown fox', "$what, " . ($order ? 'before' : 'behind') . ' the good one: londs are believed';
             is $lond->counts->{ssl}, 1, '... by ssl';
-            like trouble($world, 'certificate'), qr/authority\.pem: lonnetCertificateAuthority: "\Q$beside->{name}\E" expired at .*, and counts for nothing$/, '... and status warns';
+            like trouble($world, 'certificate'), qr/authority\.pem: lonnetCertificateAuthority: "\Q$beside->{name}\E" expired at .* and is ignored$/, '... and status warns';
             is_deeply reload($world)->{warnings}, [], '... which is no matter for a reload';
             like check($world), qr/^warning: .* expired at .*\n1 hosts, as annarborl1: all is well\n0$/, '... but for lonc-keeper --check, which does not fail';
             next if $beside == $renewed;
@@ -463,7 +463,7 @@ for my $missing (qw(lonnetCertificateAuthority lonnetCertificate lonnetPrivateKe
     $world->ask('msul1', 'reset_retries');
 
     my @lists = (
-        ['overdue', sub { copy($ca->revocations([], due => -2), $list) or die "copy: $!" }, qr/list\.pem: tls_revocations: expected a list that is valid, but it expired at/],
+        ['overdue', sub { copy($ca->revocations([], due => -2), $list) or die "copy: $!" }, qr/list\.pem: tls_revocations: expected a valid list, but it expired at/],
         ['missing', sub { unlink $list or die "unlink: $!" }, qr/list\.pem: tls_revocations: expected .*: No such file or directory/],
         ['no list', sub { $world->write_file('certs/list.pem', 'no list') }, qr/list\.pem: tls_revocations: expected a list of revoked certificates in PEM: no start line/],
         ['empty', sub { $world->write_file('certs/list.pem', '') }, qr/list\.pem: tls_revocations: .*: it is empty/],

@@ -66,7 +66,7 @@ sub peak {
     for my $round (1 .. 5) {
         $allow->(4); # whose numbers are taken: not 0, with which poll would be refused
         my ($late) = $world->asking('msul1', 'echo:late');
-        Lonc::within($Lonc::PATIENCE, sub { $keeper->said(qr/cannot take anybody from the private channel: Too many open files/) >= $round }) or die "no accept has failed: " . $keeper->log;
+        Lonc::within($Lonc::PATIENCE, sub { $keeper->said(qr/cannot accept connections at the private channel: Too many open files/) >= $round }) or die "no accept has failed: " . $keeper->log;
         my $administrator = IO::Socket::UNIX->new(Peer => $world->path('run/control.sock')) or die "control: $!";
         $administrator->print("status\n");
         my ($before, $start) = ($keeper->cpu, time);
@@ -79,7 +79,7 @@ sub peak {
         like readline $administrator, qr/^\{.*\}$/, '... an administrator, too';
         $late->close;
     }
-    is $keeper->said(qr/cannot take anybody from the control socket: Too many open files/), 5, '... who is told of in the log, once each time';
+    is $keeper->said(qr/cannot accept connections at the control socket: Too many open files/), 5, '... who is told of in the log, once each time';
     is $keeper->said(qr/limit left: open descriptors/), 5, '... as is the end of it';
     cmp_ok $cpu, '<=', 0.05, '... meanwhile the keeper takes less than 5 % of a processor';
     cmp_ok $took, '<', 0.2, '... and goes on within 200 ms, for it looks ten times a second'; # the best of five, as above

@@ -52,7 +52,7 @@ Test(validity, our_own_certificate_must_be_valid)
 {
     JUDGE(OWN(0, NOW), AUTHORITY(0, LONG));
     cr_assert_not(verdict.usable);
-    cr_assert_str_eq(verdict.problem, "lonnetCertificate: expected a certificate that is valid, "
+    cr_assert_str_eq(verdict.problem, "lonnetCertificate: expected a valid certificate, "
                                       "but it expired at 1970-01-12 13:46 UTC");
     cr_assert_str_eq(verdict.path, "/certs/file.pem");
     cr_assert_eq(verdict.expires, 0);
@@ -108,7 +108,7 @@ Test(validity, lists_are_renewed_late_as_a_matter_of_course_and_needed_where_the
     cr_assert_eq(verdict.expires, NOW + 1);
     JUDGE(OWN(0, LONG), AUTHORITY(0, LONG), LIST(0, NOW - 1));
     cr_assert_not(verdict.usable);
-    cr_assert_not_null(strstr(verdict.problem, "expected a list that is valid"));
+    cr_assert_not_null(strstr(verdict.problem, "expected a valid list"));
 }
 
 Test(validity, an_expired_certificate_behind_our_own_is_only_warned_of)
