@@ -2,6 +2,8 @@
 /*
  * The private channel over real sockets: every descriptor is accounted for, whatever the other side
  * sends, and each side learns what it must know of the other.
+ *
+ * In one piece because every test needs both ends of a channel and the count of descriptors.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>

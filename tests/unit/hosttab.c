@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * hosts.tab in both its shapes, and the exact words for everything that can be wrong with one. The
+ * hosts.tab in both its forms, and the exact words for everything that can be wrong with one. The
  * reading of lines and the form of diagnostics, which all parsers share, are tested here as well.
+ *
+ * In one piece because it is the test of one parser.
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

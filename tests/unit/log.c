@@ -2,6 +2,8 @@
 /*
  * The log: what a journal is told, in the journal's own protocol, and what goes to standard error
  * where there is none. A stand-in journal listens in the test's folder.
+ *
+ * In one piece because all of it is about one message on its way out, and needs that journal.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Resolving names, over real sockets: the test plays the DNS server on 127.0.0.1, in the same loop.
+ *
+ * In one piece because every test needs that server.
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
