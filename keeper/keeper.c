@@ -18,6 +18,7 @@
 
 #include "common/log.h"
 #include "common/monotonic.h"
+#include "common/plural.h"
 #include "common/unix.h"
 #include "keeper/client/clients.h"
 #include "keeper/client/intake.h"
@@ -94,8 +95,9 @@ static void drain(struct keeper *keeper)
         return;
     }
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
-              "stopping: %zu clients, %zu requests queued", clients_count(keeper->clients),
-              keeper->hosts.queued);
+              "stopping: %zu client%s, %zu queued request%s", clients_count(keeper->clients),
+              plural(clients_count(keeper->clients)), keeper->hosts.queued,
+              plural(keeper->hosts.queued));
     int r = loop_alarm(&core->loop, &keeper->drain_end, CLOCK_MONOTONIC,
                        monotonic_now() + core->settings.drain_timeout, on_drain_end, keeper);
     if (r < 0) {

@@ -19,6 +19,7 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/plural.h"
 #include "keeper/keeper.h"
 #include "keeper/lond/cipher.h"
 #include "keeper/lond/credentials.h"
@@ -117,9 +118,10 @@ static int check(const struct request *request)
     if (valid)
         warn_of_ssl(config, credentials);
     if (valid)
-        printf("%zu hosts, as %s: all is well\n", config->table.count, config->loncapa.host_id);
+        printf("%zu host%s, as %s: all is well\n", config->table.count, plural(config->table.count),
+               config->loncapa.host_id);
     else
-        fprintf(stderr, "complaints: %u\n", diagnostics.count);
+        fprintf(stderr, "%u error%s\n", diagnostics.count, plural(diagnostics.count));
     credentials_free(credentials);
     config_unref(config);
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;

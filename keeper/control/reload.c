@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/monotonic.h"
+#include "common/plural.h"
 #include "keeper/control/lonclog.h"
 #include "keeper/control/reload.h"
 #include "keeper/core/sliced_task.h"
@@ -170,8 +171,8 @@ static bool release_old(struct reload *reload)
     config_unref(reload->config);
     reload->config = NULL;
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_LOADED},
-              "%zu hosts in force, as %s", reload->parts.hosts->count,
-              core->config->loncapa.host_id);
+              "%zu host%s in force, as %s", reload->parts.hosts->count,
+              plural(reload->parts.hosts->count), core->config->loncapa.host_id);
     return false;
 }
 
@@ -260,8 +261,8 @@ static void fail(struct reload *reload)
     clear(reload);
     if (!reload->by_itself)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
-                  "reload failed, complaints: %u; the old configuration stays in force",
-                  reload->diagnostics.count);
+                  "reload failed: %u error%s; the old configuration stays in force",
+                  reload->diagnostics.count, plural(reload->diagnostics.count));
     trouble_begin(reload->core, TROUBLE_CONFIG, "%s", reload->diagnostics.first);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/monotonic.h"
+#include "common/plural.h"
 #include "keeper/control/status.h"
 
 static const char *const health_words[] = {
@@ -71,9 +72,10 @@ void status_line(const struct status *status, char *line, size_t size)
     char troubles[192];
     count_hosts(status, &tally);
     troubles_line(&status->core->troubles, troubles, sizeof(troubles));
-    snprintf(line, size, "%zu hosts up, %zu dead, %zu queued, %zu deferred%s",
-             tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING], tally.of[HEALTH_DEAD],
-             status->hosts->queued, deferred_count(status->deferred), troubles);
+    size_t up = tally.of[HEALTH_HEALTHY] + tally.of[HEALTH_FAILING];
+    snprintf(line, size, "%zu host%s up, %zu dead, %zu queued, %zu deferred%s", up, plural(up),
+             tally.of[HEALTH_DEAD], status->hosts->queued, deferred_count(status->deferred),
+             troubles);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */

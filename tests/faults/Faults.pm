@@ -395,7 +395,7 @@ sub steps {
         $self->loncctl('reload');
     }
     $world->write_config;
-    my $ended = sub { $keeper->said(qr/hosts in force|reload failed/) };
+    my $ended = sub { $keeper->said(qr/hosts? in force|reload failed/) };
     my $before = $ended->();
     kill 'HUP', $keeper->{pid} if !$self->has_ended;
     Lonc::within($away ? 1 : $PATIENCE, sub { $ended->() > $before || $self->has_ended });

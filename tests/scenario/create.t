@@ -37,7 +37,7 @@ sub reload {
     my ($world) = @_;
     my $before = asked($world);
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/hosts in force/);
+    $world->{keeper}->await(qr/hosts? in force/);
     Lonc::within($Lonc::PATIENCE, sub { asked($world) =~ /\n/ && asked($world) ne $before }) or die 'no sync was asked for';
 }
 

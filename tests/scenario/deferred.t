@@ -323,7 +323,7 @@ sub in_order {
     is_deeply \%is, {map { ($_ => $kind{$made{$_}} || 'f') } keys %made}, '... as it was';
     is_deeply [left($world)], [sort @strange, '.1700000000.5.4711.count.msul1'], 'a name without a host, or of an unknown one, is left';
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/hosts in force/);
+    $world->{keeper}->await(qr/hosts? in force/);
     drop_many($world, 'msul1', 50);
     ok await_gone($world, name_of('msul1', 50)), '(after a reload the queue works as before)';
     my $log = $world->{keeper}->log;
@@ -377,7 +377,7 @@ sub in_order {
     my $address = delete $world->{address}{msul2};
     $world->write_config;
     $keeper->signal('HUP');
-    $keeper->await(qr/1 hosts in force/);
+    $keeper->await(qr/1 host in force/);
     drop_many($world, 'msul1', 1 .. 3);
     ok await_gone($world, name_of('msul1', 3)), '(a host is removed; the others go on)';
     is_deeply [left($world)], \@stay, 'a host that is removed keeps its files';
@@ -397,7 +397,7 @@ sub in_order {
     my $address = delete $world->{address}{msul2};
     $world->write_config;
     $keeper->signal('HUP');
-    $keeper->await(qr/1 hosts in force/);
+    $keeper->await(qr/1 host in force/);
     ok await_gone($world, drop($world, 'msul1', 1, 'count:1')), '(a host is removed while its file is in its first second, which ends)';
     is_deeply [left($world)], [$name], 'a file whose host goes before it has settled stays';
     $world->{address}{msul2} = $address;

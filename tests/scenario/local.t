@@ -271,7 +271,7 @@ for my $signal (qw(TERM QUIT)) {
 {
     my ($world, $lond, $client, $path) = waiting();
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/hosts in force/);
+    $world->{keeper}->await(qr/hosts? in force/);
     ok -e $path, 'a reload leaves the file of a handshake under way where it is';
     $lond->control('close-all');
     is $client->line, 'con_lost', '(until that ends)';

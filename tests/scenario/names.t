@@ -56,7 +56,7 @@ sub reload {
     my ($world) = @_;
     $world->write_config;
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/(hosts in force|reload failed)[^\n]*/);
+    $world->{keeper}->await(qr/(hosts? in force|reload failed)[^\n]*/);
 }
 
 # Closes the host's connections, so that the next request needs a new one.
@@ -441,7 +441,7 @@ SKIP: {
     $world->write_config;
     $world->write_file('tabs/hosts.tab', "msul1:msu:library:$right\n");
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/hosts in force/);
+    $world->{keeper}->await(qr/hosts? in force/);
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'resolve = dns, and the name is an address itself';
     is $dns->asked($right, 'A') + $dns->asked($right, 'AAAA'), 0, '... which is not asked for';
 }
@@ -453,7 +453,7 @@ SKIP: {
     $dns->end;
     $world->write_file('tabs/hosts.tab', "msul1:msu:library:localhost\n");
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/hosts in force/);
+    $world->{keeper}->await(qr/hosts? in force/);
     is $world->ask('msul1', 'ping'), 'pong:msul1', 'names in /etc/hosts need no DNS';
 }
 

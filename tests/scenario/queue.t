@@ -142,7 +142,7 @@ sub put_aside {
     is_deeply [map { [(stat)[4, 5]] } glob "$folder/held/*"], [([@owner]) x 5], '... the files have theirs';
     ok counts($world, 5), '... and the keeper counts them no longer, though their host is dead';
     $keeper->signal('HUP');
-    $keeper->await(qr/hosts in force/);
+    $keeper->await(qr/hosts? in force/);
     is $keeper->said(qr/held/), 0, '... nor wonders about held/';
     is_deeply [queue($world, 'hold', 'msul1')], ["0 files\n", 0], '... again: there are none';
 

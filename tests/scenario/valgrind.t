@@ -43,7 +43,7 @@ sub reload {
     my ($world) = @_;
     $world->write_config;
     $world->{keeper}->signal('HUP');
-    $world->{keeper}->await(qr/(hosts in force|reload failed)[^\n]*/);
+    $world->{keeper}->await(qr/(hosts? in force|reload failed)[^\n]*/);
 }
 
 sub busy {
