@@ -26,8 +26,8 @@ static void log_answer(const struct transaction *transaction, enum reason reason
     int priority = core->settings.log_transactions ? LOG_NOTICE : LOG_DEBUG;
     request_summary(transaction->request, transaction->length, request);
     if (reason == REASON_NONE)
-        log_write(priority, &about, "%s answered with %zu bytes after %.3f s", request, reply,
-                  took);
+        log_write(priority, &about, "%s answered with %zu byte%s after %.3f s", request, reply,
+                  reply == 1 ? "" : "s", took);
     else
         log_write(priority, &about, "con_lost for %s: %s", request, reason_text(reason));
 }

@@ -179,3 +179,20 @@ Test(request, cut_off_anywhere_shows_no_part_of_a_secret)
         }
     }
 }
+
+Test(request, a_log_message_names_it_by_its_first_word_and_its_length)
+{
+    static const struct {
+        const char *line, *summary;
+    } summaries[] = {
+        {"ping\n", "ping (5 bytes)"},
+        {"put:msu:user:data\n", "put (18 bytes)"},
+        {"\n", " (1 byte)"},
+        {"sethost:msul1:encrypt:auth:msu:user:secret\n", "encrypt (43 bytes)"},
+    };
+    for (size_t i = 0; i < sizeof(summaries) / sizeof(*summaries); i++) {
+        char text[REQUEST_SUMMARY_SIZE];
+        request_summary(summaries[i].line, strlen(summaries[i].line), text);
+        cr_expect_str_eq(text, summaries[i].summary);
+    }
+}
