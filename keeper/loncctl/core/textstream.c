@@ -13,7 +13,7 @@
 
 /* Must not fail() for lack of memory: exit() flushes all streams, this one included, and would come
  * here again. */
-static ssize_t append_text(void *cookie, const char *bytes, size_t length)
+static ssize_t append_to_text(void *cookie, const char *bytes, size_t length)
 {
     struct textstream *stream = cookie;
     size_t needed = stream->length + length + 1;
@@ -34,7 +34,7 @@ static ssize_t append_text(void *cookie, const char *bytes, size_t length)
 void textstream_open(struct textstream *stream)
 {
     *stream = (struct textstream){.text = must(malloc(FIRST_SIZE)), .size = FIRST_SIZE};
-    stream->out = must(fopencookie(stream, "w", (cookie_io_functions_t){.write = append_text}));
+    stream->out = must(fopencookie(stream, "w", (cookie_io_functions_t){.write = append_to_text}));
 }
 
 char *textstream_close(struct textstream *stream)

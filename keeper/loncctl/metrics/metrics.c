@@ -269,7 +269,7 @@ struct answers {
 };
 
 /* Returns false if no keeper answers all questions, and then *why says why in words. */
-static bool ask_all(const char *socket, struct answers *answers, const char **why)
+static bool ask_for_metrics(const char *socket, struct answers *answers, const char **why)
 {
     *answers = (struct answers){.status = ask_or_why(socket, "status\n", why)};
     if (answers->status != NULL)
@@ -309,7 +309,7 @@ static char *make_metrics(const char *socket, bool openmetrics, size_t *length, 
     struct textstream text;
     struct answers answers;
     *why = NULL;
-    bool up = ask_all(socket, &answers, why);
+    bool up = ask_for_metrics(socket, &answers, why);
     textstream_open(&text);
     struct exposition to = {.file = text.out, .openmetrics = openmetrics};
     exposition_family(&to, "lonc_up", METRIC_GAUGE, "1 if the keeper answered, else 0.");
@@ -345,7 +345,7 @@ const struct command_line metrics_command_line = {
     .misuse = LONCCTL_USAGE,
 };
 
-static int serve(const char *socket)
+static int serve_http(const char *socket)
 {
     struct http_request request;
     const char *why;
@@ -369,7 +369,7 @@ static int serve(const char *socket)
     return LONCCTL_DONE;
 }
 
-static int print(const char *socket, bool openmetrics)
+static int print_metrics(const char *socket, bool openmetrics)
 {
     const char *why;
     size_t length;
@@ -394,5 +394,5 @@ int loncctl_metrics(const char *socket, int argc, char **argv)
             openmetrics = false;
     }
     options_expect_no_words(&options);
-    return http ? serve(socket) : print(socket, openmetrics);
+    return http ? serve_http(socket) : print_metrics(socket, openmetrics);
 }

@@ -34,7 +34,7 @@ struct answers {
 
 /* A keeper that goes away between two answers counts as none. One that refuses a single question,
  * as an older keeper would, counts. */
-static struct answers ask_all(const char *socket)
+static struct answers ask_for_page(const char *socket)
 {
     struct answers answers = {0};
     struct {
@@ -101,7 +101,7 @@ static void put_page(FILE *to, const struct answers *answers)
 static char *make_page(const char *socket, size_t *length)
 {
     struct textstream page;
-    struct answers answers = ask_all(socket);
+    struct answers answers = ask_for_page(socket);
     textstream_open(&page);
     put_page(page.out, &answers);
     free_answers(&answers);

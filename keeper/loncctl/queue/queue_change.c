@@ -219,7 +219,7 @@ static void sync_and_close_places(struct change *change)
 
 /* --- The whole -------------------------------------------------------------------------------- */
 
-static json_t *answer_of(struct change *change)
+static json_t *result_as_json(struct change *change)
 {
     json_t *answer =
         json_pack("{s:b, s:I}", "ok", change->error_count == 0, "files", (json_int_t)change->done);
@@ -268,7 +268,7 @@ json_t *queue_change(const struct queue_action *action, const char *folder, cons
     else
         change_what_is_meant(&change, what, confirm);
     sync_and_close_places(&change);
-    json_t *answer = answer_of(&change);
+    json_t *answer = result_as_json(&change);
     json_decref(change.errors);
     json_decref(known);
     return answer;

@@ -144,7 +144,7 @@ static void give_up_late_queries(struct top *top, double now)
             fail_query(top, (enum query_kind)kind, "it does not answer");
 }
 
-static void ask_again(struct top *top, double now)
+static void ask_when_due(struct top *top, double now)
 {
     if (now < top->next)
         return;
@@ -309,7 +309,7 @@ static void run_until_quit(struct top *top, const sigset_t *signals)
     while (!top->quit && !interrupt_came()) {
         double now = clock_now();
         give_up_late_queries(top, now);
-        ask_again(top, now);
+        ask_when_due(top, now);
         draw_screen(top);
         wait_for_events(top, signals);
         /* Also after a signal: ncurses reports a change of size as a key. */
