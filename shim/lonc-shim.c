@@ -40,7 +40,7 @@ static void require_stream_socket(int fd)
         exit_with(SHIM_USAGE, "expected a stream socket", 0);
 }
 
-static enum shim_exit serve(const struct shim_options *options)
+static enum shim_exit serve_descriptors(const struct shim_options *options)
 {
     unsigned passed = listeners_passed();
     if (passed > 0)
@@ -54,5 +54,5 @@ int main(int argc, char **argv)
 {
     keep_standard_error_from_client();
     const struct shim_options options = options_parse(argc, argv);
-    return (int)serve(&options);
+    return (int)serve_descriptors(&options);
 }

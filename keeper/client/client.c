@@ -267,7 +267,7 @@ static bool fill(struct client *client, size_t most)
 }
 
 /* Does one step for a client that is reading. True while there is a point in another. */
-static bool take_step(struct client *client, size_t most)
+static bool read_or_serve(struct client *client, size_t most)
 {
     struct line_reader *reader = &client->reader;
     size_t length = line_reader_complete(reader);
@@ -300,7 +300,7 @@ void client_run(struct client *client)
             loop_queue(loop, &client->bulk);
             break;
         }
-        if (!take_step(client, (size_t)(end_of_portion - loop->moved)))
+        if (!read_or_serve(client, (size_t)(end_of_portion - loop->moved)))
             break;
     }
     client->running = false;

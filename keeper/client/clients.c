@@ -33,7 +33,7 @@ static void keep_spare(struct clients *clients, struct client *client)
     clients->spare_count++;
 }
 
-static struct client *take_spare(struct clients *clients)
+static struct client *reuse_client(struct clients *clients)
 {
     struct client *client = TAILQ_FIRST(&clients->spares);
     TAILQ_REMOVE(&clients->spares, client, link);
@@ -59,7 +59,7 @@ int clients_reserve(struct clients *clients, size_t count)
 
 void clients_start(struct clients *clients, int fd)
 {
-    struct client *client = take_spare(clients);
+    struct client *client = reuse_client(clients);
     client_begin(client, &clients->group, fd);
     TAILQ_INSERT_TAIL(&clients->all, client, link);
     clients->count++;

@@ -136,7 +136,8 @@ __attribute__((format(printf, 2, 3))) static int reject_line(char text[CREATE_TE
  * 0 if the host with this DNS name has a socket by it; else -EINVAL with the answer. The rules are
  * those of units/lonc-hosts/paths.c, which makes the sockets.
  */
-static int check_name(const struct config *config, const char *name, char text[CREATE_TEXT_SIZE])
+static int check_socket_name(const struct config *config, const char *name,
+                             char text[CREATE_TEXT_SIZE])
 {
     const struct hosttab_entry *owner = hosttab_find_name(&config->table, name);
     const struct hosttab_entry *same = hosttab_find_id(&config->table, name);
@@ -172,7 +173,7 @@ int create_find_path(const struct config *config, const char *line, size_t lengt
     }
     if (!known)
         return reject_line(text, "%s is no DNS name in hosts.tab", name);
-    int r = check_name(config, name, text);
+    int r = check_socket_name(config, name, text);
     if (r < 0)
         return r;
     int n = snprintf(text, CREATE_TEXT_SIZE, "%s/%s", config->loncapa.sock_dir, name);
@@ -184,7 +185,7 @@ int create_find_path(const struct config *config, const char *line, size_t lengt
 /* --- Probing ---------------------------------------------------------------------------------- */
 
 /* Whether somebody listens. Without a descriptor to probe with, the answer is no for now. */
-static bool is_listening(const char *path)
+static bool is_somebody_listening(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -223,7 +224,7 @@ static void ask_for_sync(struct create *create, const struct wanted *cause)
 
 /* --- Clients that wait ------------------------------------------------------------------------ */
 
-static const char *count_answer(struct create *create, const char *answer)
+static const char *count_line(struct create *create, const char *answer)
 {
     if (strcmp(answer, DONE) == 0)
         create->counts.done++;
@@ -260,7 +261,7 @@ static void answer_all(struct wanted *wanted, const char *answer)
     unlist_wanted(wanted);
     while ((waiter = TAILQ_FIRST(&wanted->waiters)) != NULL) {
         stop_waiting(waiter);
-        waiter->done(waiter, count_answer(wanted->create, answer));
+        waiter->done(waiter, count_line(wanted->create, answer));
     }
     free(wanted);
 }
@@ -268,7 +269,7 @@ static void answer_all(struct wanted *wanted, const char *answer)
 static void on_probe(struct deadline *deadline)
 {
     struct wanted *wanted = CONTAINER_OF(deadline, struct wanted, deadline);
-    if (is_listening(wanted->path)) {
+    if (is_somebody_listening(wanted->path)) {
         answer_all(wanted, DONE);
         return;
     }
@@ -282,7 +283,7 @@ static void on_timeout(struct deadline *deadline)
     struct create_waiter *waiter = CONTAINER_OF(deadline, struct create_waiter, deadline);
     struct create *create = waiter->wanted->create;
     stop_waiting(waiter);
-    waiter->done(waiter, count_answer(create, TIMED_OUT));
+    waiter->done(waiter, count_line(create, TIMED_OUT));
 }
 
 static struct wanted *find_wanted(struct create *create, const char *path)
@@ -324,7 +325,7 @@ static const char *answer_or_wait(struct create *create, const char *path,
                                   struct create_waiter *waiter)
 {
     struct wanted *wanted = find_wanted(create, path);
-    if (wanted == NULL && is_listening(path))
+    if (wanted == NULL && is_somebody_listening(path))
         return DONE;
     if (create->core->stopping)
         return STOPPING;
@@ -341,14 +342,14 @@ const char *create_ask(struct create *create, const char *line, size_t length,
 {
     const struct config *config = create->core->config;
     if (create_find_path(config, line, length, create->text) < 0)
-        return count_answer(create, create->text);
+        return count_line(create, create->text);
     const char *answer = answer_or_wait(create, create->text, waiter);
-    return answer != NULL ? count_answer(create, answer) : NULL;
+    return answer != NULL ? count_line(create, answer) : NULL;
 }
 
 const char *create_refuse_long(struct create *create)
 {
-    return count_answer(create, TOO_LONG);
+    return count_line(create, TOO_LONG);
 }
 
 void create_withdraw(struct create_waiter *waiter)

@@ -20,7 +20,7 @@
 
 /* --- Answering -------------------------------------------------------------------------------- */
 
-static void answer_text(struct dispatch *dispatch, const char *text)
+static void pass_answer(struct dispatch *dispatch, const char *text)
 {
     dispatch->answered(dispatch, text, strlen(text), NULL);
 }
@@ -32,7 +32,7 @@ static void on_stored(void *argument, bool stored)
     if (dispatch->abandoned)
         dispatch->ended(dispatch);
     else
-        answer_text(dispatch, stored ? "con_delayed\n" : "con_failed\n");
+        pass_answer(dispatch, stored ? "con_delayed\n" : "con_failed\n");
 }
 
 static void store_request(struct dispatch *dispatch)
@@ -54,10 +54,10 @@ static void on_transaction_done(struct transaction *transaction, enum reason rea
     else if (reason == REASON_NONE)
         dispatch->answered(dispatch, reply->data + reply->start, length, reply);
     else
-        answer_text(dispatch, DISPATCH_CON_LOST);
+        pass_answer(dispatch, DISPATCH_CON_LOST);
 }
 
-static void count_answer(struct dispatch *dispatch, enum reason reason)
+static void count_own_answer(struct dispatch *dispatch, enum reason reason)
 {
     struct core *core = dispatch->dispatcher->core;
     core->answers[reason]++;
@@ -68,8 +68,8 @@ static void count_answer(struct dispatch *dispatch, enum reason reason)
 /* Answers a line without asking anybody. */
 static void answer_ourselves(struct dispatch *dispatch, enum reason reason, const char *text)
 {
-    count_answer(dispatch, reason);
-    answer_text(dispatch, text);
+    count_own_answer(dispatch, reason);
+    pass_answer(dispatch, text);
 }
 
 static void on_created(struct create_waiter *waiter, const char *text)
@@ -243,7 +243,7 @@ const char *dispatch_refuse_long(struct dispatch *dispatch)
 void dispatch_count_refused(struct dispatch *dispatch, enum reason reason)
 {
     dispatch->dispatcher->core->requests++;
-    count_answer(dispatch, reason);
+    count_own_answer(dispatch, reason);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */

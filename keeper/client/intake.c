@@ -129,7 +129,7 @@ static bool has_room_for_source(const struct intake *intake)
     return core_descriptors_free(intake->core) >= CHANNEL_BATCH + ACCEPT_MARGIN;
 }
 
-static bool is_full(const struct intake *intake)
+static bool is_at_limit(const struct intake *intake)
 {
     return intake->count >= intake->core->settings.channel_connections;
 }
@@ -137,7 +137,7 @@ static bool is_full(const struct intake *intake)
 /* Whether another shim may be accepted, perhaps in place of one that is quiet. */
 static bool has_place(const struct intake *intake)
 {
-    return !is_full(intake) ||
+    return !is_at_limit(intake) ||
            TAILQ_FIRST(&intake->sources)->since + quiet_time <= intake->core->loop.now;
 }
 
@@ -299,10 +299,11 @@ static void add_source(struct intake *intake, int fd)
     core_descriptor_opened(intake->core);
 }
 
-/* Closes the channel of the quietest shim, which loses no client by that. */
-static void make_room(struct intake *intake)
+/* If all places are taken, closes the channel of the quietest shim, which loses no client by that.
+ */
+static void ensure_place(struct intake *intake)
 {
-    if (!is_full(intake))
+    if (!is_at_limit(intake))
         return;
     limit_reached(intake->core, &intake->limit, NULL);
     close_source(TAILQ_FIRST(&intake->sources));
@@ -320,7 +321,7 @@ static void on_listener_ready(struct listener *listener)
          i < ACCEPTS_PER_TURN && fd >= 0 && has_room_for_source(intake) && has_place(intake); i++) {
         fd = listener_accept(listener);
         if (fd >= 0 && is_allowed(fd)) {
-            make_room(intake);
+            ensure_place(intake);
             add_source(intake, fd);
         } else if (fd >= 0) {
             log_refused("a stranger on the private channel", "stranger");
