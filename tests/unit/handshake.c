@@ -2,6 +2,8 @@
 /*
  * The handshake with lond: every line of lonc-protocol(7) section 2 to the byte, and every way a
  * peer may leave the dialogue.
+ *
+ * In one piece because it is the test of one dialogue.
  */
 #include "keeper/lond/handshake.h"
 

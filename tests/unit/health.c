@@ -2,6 +2,8 @@
 /*
  * The rules of a host's health (keeper/README.md rule 5), with the clock and the dice as arguments:
  * hours pass in microseconds, and no attempt is really made.
+ *
+ * In one piece because it is the test of one table of states.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
