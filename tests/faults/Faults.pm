@@ -49,7 +49,7 @@ our %ERRORS = (
     read => [qw(EINTR short EIO)], read_event => [qw(EINTR EAGAIN)], write => [qw(EINTR short), @disk], writev => [qw(EINTR short EAGAIN), @disk],
     open => [@files, qw(EINTR ENOSPC EACCES)], openat => [@files, qw(ENOSPC EACCES EIO)], fopen => [@files],
     fdopen => \@memory, opendir => [@files], fdopendir => \@memory, readdir => ['EIO'], close => [qw(EINTR EIO ENOSPC)],
-    fclose => [qw(EIO ENOSPC)], fflush => [qw(EIO ENOSPC)], fchmod => ['EIO'], (map { $_ => [@files, 'ENOSPC'] } qw(mkstemp mkostemp)), access => [qw(ENOMEM EIO)],
+    fclose => [qw(EIO ENOSPC)], fflush => [qw(EIO ENOSPC)], fchmod => ['EIO'], mkostemp => [@files, 'ENOSPC'], access => [qw(ENOMEM EIO)],
     poll => [qw(EINTR ENOMEM)], ioctl => ['ENOTTY'], fstat => ['ENOMEM'], stat => ['ENOMEM'], lstat => ['ENOMEM'], fstatat => [qw(ENOMEM EIO)],
     faccessat => [qw(ENOMEM EIO)], mkdir => [@disk], mkdirat => [@disk], rename => [@disk], renameat2 => [@disk],
     unlink => ['EIO'], unlinkat => [qw(EIO ENOMEM)], fsync => [qw(EIO ENOSPC)], epoll_ctl => [qw(ENOMEM ENOSPC)],
