@@ -59,17 +59,17 @@ void keeper_say_in_log(void *argument, const char *text)
 
 /* --- Leaving ---------------------------------------------------------------------------------- */
 
-static void leave(void *argument)
+static void leave_loop(void *argument)
 {
     struct keeper *keeper = argument;
     loop_exit(&keeper->core.loop);
 }
 
-/* Clients first, since what they leave may be stored; then what is being delivered. */
+/* The clients have gone, and what they left may be stored; now the delivery under way ends. */
 static void drain_deferred(void *argument)
 {
     struct keeper *keeper = argument;
-    deferred_drain(keeper->deferred, leave, keeper);
+    deferred_drain(keeper->deferred, leave_loop, keeper);
 }
 
 static int on_drain_end(sd_event_source *source, uint64_t when, void *argument)
@@ -79,7 +79,7 @@ static int on_drain_end(sd_event_source *source, uint64_t when, void *argument)
     (void)when;
     log_write(LOG_NOTICE, NULL, "time is up: what is in flight is answered con_lost");
     hosts_abandon(&keeper->hosts);
-    leave(keeper);
+    leave_loop(keeper);
     return 0;
 }
 
@@ -91,7 +91,7 @@ static void drain(struct keeper *keeper)
 {
     struct core *core = &keeper->core;
     if (core->stopping) { /* asked twice */
-        leave(keeper);
+        leave_loop(keeper);
         return;
     }
     log_write(LOG_NOTICE, &(struct log_about){.event = LOG_EVENT_STOPPING},
@@ -101,7 +101,7 @@ static void drain(struct keeper *keeper)
     int r = loop_alarm(&core->loop, &keeper->drain_end, CLOCK_MONOTONIC,
                        monotonic_now() + core->settings.drain_timeout, on_drain_end, keeper);
     if (r < 0) {
-        leave(keeper);
+        leave_loop(keeper);
         return;
     }
     notifier_stopping(keeper->notifier);
@@ -111,7 +111,7 @@ static void drain(struct keeper *keeper)
     clients_drain(keeper->clients, drain_deferred, keeper);
 }
 
-/* Only a new start shows it the folders as they are now. */
+/* Its sandbox shows the folders as they were at the start, so only a new start helps. */
 static void leave_to_return(void *argument)
 {
     struct keeper *keeper = argument;
@@ -140,7 +140,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         loncstatus_ask(keeper->loncstatus);
         break;
     case SIGQUIT:
-        leave(keeper);
+        leave_loop(keeper);
         break;
     default:
         drain(keeper);
@@ -226,9 +226,9 @@ static void replace_control(void *argument, int listener)
     control_listen(keeper->control, listener);
 }
 
-/* What systemd has bound is root's to bind again. */
-static void look_after(struct keeper *keeper, size_t which, int listener,
-                       void (*replace)(void *argument, int listener))
+/* Only a socket that was bound here can be bound again; systemd's are root's. */
+static void watch_own_path(struct keeper *keeper, size_t which, int listener,
+                           void (*replace)(void *argument, int listener))
 {
     socket_watch_add(keeper->socket_watch, listener, keeper->bound[which] != NULL ? replace : NULL,
                      keeper);
@@ -258,7 +258,7 @@ static int open_sockets(struct keeper *keeper)
     if (keeper->intake == NULL)
         return -ENOMEM;
     keeper->status.intake = keeper->intake;
-    look_after(keeper, 0, channel, replace_channel);
+    watch_own_path(keeper, 0, channel, replace_channel);
     /* Requests can be carried without it; what is wrong has been logged. */
     int control = open_listener(keeper, "control", "control.sock", SOCK_STREAM, &keeper->bound[1]);
     if (control < 0)
@@ -267,11 +267,11 @@ static int open_sockets(struct keeper *keeper)
     if (keeper->control == NULL)
         return -ENOMEM;
     keeper->status.admission = control_admission(keeper->control);
-    look_after(keeper, 1, control, replace_control);
+    watch_own_path(keeper, 1, control, replace_control);
     return 0;
 }
 
-/* As many as allowed; and how many are in use already, those of libraries included. */
+/* Raises the limit as far as allowed, and counts what is open already, by libraries too. */
 static void count_descriptors(struct core *core)
 {
     struct rlimit limit = {.rlim_cur = 1024};
@@ -295,7 +295,7 @@ static void count_descriptors(struct core *core)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-static int start(struct keeper *keeper, struct config *config)
+static int start_keeper(struct keeper *keeper, struct config *config)
 {
     struct core *core = &keeper->core;
     core->memory_limit = (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
@@ -358,7 +358,7 @@ static int start(struct keeper *keeper, struct config *config)
     return open_sockets(keeper);
 }
 
-static void finish(struct keeper *keeper)
+static void finish_keeper(struct keeper *keeper)
 {
     for (size_t i = 0; i < sizeof(keeper->bound) / sizeof(*keeper->bound); i++) {
         if (keeper->bound[i] != NULL)
@@ -366,7 +366,7 @@ static void finish(struct keeper *keeper)
         free(keeper->bound[i]);
     }
     sd_event_source_disable_unref(keeper->drain_end);
-    /* Whoever still waits is answered, and lets go of its host. */
+    /* Clients that still wait are answered, and release their hosts. */
     keeper->core.stopping = true;
     hosts_stop(&keeper->hosts);
     hosts_abandon(&keeper->hosts);
@@ -391,7 +391,7 @@ int keeper_run(struct config *config, const char *config_path, const char *diagn
     keeper.config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGIO, SIG_IGN); /* a broken lease, which delayed_read.c notices by itself */
-    int r = start(&keeper, config);
+    int r = start_keeper(&keeper, config);
     if (r >= 0)
         r = reload_first(keeper.reload, config, diagnostic);
     if (r >= 0) {
@@ -402,6 +402,6 @@ int keeper_run(struct config *config, const char *config_path, const char *diagn
         sd_event_set_watchdog(keeper.core.loop.event, true);
         r = loop_run(&keeper.core.loop);
     }
-    finish(&keeper);
+    finish_keeper(&keeper);
     return r;
 }

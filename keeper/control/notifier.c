@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Signs of life. A sign that cannot be given is logged, and the keeper serves all the same.
+ * The signs. When one cannot be given, that is logged, and the keeper serves all the same.
  */
 #include <bsd/unistd.h>
 #include <dirent.h>
@@ -31,12 +31,12 @@ struct notifier {
     struct deadline_queue changing;
 };
 
-/* Files of lonSockDir looked at in one turn of the loop: there are two for each host. */
+/* Files of lonSockDir checked in one turn of the loop; there are two for each host. */
 #define SWEPT_PER_TURN 512
 
 static const uint64_t interval = PRESENCE_INTERVAL;
 
-static void say_failed(const char *what, const char *path, int error)
+static void log_failure(const char *what, const char *path, int error)
 {
     log_write(LOG_WARNING, NULL, "cannot %s %s: %s", what, path, strerror(error));
 }
@@ -65,7 +65,10 @@ static void on_change(void *argument)
 
 /* --- lonc.pid --------------------------------------------------------------------------------- */
 
-/* 0 or a negative errno. A symbolic link is an administrator's, and followed; a FIFO would wait. */
+/*
+ * Written in place, so that a symbolic link, which is an administrator's, is followed; without
+ * blocking, in case it leads to a FIFO. 0 or a negative errno.
+ */
 static int write_pid(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
@@ -103,7 +106,7 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
 static void keep_pid(struct notifier *notifier)
 {
     struct core *core = notifier->core;
-    /* On a full disk, writing it again would leave it empty. */
+    /* A file that is right is left alone: on a full disk, writing it again would leave it empty. */
     int r = is_ours(notifier->pid_path) ? 0 : write_pid(notifier->pid_path);
     if (r == 0) {
         trouble_end(core, TROUBLE_PID_FILE);
@@ -115,7 +118,7 @@ static void keep_pid(struct notifier *notifier)
                      monotonic_now() + core->settings.trouble_retry, on_retry, notifier);
 }
 
-/* Its folder is watched, which may be rotated; not what is in it, where others write all day. */
+/* Watches the folder, which may be rotated, but not the files in it, which others write all day. */
 static void watch_folder(struct notifier *notifier)
 {
     char *folder = strndup(notifier->pid_path,
@@ -136,7 +139,7 @@ static void on_folder_changed(void *argument)
         keep_pid(notifier);
 }
 
-/* What a link leads to goes; the link is an administrator's. */
+/* Removes the file that a link leads to, but not the link, which is an administrator's. */
 static void remove_pid(struct notifier *notifier)
 {
     if (notifier->pid_path == NULL)
@@ -178,7 +181,7 @@ bool notifier_sweep_some_locks(struct notifier *notifier)
     const char *path = notifier->core->config->loncapa.sock_dir;
     struct dirent *entry = NULL;
     if (notifier->sweeping == NULL && (notifier->sweeping = opendir(path)) == NULL) {
-        say_failed("read", path, errno);
+        log_failure("read", path, errno);
         return false;
     }
     for (int n = 0; n < SWEPT_PER_TURN && (entry = readdir(notifier->sweeping)) != NULL; n++)
@@ -228,9 +231,9 @@ void notifier_touch_reloaded(struct notifier *notifier)
     char path[4096];
     snprintf(path, sizeof(path), "%s/reloaded", notifier->core->settings.runtime_dir);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    /* A path unit looks for a file that was written and closed. */
+    /* The path unit waits for a file that was written and closed, so this one is not renamed. */
     if (fd < 0 || dprintf(fd, "%" PRIu64 "\n", monotonic_now()) < 0)
-        say_failed("write", path, errno);
+        log_failure("write", path, errno);
     if (fd >= 0)
         close(fd);
 }

@@ -8,29 +8,29 @@
 
 #include "keeper/control/status.h"
 
-/* How often STATUS= and the title follow what they tell, at the most. */
+/* STATUS= and the title are updated at most this often, in microseconds. */
 #define PRESENCE_INTERVAL 1000000
 
-/* NULL without memory. From here on, STATUS= and the title follow core_changed. */
+/* NULL for lack of memory. From now on, STATUS= and the title follow core_changed. */
 struct notifier *notifier_new(struct core *core, const struct status *status);
 
-/* Removes lonc.pid if it is ours; NULL is allowed. */
+/* Removes lonc.pid if it is this keeper's. NULL is allowed. */
 void notifier_free(struct notifier *notifier);
 
-/* A configuration is in force: lonc.pid is where it says, from now on whatever becomes of its
- * folder; while it cannot be written, that is a trouble and tried again each trouble_retry. */
+/* Keeps lonc.pid where the configuration in force says, even when its folder is replaced. While it
+ * cannot be written, that is a trouble, and tried again after each trouble_retry. */
 void notifier_configured(struct notifier *notifier);
 
 /* And then: old locks beside its sockets go, some in each call, as long as it says that there may
  * be more. */
 MUST_CHECK bool notifier_sweep_some_locks(struct notifier *notifier);
 
-/* The keeper serves; it reloads (and serves again); it is leaving. */
+/* Tells systemd that the keeper serves, reloads (notifier_ready follows), or stops. */
 void notifier_ready(struct notifier *notifier);
 void notifier_reloading(struct notifier *notifier);
 void notifier_stopping(struct notifier *notifier);
 
-/* Tells the path unit that runs lonc-hosts as root that hosts may have come or gone. */
+/* Has lonc-hosts run by its path unit, as root, because hosts may have come or gone. */
 void notifier_touch_reloaded(struct notifier *notifier);
 
 #endif

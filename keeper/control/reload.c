@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reload, step by step. What a step does is done by those whose files, hosts or queues they are.
+ * The order of a reload's steps, and who is told of its end. Each step is done by the module whose
+ * files, hosts or queues are concerned.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,23 +20,23 @@ struct reload {
     struct core *core;
     struct reload_parts parts;
     const char *config_path;
-    struct sliced_task task; /* runs while one is under way */
+    struct sliced_task task; /* runs while a reload is under way */
     unsigned step;           /* enum step */
 
     struct diagnostics diagnostics;
     struct reload_outcome outcome; /* so far */
     struct config_reading *loading;
-    struct config *config; /* to be put into force; then the one before, until others are told */
+    struct config *config; /* the new one; after the switch the old one, until nobody needs it */
     struct credentials *credentials;
     struct hosts_change change;
 
-    struct reload_waiters waiting, next; /* for this one; for the one behind it */
-    bool touch, next_touches;            /* it was asked for by a signal, or by nobody */
-    bool again;                          /* another one is to follow */
+    struct reload_waiters waiting, next; /* for this reload; for the one after it */
+    bool touch, next_touches;            /* lonc-hosts is to run after it: nobody waits who would */
+    bool again;                          /* another reload follows this one */
 
-    sd_event_source *retry; /* fires while there has been no valid configuration since the start */
+    sd_event_source *retry; /* runs until there has been a valid configuration */
     uint64_t pause;         /* before the last of those attempts, in microseconds; 0: none yet */
-    bool by_itself;         /* this one is such an attempt, which nobody asked for */
+    bool by_itself;         /* this reload is such an attempt, which nobody asked for */
 };
 
 /* For lack of memory the answer lacks a text that is in the log. */
@@ -53,10 +54,10 @@ static void clear_outcome(struct reload *reload)
 }
 
 /*
- * A diagnostic goes to the log, and to whoever asked for the reload. An attempt that nobody asked
- * for finds what the one before found, each minute: the list of troubles has it.
+ * A diagnostic goes to the log and to those who wait. An attempt that nobody asked for logs
+ * nothing, because it finds the same mistakes each minute; they are in the list of troubles.
  */
-static void say(void *argument, const char *text)
+static void report_diagnostic(void *argument, const char *text)
 {
     struct reload *reload = argument;
     append_text(&reload->outcome.errors, text);
@@ -64,7 +65,7 @@ static void say(void *argument, const char *text)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED}, "%s", text);
 }
 
-static void no_memory(struct reload *reload)
+static void report_no_memory(struct reload *reload)
 {
     diagnostics_add(&reload->diagnostics, "reload", 0, "out of memory");
 }
@@ -80,7 +81,7 @@ static bool read_settings(struct reload *reload)
         notifier_reloading(reload->parts.notifier);
     reload->loading = config_open(reload->config_path, &reload->diagnostics);
     if (reload->loading == NULL)
-        no_memory(reload);
+        report_no_memory(reload);
     return false;
 }
 
@@ -93,20 +94,20 @@ static bool read_table(struct reload *reload)
     return false;
 }
 
-static void warn(void *argument, const char *text)
+static void report_warning(void *argument, const char *text)
 {
     struct reload *reload = argument;
     append_text(&reload->outcome.warnings, text);
     log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_CERTIFICATE}, "%s", text);
 }
 
-/* The table does not wait for a certificate to be renewed. */
+/* A mistake in the files for ssl only warns, since the table must not wait for a certificate. */
 static bool load_credentials(struct reload *reload)
 {
-    struct diagnostics of_files = {.say = warn, .argument = reload};
+    struct diagnostics of_files = {.say = report_warning, .argument = reload};
     reload->credentials = credentials_load(reload->config, &of_files);
     if (reload->credentials == NULL)
-        no_memory(reload);
+        report_no_memory(reload);
     return false;
 }
 
@@ -115,7 +116,7 @@ static bool prepare_hosts(struct reload *reload)
     reload->change.table = &reload->config->table;
     int r = hosts_prepare_some(&reload->change, reload->config->settings.resolve);
     if (r < 0)
-        no_memory(reload);
+        report_no_memory(reload);
     return r > 0;
 }
 
@@ -127,7 +128,7 @@ static void apply_credentials(struct reload *reload)
         append_text(&reload->outcome.warnings, warning);
 }
 
-/* From here on nothing fails. Hosts hold the configuration that they point into. */
+/* From here on, nothing fails. Hosts hold a reference to the configuration that they point into. */
 static bool switch_over(struct reload *reload)
 {
     struct core *core = reload->core;
@@ -197,12 +198,12 @@ static bool (*const steps[STEPS])(struct reload *reload) = {
     [STEP_RELEASE] = release_old,
 };
 
-/* --- One after the other ---------------------------------------------------------------------- */
+/* --- Beginning and end ------------------------------------------------------------------------ */
 
-static void begin(struct reload *reload)
+static void begin_reload(struct reload *reload)
 {
     reload->step = 0;
-    reload->diagnostics = (struct diagnostics){.say = say, .argument = reload};
+    reload->diagnostics = (struct diagnostics){.say = report_diagnostic, .argument = reload};
     clear_outcome(reload);
     TAILQ_CONCAT(&reload->waiting, &reload->next, link);
     reload->by_itself = !reload->again;
@@ -217,15 +218,15 @@ static int on_retry(sd_event_source *source, uint64_t when, void *argument)
     (void)source;
     (void)when;
     reload->core->loop.now = monotonic_now();
-    if (!reload->task.running) /* else its end plans the next attempt */
-        begin(reload);
+    if (!reload->task.running) /* otherwise its end plans the next attempt */
+        begin_reload(reload);
     return 0;
 }
 
 /*
- * A keeper that has had no valid configuration since its start tries again by itself: what it read
- * may have been about to come, as on a disk that is mounted during the boot. Quickly at first,
- * since clients get con_lost meanwhile.
+ * A keeper that has never had a valid configuration tries again by itself, because the files may be
+ * on a disk that is mounted later during the boot. It does so quickly at first, since clients get
+ * con_lost meanwhile.
  */
 static void plan_retry(struct reload *reload)
 {
@@ -243,8 +244,8 @@ static void plan_retry(struct reload *reload)
                   strerror(-r));
 }
 
-/* What has been made aside, and is not in force. */
-static void clear(struct reload *reload)
+/* Frees what was prepared and is not in force. */
+static void discard_unused(struct reload *reload)
 {
     hosts_change_end(&reload->change);
     if (reload->loading != NULL)
@@ -256,9 +257,9 @@ static void clear(struct reload *reload)
     reload->config = NULL;
 }
 
-static void fail(struct reload *reload)
+static void fail_reload(struct reload *reload)
 {
-    clear(reload);
+    discard_unused(reload);
     if (!reload->by_itself)
         log_write(LOG_ERR, &(struct log_about){.event = LOG_EVENT_LOAD_FAILED},
                   "reload failed: %u error%s; the old configuration stays in force",
@@ -266,12 +267,12 @@ static void fail(struct reload *reload)
     trouble_begin(reload->core, TROUBLE_CONFIG, "%s", reload->diagnostics.first);
 }
 
-static void end(struct reload *reload)
+static void end_reload(struct reload *reload)
 {
     struct reload_waiter *waiter;
     bool failed = reload->outcome.failed = reload->diagnostics.count > 0;
     if (failed)
-        fail(reload);
+        fail_reload(reload);
     else
         trouble_end(reload->core, TROUBLE_CONFIG);
     if (!reload->by_itself || !failed)
@@ -285,12 +286,12 @@ static void end(struct reload *reload)
     }
     clear_outcome(reload);
     if (reload->again)
-        begin(reload);
+        begin_reload(reload);
     else
         plan_retry(reload);
 }
 
-/* True when the reload has come to its end. */
+/* Returns whether the reload has ended. */
 static bool take_step(struct reload *reload)
 {
     if (!steps[reload->step](reload))
@@ -302,7 +303,7 @@ static bool reload_some(struct sliced_task *task)
 {
     struct reload *reload = CONTAINER_OF(task, struct reload, task);
     if (take_step(reload))
-        end(reload);
+        end_reload(reload);
     return reload->task.running; /* the end may have begun the next one */
 }
 
@@ -314,9 +315,9 @@ void reload_ask(struct reload *reload, struct reload_waiter *waiter)
     }
     reload->next_touches |= waiter == NULL;
     reload->again = true;
-    reload->pause = 0; /* somebody is at work on the files */
+    reload->pause = 0; /* somebody is working on the files, so retry soon */
     if (!reload->task.running)
-        begin(reload);
+        begin_reload(reload);
 }
 
 void reload_withdraw(struct reload_waiter *waiter)
@@ -347,7 +348,7 @@ static int prepare_first(struct reload *reload)
 int reload_first(struct reload *reload, struct config *config, const char *diagnostic)
 {
     bool valid = config->valid;
-    reload->diagnostics = (struct diagnostics){.say = say, .argument = reload};
+    reload->diagnostics = (struct diagnostics){.say = report_diagnostic, .argument = reload};
     reload->config = config;
     reload->core->config = NULL;
     int r = valid ? prepare_first(reload) : 0;
@@ -388,7 +389,7 @@ void reload_free(struct reload *reload)
 {
     if (reload == NULL)
         return;
-    clear(reload);
+    discard_unused(reload);
     clear_outcome(reload);
     sd_event_source_disable_unref(reload->retry);
     sliced_task_close(&reload->task);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Puts a configuration into force, the first one and those that follow: all or nothing
- * (keeper/README.md rule 9). A table may have ten thousand hosts, so a reload takes a slice a turn
- * of the loop, and who is not concerned by it does not notice: first all that can fail, with the
- * old configuration in force; then what cannot.
+ * (keeper/README.md rule 9). A table may have ten thousand hosts, so this is done in slices
+ * (keeper/core/sliced_task.h), and requests are served meanwhile. First comes all that can fail,
+ * with the old configuration in force; then what cannot.
  */
 #ifndef LONC_KEEPER_CONTROL_RELOAD_H
 #define LONC_KEEPER_CONTROL_RELOAD_H
@@ -46,25 +46,25 @@ struct reload_parts {
  */
 struct reload *reload_new(const struct reload_parts *parts, const char *config_path);
 
-/* Who still waits is not told any more. NULL is allowed. */
+/* Those who still wait are not called back. NULL is allowed. */
 void reload_free(struct reload *reload);
 
 /*
- * At once and before the loop runs: `config`, which becomes the core's, may be invalid, for the
- * reason `diagnostic`. Then all are answered con_lost, and the files are read again by themselves
- * after config_retry_min, and later each config_retry_max, until they are valid; the path unit of
- * lonc-hosts is told then. 0, or -ENOMEM.
+ * Puts the first configuration into force, at once, before the loop runs. `config` becomes the
+ * core's. It may be invalid, for the reason `diagnostic`: then all requests are answered con_lost,
+ * and the files are read again after config_retry_min, and at growing intervals up to
+ * config_retry_max, until they are valid. lonc-hosts is run then. 0, or -ENOMEM.
  */
 int reload_first(struct reload *reload, struct config *config, const char *diagnostic);
 
 /*
- * Begins to read what is on disk now. One that is under way already goes on to its end first, since
- * what it has read may have changed since. `waiter` may be NULL: then the path unit of lonc-hosts
- * is told, since it is nobody who would run that next.
+ * Reloads the files as they are on disk now. If a reload is under way already, another one follows
+ * it, since files may have changed after they were read. `waiter` is NULL for a signal: then
+ * lonc-hosts is run at the end, because nobody waits who would run it.
  */
 void reload_ask(struct reload *reload, struct reload_waiter *waiter);
 
-/* It waits no longer; the reload goes on. */
+/* The waiter will not be called back; the reload goes on. Does nothing if it does not wait. */
 void reload_withdraw(struct reload_waiter *waiter);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Paths are looked at when the kernel tells of a change, not by a timer. Where there is nothing to
- * watch with, lonc-hosts-sync.timer finds out within a minute.
+ * Paths are checked when inotify reports a change, not by a timer. Where inotify is not available,
+ * lonc-hosts-sync.timer finds what is missing within a minute.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,18 +22,20 @@
 /* The channel and the control socket. */
 #define OWN_MAX 2
 
-/* A restart by systemd takes the path away for a moment, too. In microseconds. */
+/* How long to wait before a path counts as missing, in microseconds: a restart of its unit removes
+ * it for a moment, too. */
 #define SETTLE 200000
 
 /*
- * lonc-hosts is asked once a second at most. What it cannot mend may make it remove a socket again
- * each time: so after POKES times in a row it is asked each POKE_SPAN only.
+ * lonc-hosts is run at most once a second. What it cannot repair may make it remove a socket again
+ * each time, so after POKES runs in a row it is run only once in each POKE_SPAN.
  */
 #define POKE_PAUSE 1000000
 #define POKES      10
 #define POKE_SPAN  30000000
 
-/* Hosts' sockets that are to be looked at; more are not told apart. */
+/* Hosts' sockets remembered by name until they are checked; if there are more, all count as wrong.
+ */
 #define SUSPECTS 16
 
 struct own {
@@ -78,7 +80,8 @@ struct socket_watch {
 
 /* --- Asking lonc-hosts ------------------------------------------------------------------------ */
 
-/* Somebody else's, or none: www's own sockets are systemd's, which a sync makes sure of. */
+/* There is no socket, or it is another user's. Whether one of www's is systemd's is for lonc-hosts
+ * to check. */
 static bool is_wrong_path(const char *path)
 {
     struct stat status;
@@ -104,7 +107,7 @@ static bool any_wrong(const struct socket_watch *watch)
 
 static int on_alarm(sd_event_source *source, uint64_t when, void *argument);
 
-static void arm(struct socket_watch *watch, uint64_t when)
+static void arm_alarm(struct socket_watch *watch, uint64_t when)
 {
     if (watch->armed)
         return;
@@ -112,7 +115,7 @@ static void arm(struct socket_watch *watch, uint64_t when)
         loop_alarm(&watch->core->loop, &watch->alarm, CLOCK_MONOTONIC, when, on_alarm, watch) >= 0;
 }
 
-/* When lonc-hosts may be asked next. */
+/* The earliest time of the next run of lonc-hosts. */
 static uint64_t poke_time(const struct socket_watch *watch)
 {
     const uint64_t burst = (uint64_t)(POKES - 1) * POKE_SPAN;
@@ -133,7 +136,7 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     if (!watch->poke || watch->core->stopping)
         return 0;
     if (now < next && watch->last_poke > 0) {
-        arm(watch, next);
+        arm_alarm(watch, next);
         return 0;
     }
     watch->poke = false;
@@ -143,13 +146,13 @@ static int on_alarm(sd_event_source *source, uint64_t when, void *argument)
     return 0;
 }
 
-static void suspect(struct socket_watch *watch, const char *name)
+static void suspect_socket(struct socket_watch *watch, const char *name)
 {
     if (watch->suspect_count < SUSPECTS)
         snprintf(watch->suspects[watch->suspect_count], sizeof(*watch->suspects), "%s", name);
     if (watch->suspect_count <= SUSPECTS)
         watch->suspect_count++;
-    arm(watch, monotonic_now() + SETTLE);
+    arm_alarm(watch, monotonic_now() + SETTLE);
 }
 
 void socket_watch_ask(struct socket_watch *watch)
@@ -157,12 +160,12 @@ void socket_watch_ask(struct socket_watch *watch)
     if (watch == NULL)
         return;
     watch->poke = true;
-    arm(watch, monotonic_now());
+    arm_alarm(watch, monotonic_now());
 }
 
 /* --- The trouble ------------------------------------------------------------------------------ */
 
-static void tell(struct socket_watch *watch)
+static void update_trouble(struct socket_watch *watch)
 {
     const struct own *wrong = NULL;
     unsigned count = watch->lines;
@@ -205,7 +208,7 @@ static void on_unserved(void *argument)
     struct socket_watch *watch = argument;
     path_watch_set(watch->unserved, watch->unserved_path);
     read_unserved(watch);
-    tell(watch);
+    update_trouble(watch);
 }
 
 /* --- The keeper's own sockets ----------------------------------------------------------------- */
@@ -219,8 +222,8 @@ static void hold_node(struct own *own)
         core_descriptor_opened(own->all->core);
 }
 
-/* What is wrong with the path; NULL for nothing. */
-static const char *look(const struct own *own)
+/* What is wrong with the path, or NULL. */
+static const char *judge_path(const struct own *own)
 {
     struct stat is, was;
     if (lstat(own->path, &is) < 0)
@@ -233,9 +236,9 @@ static const char *look(const struct own *own)
     return NULL;
 }
 
-/* What was put in the place goes: it is the keeper's own folder, and a sync sees what is missing.
- */
-static void mend(struct own *own)
+/* Removes what stands in the socket's place, since the folder is the keeper's own. A socket of
+ * systemd's is then missing, which lonc-hosts notices. */
+static void mend_path(struct own *own)
 {
     int error = unlink(own->path) < 0 ? errno : 0;
     if (error == 0)
@@ -247,7 +250,7 @@ static void mend(struct own *own)
         return;
     own->replace(own->argument, fd);
     hold_node(own);
-    own->wrong = look(own);
+    own->wrong = judge_path(own);
     log_write(LOG_NOTICE, NULL, "listening at %s again", own->path);
 }
 
@@ -256,14 +259,14 @@ static void check_own(struct own *own)
     struct socket_watch *watch = own->all;
     if (watch->core->stopping)
         return;
-    own->wrong = look(own);
+    own->wrong = judge_path(own);
     if (own->wrong == NULL)
         return;
     log_write(LOG_WARNING, NULL, "%s: %s", own->path, own->wrong);
-    mend(own);
+    mend_path(own);
     if (own->wrong != NULL && own->replace == NULL) {
         watch->poke = true;
-        arm(watch, monotonic_now());
+        arm_alarm(watch, monotonic_now());
     }
 }
 
@@ -274,7 +277,7 @@ static void on_own(void *argument)
     path_watch_set(own->way, own->path);
     check_own(own);
     if (was_wrong || own->wrong != NULL)
-        tell(own->all);
+        update_trouble(own->all);
 }
 
 void socket_watch_add(struct socket_watch *watch, int listener,
@@ -306,17 +309,17 @@ static int on_file(sd_event_source *source, const struct inotify_event *event, v
     (void)source;
     if (event->mask & IN_Q_OVERFLOW) {
         watch->suspect_count = SUSPECTS + 1;
-        arm(watch, monotonic_now() + SETTLE);
+        arm_alarm(watch, monotonic_now() + SETTLE);
     }
     struct host *host = event->len > 0 ? hosts_hold(watch->hosts, event->name) : NULL;
     if (host == NULL)
         return 0;
     hosts_release(host);
-    suspect(watch, event->name);
+    suspect_socket(watch, event->name);
     return 0;
 }
 
-/* Also after another folder took its place, which has no sockets yet. */
+/* Also when another folder, which has no sockets yet, has taken its place. */
 static void watch_folder(struct socket_watch *watch)
 {
     struct stat is;
@@ -344,13 +347,14 @@ static void on_folder(void *argument)
     if (was.st_dev == watch->folder_was.st_dev && was.st_ino == watch->folder_was.st_ino)
         return;
     watch->poke = true;
-    arm(watch, monotonic_now() + SETTLE);
+    arm_alarm(watch, monotonic_now() + SETTLE);
 }
 
 /* --- The socket for lonnet's requests for sockets ----------------------------------------------
  */
 
-/* One that was never there is none: inetd has no such socket, unless somebody gives it one. */
+/* A socket that was never there is not missed: without systemd, there is none unless an
+ * administrator makes one. */
 static void on_create(void *argument)
 {
     struct socket_watch *watch = argument;
@@ -360,12 +364,12 @@ static void on_create(void *argument)
     bool there = !is_wrong_path(watch->create_path);
     if (watch->create_was_there && !there) {
         watch->create_suspected = true;
-        arm(watch, monotonic_now() + SETTLE);
+        arm_alarm(watch, monotonic_now() + SETTLE);
     }
     watch->create_was_there = there;
 }
 
-/* What is heard of a path that is not the one any more counts for nothing. */
+/* Forgets what was seen at a path that is no longer configured. */
 static void watch_create(struct socket_watch *watch)
 {
     const char *why, *path = config_create_path(watch->core->config, &why);
