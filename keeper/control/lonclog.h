@@ -9,13 +9,13 @@
 #include "keeper/core/core.h"
 
 /*
- * From now on each message of the log is appended to `path`, which must stay; "" ends that. While
- * it cannot be written, that is a trouble, and tried again each trouble_retry and with each
- * message.
+ * From now on, each log message is also appended to the file `path`, a string that must stay; ""
+ * ends that. While the file cannot be written, that is a trouble; the next message tries again, and
+ * so does a timer after each trouble_retry.
  */
 void lonclog_open(struct core *core, const char *path);
 
-/* Before the loop is closed and the path is gone. */
+/* To be called before the loop is closed and the path is freed. */
 void lonclog_close(void);
 
 #endif

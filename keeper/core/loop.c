@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The event loop: batches of socket events, sd-event, and deadlines. It knows nothing of who they
- * belong to.
+ * The event loop: batches of socket events, sd-event, and deadlines. It knows nothing about their
+ * owners.
  */
 #define LONC_LOOP_ITSELF
 
@@ -15,14 +15,14 @@
 #include "keeper/core/loop.h"
 
 /*
- * Large buffers go back to the kernel so many bytes a turn, as fast as they can fill: freeing a
- * page costs a fifth of filling it, and 64 MiB at once take milliseconds.
+ * How many bytes of large buffers go back to the kernel in one turn: as many as can be filled in
+ * it. Freeing a page costs a fifth of filling it, so 64 MiB at once would take milliseconds.
  */
 #define LOOP_RELEASED LOOP_PORTION
 
 /*
- * What is kept for the next long line is given back when so many turns have had none, which take so
- * many microseconds each where there is nothing else to do.
+ * Memory kept for the next long line is given back after this many turns without one. While there
+ * is some, an idle turn takes at most this many microseconds.
  */
 #define KEEPING_TURNS 16
 #define KEEPING_WAIT  1000
@@ -86,7 +86,7 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
 
 /* --- Long lines ------------------------------------------------------------------------------- */
 
-/* Where nobody has said anything else. */
+/* Unless the owner of the loop points at another value. */
 static const uint64_t standard_turn_bytes = 2 * LOOP_PORTION;
 
 void loop_queue(struct loop *loop, struct bulk *bulk)
@@ -111,7 +111,7 @@ size_t loop_portion(const struct loop *loop)
     return *loop->turn_bytes < most ? (size_t)*loop->turn_bytes : most;
 }
 
-/* What events have moved in this turn counts as well. */
+/* Bytes that events have moved in this turn count as well. */
 static void move_bulk(struct loop *loop)
 {
     struct bulk *first;
@@ -127,7 +127,7 @@ static void move_bulk(struct loop *loop)
     loop->moved = 0;
 }
 
-/* How long the loop may wait for events, of `wait` microseconds. */
+/* How long the loop may wait for events, in microseconds; at most `wait`. */
 static uint64_t may_wait(const struct loop *loop, uint64_t wait)
 {
     if (!TAILQ_EMPTY(&loop->bulk))
@@ -139,7 +139,7 @@ static uint64_t may_wait(const struct loop *loop, uint64_t wait)
                                                      : KEEPING_WAIT;
 }
 
-/* What long lines have left: while there are more of them, some is kept for those. */
+/* Gives back memory of long lines; while more of them come, some is kept for those. */
 static void release_buffers(struct loop *loop, bool bulk)
 {
     loop->turns_without_bulk = bulk ? 0 : loop->turns_without_bulk + 1;
@@ -171,7 +171,7 @@ static int ask(struct loop *loop)
         return 0;
     int r = loop->prepared ? sd_event_wait(loop->event, 0) : 0;
     loop->prepared = false;
-    if (r == -ENOMEM) /* what is ready stays so, and is asked for in the next turn */
+    if (r == -ENOMEM) /* events stay ready, so ask again in the next turn */
         return 0;
     if (r == 0)
         r = sd_event_prepare(loop->event);
@@ -260,8 +260,8 @@ static void expire(struct deadline_queue *queue)
     }
 }
 
-/* The timer is never put off when its deadline is stopped: it fires, finds nothing, and moves on.
- */
+/* The timer is not moved when its deadline is stopped: it fires, finds nothing, and is set for the
+ * next one. */
 static int on_timer(sd_event_source *source, uint64_t when, void *argument)
 {
     struct loop *loop = argument;

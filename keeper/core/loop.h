@@ -25,14 +25,14 @@
 /* A line up to this length is short: it is moved as its events come. */
 #define LOOP_SHORT ((size_t)16 * 1024)
 
-/* Of a longer one, so much goes at once: enough to make the system calls cheap. */
+/* How much of a longer line is moved at once: enough to make the system calls cheap. */
 #define LOOP_PORTION ((size_t)64 * 1024)
 
-/* What a line or a portion takes however short it is, in bytes that could be moved instead. */
+/* The fixed cost of moving a line or a portion, in bytes that could be moved instead. */
 #define LOOP_CALL ((size_t)1024)
 
-/* How late a time-out may be told, in microseconds: below the shortest setting; lets timers merge.
- */
+/* How late a time-out may fire, in microseconds: less than the shortest setting, enough to merge
+ * timers. */
 #define LOOP_TIMER_ACCURACY 10000
 
 /* A socket being watched; embedded in the object that owns the descriptor. */
@@ -44,10 +44,10 @@ struct watch {
 };
 
 /*
- * Somebody with a long line to move. What is long goes in portions behind what is short: a turn
- * serves all events of its batch, and then gives those that wait here a portion each, those who
- * have waited longest first, until it has moved `turn_bytes`. One of them has its portion in any
- * case, so that no flood of short lines stops them.
+ * A long line to be moved. Long lines go in portions, after the short ones: a turn serves all
+ * events of its batch and then moves a portion of each line that waits here, those that have waited
+ * longest first, until it has moved `turn_bytes`. At least one portion is moved, so that a flood of
+ * short lines cannot stop the long ones.
  */
 struct bulk {
     TAILQ_ENTRY(bulk) link;
@@ -73,7 +73,7 @@ struct deadline_queue {
 struct loop {
     sd_event *event;
     struct watch event_watch; /* sd-event's descriptor */
-    bool asking;              /* sd-event is to be asked what there is; else its descriptor tells */
+    bool asking;              /* ask sd-event in the next turn, although its descriptor is silent */
     bool prepared;            /* see sd_event_prepare(3) */
     sd_event_source *timer;
     int epoll;
@@ -81,7 +81,7 @@ struct loop {
     uint64_t armed; /* when the timer fires; UINT64_MAX: not at all */
     LIST_HEAD(, deadline_queue) queues;
     TAILQ_HEAD(, bulk) bulk;
-    const uint64_t *turn_bytes; /* of all who wait in `bulk`; may be pointed at a setting */
+    const uint64_t *turn_bytes; /* how much a turn moves; may be pointed at a setting */
     uint64_t moved;             /* in this turn */
     bool at_bulk;               /* events have been served */
     unsigned turns_without_bulk;
@@ -117,21 +117,22 @@ void loop_enable(struct loop *loop, sd_event_source *source, int enabled);
 /* Watches `fd`, which stays the caller's, for epoll events. 0 or a negative errno. */
 int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events);
 
-/* Changes the events; with EPOLLET, what is already true is told again. */
+/* Changes the events; with EPOLLET, those that are pending are reported again. */
 void loop_change(struct loop *loop, struct watch *watch, uint32_t events);
 
-/* Stops watching, before the descriptor is closed; no event of it is delivered any more. */
+/* Stops watching; to be called before the descriptor is closed. No more of its events are
+ * delivered. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
 
-/* Puts it behind those that wait for their next portion; nothing where it waits already. */
+/* Queues it for its next portion; does nothing if it is queued already. */
 void loop_queue(struct loop *loop, struct bulk *bulk);
 void loop_unqueue(struct loop *loop, struct bulk *bulk);
 
-/* How many bytes whoever runs now may read, or write, before he queues: few while events are
+/* How many bytes may be read or written now before the rest must be queued: few while events are
  * served. Never 0. */
 size_t loop_portion(const struct loop *loop);
 
-/* So many bytes were moved, or as much was done as moving them takes. */
+/* Counts bytes that were moved, or work that takes as long. */
 static inline void loop_moved(struct loop *loop, size_t bytes)
 {
     loop->moved += bytes;
@@ -147,7 +148,7 @@ void deadline_queue_add(struct loop *loop, struct deadline_queue *queue, const u
  */
 void deadline_queue_remove(struct deadline_queue *queue);
 
-/* The spans have changed where queues point: what runs already ends by the new ones. */
+/* The spans that queues point at have changed; this also holds for deadlines that run already. */
 void loop_spans_changed(struct loop *loop);
 
 /* Starts, or starts again, from now; a deadline runs in one queue at a time. */
@@ -158,7 +159,7 @@ void deadline_stop(struct deadline *deadline);
 #define CONTAINER_OF(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* What would go unnoticed by a loop that waits. */
+/* A loop that waits would not notice what these change. */
 #ifndef LONC_LOOP_ITSELF
 #pragma GCC poison sd_event_run sd_event_loop sd_event_exit sd_event_add_time
 #pragma GCC poison sd_event_add_time_relative sd_event_source_set_time sd_event_source_set_enabled

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The way of a path, component by component.
+ * Follows a path component by component and watches each of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ struct path_watch {
     struct loop *loop;
     void (*changed)(void *argument);
     void *argument;
-    bool not_writing; /* what is written is not told */
+    bool not_writing; /* see path_watch_ignore_writing */
     sd_event_source *mounts;
     unsigned count;
     struct {
@@ -82,7 +82,8 @@ static int add_watch(struct path_watch *watch, const char *path, uint32_t events
     return 0;
 }
 
-/* What is made, removed or written by this name is told; the kernel wakes us for others as well. */
+/* Reports what is created, removed or written under this name. The kernel also wakes us for other
+ * names in the folder. */
 static int watch_name(struct path_watch *watch, const char *folder, const char *name)
 {
     const uint32_t events = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
@@ -108,7 +109,7 @@ static int watch_component(struct path_watch *watch, const char *folder, const c
     return r == -ENOENT || r == -EACCES ? watch_name(watch, folder, name) : r;
 }
 
-/* Takes the next component off what is to be walked. False at the end. */
+/* Takes the next component off the rest of the path. False at the end. */
 static bool next_component(struct walk *walk, char name[NAME_MAX + 1])
 {
     walk->at += strspn(walk->path + walk->at, "/");
@@ -121,7 +122,7 @@ static bool next_component(struct walk *walk, char name[NAME_MAX + 1])
     return true;
 }
 
-/* What a symbolic link leads to is walked in its place. False where the way ends here. */
+/* Continues with the target of a symbolic link. False if the path ends here. */
 static bool follow_link(struct walk *walk, const char *link)
 {
     char target[PATH_MAX], rest[PATH_MAX];
@@ -146,7 +147,7 @@ static void leave_folder(struct walk *walk)
         *slash = '\0';
 }
 
-/* Goes into the component, if it is there and a folder. False where the way ends here. */
+/* Enters the component, if it exists and is a folder. False if the path ends here. */
 static bool enter(struct walk *walk, const char *name)
 {
     char path[PATH_MAX];
@@ -206,7 +207,7 @@ struct path_watch *path_watch_new(struct loop *loop, void (*changed)(void *argum
     if (watch == NULL)
         return NULL;
     *watch = (struct path_watch){.loop = loop, .changed = changed, .argument = argument};
-    /* Without /proc there are no mounts to hear of. */
+    /* Without /proc, mounts are not noticed. */
     int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     if (fd >= 0 &&
         sd_event_add_io(loop->event, &watch->mounts, fd, EPOLLPRI, on_mounts, watch) >= 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Counting.
+ * Histograms, windows and series of samples.
  */
 #include <string.h>
 

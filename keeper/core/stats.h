@@ -52,7 +52,7 @@ struct totals {
 
 void totals_add(struct totals *totals, uint64_t time);
 
-/* What happened in one span of time. */
+/* What happened during one span of time. */
 struct sample {
     uint32_t requests, con_lost;
     uint32_t queued;   /* the most at once */
@@ -90,11 +90,10 @@ void stats_reply(struct stats *stats, struct window *host, uint64_t clock, uint6
 /* A request was sent after waiting in the queue for `time`, perhaps 0. */
 void stats_sent(struct stats *stats, uint64_t clock, uint64_t time);
 
-/* So many wait in all queues. */
+/* How many requests wait in all queues now. */
 void stats_queued(struct stats *stats, uint64_t clock, size_t queued);
 
-/* Answered requests a second, over the last minute that is over and what there is of the current.
- */
+/* Answered requests per second, over the last complete minute and the current one so far. */
 double stats_rate(struct stats *stats, uint64_t clock);
 
 #endif
