@@ -3,14 +3,12 @@
  * The keeper's life: sockets, signals, reload, stop. What happens to a request is decided below, in
  * dispatch.c and host.c.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -271,58 +269,21 @@ static int open_sockets(struct keeper *keeper)
     return 0;
 }
 
-/* Raises the limit as far as allowed, and counts what is open already, by libraries too. */
-static void count_descriptors(struct core *core)
-{
-    struct rlimit limit = {.rlim_cur = 1024};
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        rlim_t soft = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-            limit.rlim_cur = soft;
-    }
-    core->descriptors_max = (size_t)limit.rlim_cur;
-    DIR *directory = opendir("/proc/self/fd");
-    struct dirent *entry;
-    if (directory == NULL)
-        return;
-    while ((entry = readdir(directory)) != NULL)
-        if (entry->d_name[0] != '.')
-            core->descriptors++;
-    closedir(directory);
-    core->descriptors--; /* the directory's own */
-}
-
 /* --- Life ------------------------------------------------------------------------------------- */
 
-static int start_keeper(struct keeper *keeper, struct config *config)
+/* Makes the parts from the lowest layer up; nothing comes in yet. */
+static int make_parts(struct keeper *keeper)
 {
     struct core *core = &keeper->core;
-    core->memory_limit = (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
-    core->descriptor_limit =
-        (struct limit){.name = "open descriptors", .trouble = TROUBLE_DESCRIPTORS};
-    /* Deadlines point at the settings, so these come first. */
-    core->config = config;
-    core->settings = config->settings;
-    int r = loop_open(&core->loop);
-    if (r < 0)
-        return r;
-    core->loop.turn_bytes = &core->settings.turn_bytes;
-    stats_init(&core->stats, core->loop.now);
-    r = hosts_open(&keeper->hosts, core);
+    int r = hosts_open(&keeper->hosts, core);
     if (r < 0)
         return r;
     keeper->deferred = deferred_new(&keeper->hosts);
     if (keeper->deferred == NULL)
         return -ENOMEM;
-    if (getenv("NOTIFY_SOCKET") != NULL) /* whoever started it starts it again */
-        deferred_on_misplaced(keeper->deferred, leave_to_return, keeper);
     keeper->clients = clients_new(&keeper->hosts, keeper->deferred);
     if (keeper->clients == NULL)
         return -ENOMEM;
-    r = hear_signals(keeper);
-    if (r < 0)
-        return r;
     keeper->status = (struct status){
         .core = core,
         .hosts = &keeper->hosts,
@@ -340,7 +301,9 @@ static int start_keeper(struct keeper *keeper, struct config *config)
     keeper->socket_watch = socket_watch_new(&keeper->hosts, keeper->notifier);
     if (keeper->socket_watch == NULL)
         return -ENOMEM;
-    clients_on_missing_socket(keeper->clients, ask_for_sockets, keeper);
+    keeper->loncstatus = loncstatus_new(&keeper->hosts);
+    if (keeper->loncstatus == NULL)
+        return -ENOMEM;
     const struct reload_parts parts = {
         .hosts = &keeper->hosts,
         .deferred = keeper->deferred,
@@ -349,12 +312,24 @@ static int start_keeper(struct keeper *keeper, struct config *config)
         .socket_watch = keeper->socket_watch,
     };
     keeper->reload = reload_new(&parts, keeper->config_path);
-    if (keeper->reload == NULL)
-        return -ENOMEM;
-    keeper->loncstatus = loncstatus_new(&keeper->hosts);
-    if (keeper->loncstatus == NULL)
-        return -ENOMEM;
-    count_descriptors(core);
+    return keeper->reload != NULL ? 0 : -ENOMEM;
+}
+
+static int start_keeper(struct keeper *keeper, struct config *config)
+{
+    int r = core_start(&keeper->core, config);
+    if (r < 0)
+        return r;
+    r = make_parts(keeper);
+    if (r < 0)
+        return r;
+    if (getenv("NOTIFY_SOCKET") != NULL) /* whoever started it starts it again */
+        deferred_on_misplaced(keeper->deferred, leave_to_return, keeper);
+    clients_on_missing_socket(keeper->clients, ask_for_sockets, keeper);
+    r = hear_signals(keeper);
+    if (r < 0)
+        return r;
+    core_count_descriptors(&keeper->core);
     return open_sockets(keeper);
 }
 
@@ -381,8 +356,7 @@ static void finish_keeper(struct keeper *keeper)
     loncstatus_free(keeper->loncstatus);
     hosts_close(&keeper->hosts);
     lonclog_close();
-    loop_close(&keeper->core.loop);
-    config_unref(keeper->core.config);
+    core_end(&keeper->core);
 }
 
 int keeper_run(struct config *config, const char *config_path, const char *diagnostic)

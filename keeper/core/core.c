@@ -2,13 +2,58 @@
 /*
  * The shared accounts: descriptors, limits and troubles.
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "keeper/core/core.h"
+
+int core_start(struct core *core, struct config *config)
+{
+    core->memory_limit = (struct limit){.name = "memory of all buffers", .trouble = TROUBLE_MEMORY};
+    core->descriptor_limit =
+        (struct limit){.name = "open descriptors", .trouble = TROUBLE_DESCRIPTORS};
+    core->config = config;
+    core->settings = config->settings;
+    int r = loop_open(&core->loop);
+    if (r < 0)
+        return r;
+    core->loop.turn_bytes = &core->settings.turn_bytes;
+    scarcity_init(&core->scarcity, &core->loop, &core->settings.buffers_limit);
+    stats_init(&core->stats, core->loop.now);
+    return 0;
+}
+
+void core_end(struct core *core)
+{
+    loop_close(&core->loop);
+    config_unref(core->config);
+}
+
+void core_count_descriptors(struct core *core)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        rlim_t soft = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            limit.rlim_cur = soft;
+    }
+    core->descriptors_max = (size_t)limit.rlim_cur;
+    DIR *directory = opendir("/proc/self/fd");
+    struct dirent *entry;
+    if (directory == NULL)
+        return;
+    while ((entry = readdir(directory)) != NULL)
+        if (entry->d_name[0] != '.')
+            core->descriptors++;
+    closedir(directory);
+    core->descriptors--; /* the directory's own */
+}
 
 void core_descriptor_opened(struct core *core)
 {

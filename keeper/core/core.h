@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/attributes.h"
 #include "common/buffer.h"
 #include "common/config.h"
 #include "keeper/core/loop.h"
@@ -51,6 +52,21 @@ struct core {
     void (*changed)(void *argument); /* or NULL, see core_on_change */
     void *changed_argument;
 };
+
+/*
+ * Makes a zeroed core ready: its loop, limits and statistics, and this configuration in force,
+ * which becomes its own. Deadlines point at its settings, so it comes before whatever has a
+ * time-out. 0 or a negative errno; core_end, when nothing uses the core any more, is right in
+ * either case.
+ */
+MUST_CHECK int core_start(struct core *core, struct config *config);
+void core_end(struct core *core);
+
+/*
+ * Raises the limit on descriptors as far as allowed and begins their account with those that are
+ * open already, those of libraries included.
+ */
+void core_count_descriptors(struct core *core);
 
 /*
  * The account of open descriptors. Each one that lives longer than the function that opened it is

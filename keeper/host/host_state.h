@@ -7,7 +7,7 @@
  * below it:
  *
  *     host.c      decides: which request goes where, what becomes of a connection, whom it is for
- *     serve.c  sends what waits on what is idle
+ *     serve.c     sends what waits on what is idle
  *     attempts.c  opens connections when they are needed and allowed; tells health how that ended
  *     pool.c      the connections, each in exactly one list
  *     queue.c     the requests that wait for a connection

@@ -143,7 +143,6 @@ int londs_open(struct londs *londs, struct core *core, const struct lond_events 
     const struct settings *settings = &core->settings;
     struct loop *loop = &core->loop;
     *londs = (struct londs){.core = core, .events = events};
-    scarcity_init(&core->scarcity, loop, &settings->buffers_limit);
     deadline_queue_add(loop, &londs->connecting, &settings->connect_timeout, on_connect_timeout);
     deadline_queue_add(loop, &londs->handshaking, &settings->handshake_timeout,
                        on_handshake_timeout);

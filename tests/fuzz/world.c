@@ -191,6 +191,7 @@ static void start(void)
     buffers_set_limit(WORLD_BUFFERS);
     log_open("fuzz", LOG_TARGET_STDERR, LOG_DEBUG, LOG_JOURNAL_SOCKET);
     CHECK(loop_open(&core->loop) == 0);
+    scarcity_init(&core->scarcity, &core->loop, &core->settings.buffers_limit);
     CHECK(hosts_open(&world.hosts, core) == 0);
     world.hosts.londs.credentials = &credentials;
     world.deferred = deferred_new(&world.hosts);

@@ -28,6 +28,7 @@ static void begin(void)
     heard_begin();
     cr_assert_not_null(getcwd(directory, sizeof(directory)));
     cr_assert_geq(loop_open(&core.loop), 0);
+    scarcity_init(&core.scarcity, &core.loop, &core.settings.buffers_limit);
     config.references = 1;
     config.loncapa.cert_dir = directory;
     config.loncapa.authority = (char *)(uintptr_t) "ca.pem";

@@ -50,6 +50,7 @@ static void begin(void)
     heard_begin();
     signal(SIGIO, SIG_IGN);
     cr_assert_geq(loop_open(&core.loop), 0);
+    scarcity_init(&core.scarcity, &core.loop, &core.settings.buffers_limit);
     cr_assert_not_null(getcwd(directory, sizeof(directory))); /* paths are watched from the root */
     config.loncapa.sock_dir = config.loncapa.daemons = directory;
     core.config = &config;

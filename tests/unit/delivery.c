@@ -46,6 +46,7 @@ static void begin(void)
     heard_begin();
     signal(SIGIO, SIG_IGN);
     cr_assert_geq(loop_open(&core.loop), 0);
+    scarcity_init(&core.scarcity, &core.loop, &core.settings.buffers_limit);
     core.config = &config;
     core.settings = (struct settings){
         .deferred_memory = 1 << 20,

@@ -51,6 +51,7 @@ static void begin(void)
 {
     cr_assert_eq(cipher_initialize(), 0);
     cr_assert_geq(loop_open(&core.loop), 0);
+    scarcity_init(&core.scarcity, &core.loop, &core.settings.buffers_limit);
     lond_listens(&core.loop);
     config = core.config = new_config();
     core.settings = (struct settings){

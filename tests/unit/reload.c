@@ -77,11 +77,8 @@ static void start(void)
     struct diagnostics diagnostics = heard;
     struct config *config = config_load("keeper.conf", &diagnostics);
     cr_assert_not_null(config);
-    core.config = config;
-    core.settings = config->settings;
+    cr_assert_eq(core_start(&core, config), 0);
     core.descriptors_max = 1000;
-    cr_assert_geq(loop_open(&core.loop), 0);
-    core.loop.turn_bytes = &core.settings.turn_bytes;
     cr_assert_eq(hosts_open(&hosts, &core), 0);
     parts.deferred = deferred_new(&hosts);
     status = (struct status){.core = &core, .hosts = &hosts, .deferred = parts.deferred};
@@ -113,8 +110,7 @@ static void end(void)
     certificates_free(parts.certificates);
     hosts_close(&hosts);
     lonclog_close();
-    loop_close(&core.loop);
-    config_unref(core.config);
+    core_end(&core);
     heard_end();
 }
 

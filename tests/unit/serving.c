@@ -55,6 +55,7 @@ void serving_begin(void)
     cr_assert_eq(mkdir("sockets", 0755), 0);
     configure();
     cr_assert_geq(loop_open(&serving.core.loop), 0);
+    scarcity_init(&serving.core.scarcity, &serving.core.loop, &serving.core.settings.buffers_limit);
     serving.core.loop.turn_bytes = &serving.core.settings.turn_bytes;
     buffers_set_limit((size_t)serving.core.settings.buffers_limit);
     stats_init(&serving.core.stats, serving.core.loop.now);
