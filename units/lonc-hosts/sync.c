@@ -210,7 +210,7 @@ static bool has_listener(const struct host *host)
  */
 static void start_shared(struct sync *sync, const struct host_list *hosts)
 {
-    const struct host *batch[SYNC_BATCH_MAX];
+    const struct host *batch[SYNC_BATCH_MAX] = {NULL};
     bool hurry = !host_list_has_any(hosts, hosts->wanted, has_listener);
     size_t most = hurry ? SYNC_BATCH_MAX : BATCH_FIRST, count = 0;
     uint64_t took = 0;
