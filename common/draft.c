@@ -4,8 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ int draft_open(struct draft *draft, const char *path, mode_t mode)
     int length = snprintf(draft->name, sizeof(draft->name), "%s.XXXXXX", path);
     if (length < 0 || (size_t)length >= sizeof(draft->name))
         return -ENAMETOOLONG;
-    strcpy(draft->path, path);
+    snprintf(draft->path, sizeof(draft->path), "%s", path);
     int fd = mkostemp(draft->name, O_CLOEXEC);
     if (fd < 0)
         return -errno;
@@ -47,13 +47,8 @@ static int finish_writing(FILE *file, bool durable)
 static int sync_folder(const char *path)
 {
     char folder[PATH_MAX];
-    strcpy(folder, path);
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL)
-        strcpy(folder, ".");
-    else
-        slash[slash == folder] = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    snprintf(folder, sizeof(folder), "%s", path);
+    int fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int r = fsync(fd) < 0 ? -errno : 0;

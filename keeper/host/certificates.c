@@ -165,8 +165,9 @@ static void take_stock(struct certificates *certificates)
 static void put_in_force(struct certificates *certificates, struct credentials *new)
 {
     const struct credentials *old = in_force(certificates);
+    bool had_none = old != NULL && old->tls == NULL; /* asked first: the context may move to `new` */
     keep_usable_context(certificates, new);
-    bool gained = old != NULL && old->tls == NULL && new->tls != NULL;
+    bool gained = had_none && new->tls != NULL;
     londs_use_credentials(&certificates->hosts->londs, new);
     watch_files(certificates, &new->files);
     take_stock(certificates);
