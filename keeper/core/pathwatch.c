@@ -2,6 +2,7 @@
 /*
  * Follows a path component by component and watches each of them.
  */
+#include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -126,7 +127,7 @@ static bool next_component(struct walk *walk, char name[NAME_MAX + 1])
 static bool follow_link(struct walk *walk, const char *link)
 {
     char target[PATH_MAX], rest[PATH_MAX];
-    strcpy(rest, walk->path + walk->at);
+    strlcpy(rest, walk->path + walk->at, sizeof(rest));
     ssize_t length = readlink(link, target, sizeof(target) - 1);
     if (length <= 0 || ++walk->links > PATH_WATCH_LINKS)
         return false;
@@ -157,7 +158,7 @@ static bool enter(struct walk *walk, const char *name)
         return false;
     if (S_ISLNK(status.st_mode))
         return follow_link(walk, path);
-    strcpy(walk->folder, path);
+    strlcpy(walk->folder, path, sizeof(walk->folder));
     return S_ISDIR(status.st_mode);
 }
 
@@ -175,7 +176,7 @@ int path_watch_set(struct path_watch *watch, const char *path)
     forget_folders(watch);
     if (strlen(path) >= sizeof(walk.path))
         return -ENAMETOOLONG;
-    strcpy(walk.path, path);
+    strlcpy(walk.path, path, sizeof(walk.path));
     while (next_component(&walk, name)) {
         if (strcmp(name, ".") == 0)
             continue;

@@ -2,6 +2,7 @@
 /*
  * Recording deliveries, removing what was delivered, and marks for what could not be.
  */
+#include <bsd/string.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static size_t collect_marks(struct backlogs *all, struct mark *marks)
         *mark = (struct mark){
             .folder = folder, .inode = file->sent.is.inode, .logged = file->sent.logged};
         memcpy(mark->digest, file->sent.digest, sizeof(mark->digest));
-        strcpy(mark->name, file->name);
+        strlcpy(mark->name, file->name, sizeof(mark->name));
     }
     return count;
 }

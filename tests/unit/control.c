@@ -25,8 +25,11 @@ static struct notifier *notifier;
 static struct reload *reload;
 static struct control *control;
 
+static json_t *answers; /* all that a test was given */
+
 static void begin(void)
 {
+    answers = json_array();
     serving_begin();
     status = (struct status){.core = &serving.core,
                              .hosts = &serving.hosts,
@@ -50,6 +53,7 @@ static void begin(void)
 
 static void end(void)
 {
+    json_decref(answers);
     control_free(control);
     reload_free(reload);
     notifier_free(notifier);
@@ -69,7 +73,7 @@ static int come(const char *text)
     return fd;
 }
 
-/* All that comes until the stream ends: one line, one JSON value. */
+/* All that comes until the stream ends: one line, one JSON value, which stays until the end. */
 static json_t *answer_at(int fd)
 {
     static char bytes[1 << 20];
@@ -89,6 +93,7 @@ static json_t *answer_at(int fd)
     cr_assert_eq(memchr(bytes, '\n', length), bytes + length - 1, "it is not one line");
     json_t *value = json_loadb(bytes, length, 0, NULL);
     cr_assert(json_is_object(value), "%.*s", (int)length, bytes);
+    cr_assert_eq(json_array_append_new(answers, value), 0);
     return value;
 }
 
@@ -245,6 +250,7 @@ Test(control, a_follower_gets_each_event_and_the_others_their_answers)
     cr_assert_gt(n, 0);
     cr_assert_eq(strchr(line, '\n'), line + n - 1, "it is not one event: %s", line);
     json_t *event = json_loads(line, 0, NULL);
+    cr_assert_eq(json_array_append_new(answers, event), 0);
     cr_expect_str_eq(json_string_value(json_object_get(event, "message")), "\"msul1\" has died");
     cr_expect_str_eq(json_string_value(json_object_get(event, "host")), "msul1");
     cr_expect_null(json_object_get(event, "reason"));

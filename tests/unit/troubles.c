@@ -8,21 +8,30 @@
 #include "keeper/core/core.h"
 
 static struct core core;
+static json_t *written; /* the list as it was last asked for */
 
 static json_t *told(void)
 {
+    json_decref(written);
     struct buffer text = {0};
     struct json_writer writer = {.out = &text};
     json_writer_open(&writer, NULL, '{');
     troubles_write(&core.troubles, core.loop.now, &writer);
     json_writer_close(&writer, '}');
     cr_assert_eq(writer.error, 0);
-    json_t *object = json_loadb(text.data + text.start, buffer_length(&text), 0, NULL);
-    cr_assert_not_null(object);
+    written = json_loadb(text.data + text.start, buffer_length(&text), 0, NULL);
+    cr_assert_not_null(written);
     buffer_free(&text);
-    cr_assert_eq(json_array_size(json_object_get(object, "trouble_kinds")), TROUBLE_COUNT - 1);
-    return json_object_get(object, "troubles");
+    cr_assert_eq(json_array_size(json_object_get(written, "trouble_kinds")), TROUBLE_COUNT - 1);
+    return json_object_get(written, "troubles");
 }
+
+static void end(void)
+{
+    json_decref(written);
+}
+
+TestSuite(troubles, .fini = end);
 
 static const char *text_of(const char *key)
 {

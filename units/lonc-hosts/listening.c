@@ -2,6 +2,7 @@
 /*
  * See listening.h.
  */
+#include <bsd/string.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +105,8 @@ static bool is_systemds(const char *path)
 {
     static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, path); /* it is in the kernel's list, so it fits */
+    /* It is in the kernel's list, so it fits. */
+    strlcpy(address.sun_path, path, sizeof(address.sun_path));
     for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
         struct ucred peer = {.pid = 0};
         socklen_t size = sizeof(peer);

@@ -3,6 +3,7 @@
  * See places.h. systemd makes a folder of ReadWritePaths= writable by a mount of that folder alone.
  * What a link in it leads to is another folder, and stays read-only unless it is named too.
  */
+#include <bsd/string.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static int follow_link_of_root(struct walk *walk, const char *link, const struct
     snprintf(rest, sizeof(rest), "%s/%s", target, walk->rest);
     if (strlen(rest) >= sizeof(walk->rest))
         return -ENAMETOOLONG;
-    strcpy(walk->rest, rest);
+    strlcpy(walk->rest, rest, sizeof(walk->rest));
     if (target[0] == '/')
         walk->done[0] = '\0';
     return 0;
@@ -62,7 +63,7 @@ static int walk_component(struct walk *walk, const char *name)
     /* A component that does not exist yet is kept as it is. */
     if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
         return follow_link_of_root(walk, path, &status);
-    strcpy(walk->done, path);
+    strlcpy(walk->done, path, sizeof(walk->done));
     return 0;
 }
 
@@ -73,7 +74,7 @@ static int resolve(const char *path, char resolved[PATH_MAX])
     char name[NAME_MAX + 1];
     int r = strlen(path) < sizeof(walk.rest) ? 0 : -ENAMETOOLONG;
     if (r == 0)
-        strcpy(walk.rest, path);
+        strlcpy(walk.rest, path, sizeof(walk.rest));
     while (r == 0) {
         size_t skipped = strspn(walk.rest, "/"), length = strcspn(walk.rest + skipped, "/");
         if (length == 0)
@@ -88,7 +89,7 @@ static int resolve(const char *path, char resolved[PATH_MAX])
             r = walk_component(&walk, name);
     }
     if (r == 0)
-        strcpy(resolved, walk.done[0] != '\0' ? walk.done : "/");
+        strlcpy(resolved, walk.done[0] != '\0' ? walk.done : "/", PATH_MAX);
     return r;
 }
 
@@ -144,7 +145,7 @@ static int add_linked(struct places *places, const char *folder, const char *nam
     if (is_file)
         cut_last_component(resolved);
     else if (strlen(expected) + strlen(name) + 2 <= sizeof(expected))
-        strcat(strcat(expected, "/"), name);
+        snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "/%s", name);
     return strcmp(resolved, expected) == 0 ? 0 : add_to_both(places, resolved);
 }
 
@@ -154,7 +155,7 @@ static int add_log(struct places *places, const char *logs, const char *log_file
     char folder[PATH_MAX];
     if (*log_file == '\0' || strlen(log_file) >= sizeof(folder))
         return 0;
-    strcpy(folder, log_file);
+    strlcpy(folder, log_file, sizeof(folder));
     cut_last_component(folder);
     int r = strcmp(folder, logs) != 0 ? add_to_both(places, folder) : 0;
     return r < 0 ? r : add_linked(places, folder, log_file + strlen(folder), true);
@@ -201,7 +202,8 @@ bool places_mount_unit(char *name, size_t size, const char *path, size_t length)
     size_t n = 0;
     for (size_t i = 0; i < length; i++) {
         bool first = i == 0 || path[i - 1] == '/';
-        size_t rest = strcspn(path + i, "/");
+        const char *slash = memchr(path + i, '/', length - i);
+        size_t rest = slash != NULL ? (size_t)(slash - path) - i : length - i;
         if (path[i] == '/' || (first && rest == 1 && path[i] == '.'))
             continue;
         if (first && rest == 2 && path[i] == '.' && path[i + 1] == '.')
@@ -216,6 +218,6 @@ bool places_mount_unit(char *name, size_t size, const char *path, size_t length)
             n += (size_t)snprintf(name + n, size - n, "\\x%02x", (unsigned char)path[i]);
     }
     if (n > 0)
-        strcpy(name + n, ".mount");
+        strlcpy(name + n, ".mount", size - n);
     return n > 0;
 }

@@ -142,7 +142,9 @@ int queue_open_place(int folder, enum queue_place place)
 {
     int fd = openat(folder, queue_place_names[place].folder,
                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    return fd;
 }
 
 /* Whether the name may be a file of the queue: not hidden, and not one of the queue's own folders.

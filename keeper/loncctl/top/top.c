@@ -3,6 +3,7 @@
  * top's loop: keys, queries at the keeper, and time. None waits for another: keys work while an
  * answer is on its way.
  */
+#include <bsd/string.h>
 #include <errno.h>
 #include <ncurses.h>
 #include <poll.h>
@@ -186,7 +187,7 @@ static void move_selection(struct top *top, long lines)
 static void edit_filter(struct top *top, int key)
 {
     char filter[FILTER_SIZE];
-    strcpy(filter, top->list.filter);
+    strlcpy(filter, top->list.filter, sizeof(filter));
     size_t length = strlen(filter);
     if (key == '\r' || key == '\n' || key == KEY_ENTER) {
         top->view.filtering = false;
