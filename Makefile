@@ -219,10 +219,14 @@ deps: $(BUILD)/deps-build $(BUILD)/deps-test ## name and install the packages th
 demo: $(PROGRAMS) $(BUILD)/stand-in-lond | $(BUILD)/deps-test ## show requests on their way: answered, enciphered, host down, deferred, host back
 	@BUILD=$(abspath $(BUILD)) perl tests/demo.pl
 
-check: check-tree check-unit check-fuzz check-scenario check-system ## run all tests except the long ones (without root, those of a booted system are skipped)
+check: check-tree check-build check-unit check-fuzz check-scenario check-system ## run all tests except the long ones (without root, those of a booted system are skipped)
 
 check-tree: ## includes go down, never in a circle; files are not too long; no file names another that does not exist
 	tests/tree
+
+# Two files at a time, although the checks themselves come one after the other.
+check-build:
+	+$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j2) $(PROGRAMS) $(TESTERS)
 
 measure: ## sizes of files and functions, comments, circles, names: to compare two checkouts (DIRS="a b")
 	@tests/measure $(DIRS)
@@ -416,6 +420,6 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-tree measure check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
+.PHONY: all analyze analyze-gcc analyze-tidy analyze-cppcheck deps demo check check-tree check-build measure check-unit check-scenario check-long torture check-system check-system-long bench bench-readme bench-scale bench-system coverage coverage-faults settings-tables install uninstall deb clean sanitized help check-fuzz check-sanitized replay fuzz fuzz-build fuzz-targets
 .DELETE_ON_ERROR:
 .SECONDARY: $(call object,$(FUZZ:%=tests/fuzz/%.c) tests/fuzz/replay.c)
