@@ -394,6 +394,13 @@ static void shrink(struct buffer *buffer)
         (void)reallocate(buffer, size);
 }
 
+void buffer_truncate(struct buffer *buffer, size_t length)
+{
+    buffer->end = buffer->start + length;
+    if (buffer->scanned > buffer->end)
+        buffer->scanned = buffer->end;
+}
+
 void buffer_consume(struct buffer *buffer, size_t length)
 {
     if (length > 0 && !is_mapped(buffer))

@@ -84,6 +84,9 @@ MUST_CHECK ssize_t buffer_send(struct buffer *buffer, int fd, size_t most);
  */
 size_t buffer_line(struct buffer *buffer);
 
+/* Keeps the first `length` bytes, of which there are at least so many, and forgets those behind. */
+void buffer_truncate(struct buffer *buffer, size_t length);
+
 /* Removes `length` bytes from the front. An empty buffer gives back what it has beyond BUFFER_KEPT.
  */
 void buffer_consume(struct buffer *buffer, size_t length);

@@ -129,7 +129,7 @@ static void write_option(char *text, size_t size, const struct option_row *row)
              row->argument != NULL ? row->argument : "");
 }
 
-void options_print_usage(const struct command_line *line, FILE *out)
+static void print_usage(const struct command_line *line, FILE *out)
 {
     char option[100], piece[104];
     struct paragraph usage = {.out = out};
@@ -195,7 +195,7 @@ void options_print_help(const struct command_line *line, FILE *out)
     struct paragraph purpose = {.out = out};
     put_words(&purpose, line->purpose);
     fputs("\n\n", out);
-    options_print_usage(line, out);
+    print_usage(line, out);
     fputc('\n', out);
     options_print_list(line, out);
     for (const char *const *note = line->notes; note != NULL && *note != NULL; note++) {

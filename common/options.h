@@ -108,8 +108,7 @@ void options_expect_no_words(const struct options *options);
 /* The whole help, in lines of at most 80 columns: purpose, usage line, words, options, notes. */
 void options_print_help(const struct command_line *line, FILE *out);
 
-/* Parts of the help, for a program that has more to say between them. */
-void options_print_usage(const struct command_line *line, FILE *out);
+/* The list of options alone, for a program that has more to say before it. */
 void options_print_list(const struct command_line *line, FILE *out);
 
 #endif

@@ -13,7 +13,7 @@ void answer_writer_begin(struct answer_writer *writer, struct loop *loop, int fd
     *writer = (struct answer_writer){.loop = loop, .fd = fd};
 }
 
-/* Only for now: a full socket, or a kernel without memory, which is tried again a turn later. */
+/* A full socket, or a kernel without memory: the loop tries again a turn later. */
 static bool is_temporary(int error)
 {
     return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
@@ -26,7 +26,7 @@ static int keep_rest(struct answer_writer *writer, const char *rest, size_t leng
     if (reply == NULL)
         return buffer_append(&writer->out, rest, length);
     buffer_consume(reply, (size_t)(rest - reply->data) - reply->start);
-    reply->end = reply->start + length;
+    buffer_truncate(reply, length);
     buffer_swap(&writer->out, reply);
     return 0;
 }

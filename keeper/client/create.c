@@ -184,7 +184,8 @@ int create_find_path(const struct config *config, const char *line, size_t lengt
 
 /* --- Probing ---------------------------------------------------------------------------------- */
 
-/* Whether somebody listens. Without a descriptor to probe with, the answer is no for now. */
+/* Whether somebody listens. Without a descriptor to probe with it says no; the next probe may have
+ * one. */
 static bool is_somebody_listening(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

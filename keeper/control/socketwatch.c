@@ -336,7 +336,7 @@ static void watch_folder(struct socket_watch *watch)
                                    IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR, on_file,
                                    watch);
     }
-    watch->core->loop.asking = true;
+    loop_sources_changed(&watch->core->loop);
 }
 
 static void on_folder(void *argument)

@@ -224,6 +224,11 @@ int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uin
     return r;
 }
 
+void loop_sources_changed(struct loop *loop)
+{
+    loop->asking = true;
+}
+
 void loop_enable(struct loop *loop, sd_event_source *source, int enabled)
 {
     if (source != NULL)

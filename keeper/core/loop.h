@@ -4,7 +4,8 @@
  * come in batches of up to LOOP_BATCH for one system call. Signals, timers and everything rare are
  * sd-event's, which makes several for each event; its descriptor is one more in that instance, and
  * it is asked only when that can be read, or when something has been changed in it: through
- * loop_alarm, loop_enable and loop_exit, since it learns of a change by being asked.
+ * loop_alarm, loop_enable, loop_sources_changed and loop_exit, since it learns of a change by
+ * being asked.
  *
  * Time-outs are deadlines in queues of equal span. Those that end first stand first, so starting
  * and stopping one is O(1), one timer serves all, and an idle keeper is not woken.
@@ -110,6 +111,9 @@ void loop_exit(struct loop *loop);
  */
 int loop_alarm(struct loop *loop, sd_event_source **source, clockid_t clock, uint64_t when,
                sd_event_time_handler_t fired, void *argument);
+
+/* Sources were added to sd-event or removed from it, by calls other than these. */
+void loop_sources_changed(struct loop *loop);
 
 /* Turns a source SD_EVENT_ON, _OFF or _ONESHOT; NULL is allowed. */
 void loop_enable(struct loop *loop, sd_event_source *source, int enabled);

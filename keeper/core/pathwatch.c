@@ -166,7 +166,7 @@ static void forget_folders(struct path_watch *watch)
 {
     while (watch->count > 0)
         sd_event_source_disable_unref(watch->at[--watch->count].source);
-    watch->loop->asking = true;
+    loop_sources_changed(watch->loop);
 }
 
 int path_watch_set(struct path_watch *watch, const char *path)

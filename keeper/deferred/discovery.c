@@ -126,27 +126,27 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
     return 0;
 }
 
+static void unwatch_folder(struct discovery *discovery)
+{
+    discovery->inotify = sd_event_source_disable_unref(discovery->inotify);
+    loop_sources_changed(&discovery->folder->core->loop);
+}
+
 int discovery_watch(struct discovery *discovery)
 {
     const uint32_t changes = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM |
                              IN_ATTRIB | IN_ONLYDIR;
     struct loop *loop = &discovery->folder->core->loop;
     char path[64];
-    discovery_unwatch(discovery);
+    unwatch_folder(discovery);
     /* This is the folder that is open, whatever its path leads to now. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d", discovery->folder->fd);
     int r = sd_event_add_inotify(loop->event, &discovery->inotify, path, changes, on_inotify,
                                  discovery);
-    loop->asking = true;
+    loop_sources_changed(loop);
     if (r >= 0)
         sd_event_source_set_priority(discovery->inotify, SD_EVENT_PRIORITY_IMPORTANT);
     return r;
-}
-
-void discovery_unwatch(struct discovery *discovery)
-{
-    discovery->inotify = sd_event_source_disable_unref(discovery->inotify);
-    discovery->folder->core->loop.asking = true;
 }
 
 /* --- Scans ------------------------------------------------------------------------------------ */
@@ -243,7 +243,7 @@ void discovery_stop(struct discovery *discovery)
 {
     stop_scan(discovery);
     deadline_stop(&discovery->rescan);
-    discovery_unwatch(discovery);
+    unwatch_folder(discovery);
 }
 
 int discovery_init(struct discovery *discovery, struct delivery *delivery)

@@ -38,7 +38,6 @@ void discovery_free(struct discovery *discovery);
  * negative errno: the kernel has no inotify instance or watch left.
  */
 MUST_CHECK int discovery_watch(struct discovery *discovery);
-void discovery_unwatch(struct discovery *discovery);
 
 /*
  * Reads the folder, in slices. If it is being read already, it is read once more afterwards; if it

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 #include "keeper/host/answer.h"
 #include "keeper/lond/request.h"
 
@@ -27,7 +28,7 @@ static void log_answer(const struct transaction *transaction, enum reason reason
     request_summary(transaction->request, transaction->length, request);
     if (reason == REASON_NONE)
         log_write(priority, &about, "%s answered with %zu byte%s after %.3f s", request, reply,
-                  reply == 1 ? "" : "s", took);
+                  plural(reply), took);
     else
         log_write(priority, &about, "con_lost for %s: %s", request, reason_text(reason));
 }

@@ -197,15 +197,15 @@ void hosts_change_end(struct hosts_change *change)
 /* --- All hosts -------------------------------------------------------------------------------- */
 
 /*
- * Each host is held while it is told, because that may answer its last request, whose client then
+ * Each host is held meanwhile, because an order may answer its last request, whose client then
  * lets go of it.
  */
-static void tell_each(struct hosts *hosts, void (*tell)(struct host *host))
+static void give_order(struct hosts *hosts, void (*order)(struct host *host))
 {
     struct host *host, *next;
     for (host = RB_MIN(hosts_by_id, &hosts->by_id); host != NULL; host = next) {
         host_hold(host);
-        tell(host);
+        order(host);
         next = hosts_next(host);
         hosts_release(host);
     }
@@ -213,38 +213,38 @@ static void tell_each(struct hosts *hosts, void (*tell)(struct host *host))
 
 void hosts_retry(struct hosts *hosts)
 {
-    tell_each(hosts, host_retry);
+    give_order(hosts, host_retry);
 }
 
 void hosts_renew(struct hosts *hosts)
 {
-    tell_each(hosts, host_close_connections);
-    tell_each(hosts, host_retry);
+    give_order(hosts, host_close_connections);
+    give_order(hosts, host_retry);
 }
 
 void hosts_close_idle(struct hosts *hosts)
 {
-    tell_each(hosts, host_close_idle);
+    give_order(hosts, host_close_idle);
 }
 
-static void stop(struct host *host)
+static void stop_host(struct host *host)
 {
     queue_fail(host, REASON_STOPPING);
 }
 
 void hosts_stop(struct hosts *hosts)
 {
-    tell_each(hosts, stop);
+    give_order(hosts, stop_host);
 }
 
-static void abandon(struct host *host)
+static void abandon_host(struct host *host)
 {
     host_abandon(host, REASON_STOPPING);
 }
 
 void hosts_abandon(struct hosts *hosts)
 {
-    tell_each(hosts, abandon);
+    give_order(hosts, abandon_host);
 }
 
 void hosts_close(struct hosts *hosts)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/plural.h"
 #include "common/unix.h"
 #include "keeper/loncctl/core/ask.h"
 #include "keeper/loncctl/core/failure.h"
@@ -49,7 +50,7 @@ static void print_counts(const json_t *answer)
     long long strange = (long long)field_integer(answer, "strange");
     view_queue(answer);
     if (strange > 0)
-        printf("%lld file%s that %s not belong to the queue\n", strange, display_plural(strange),
+        printf("%lld file%s that %s not belong to the queue\n", strange, plural((uint64_t)strange),
                strange == 1 ? "does" : "do");
     print_files(json_object_get(answer, "list"));
 }
@@ -121,7 +122,7 @@ static bool confirm(size_t files)
 {
     char line[16] = "";
     fprintf(stderr, "Remove %zu file%s, never to be delivered? [y/N] ", files,
-            display_plural((long long)files));
+            plural((uint64_t)files));
     return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/plural.h"
 #include "keeper/lond/request.h"
 
 /* Whether the text at `at` starts with the word. */
@@ -183,5 +184,5 @@ void request_summary(const char *line, size_t length, char text[REQUEST_SUMMARY_
     size_t looked_at = length - 1 < REQUEST_LOOKED_AT ? length - 1 : REQUEST_LOOKED_AT;
     struct request_shown shown = request_shown(line, looked_at);
     snprintf(text, REQUEST_SUMMARY_SIZE, "%.*s (%zu byte%s)", (int)shown.word_length, shown.word,
-             length, length == 1 ? "" : "s");
+             length, plural(length));
 }

@@ -2,6 +2,8 @@
 /*
  * The deferred queue as a whole, in a real folder with inotify and a real loop. The test plays the
  * host: it takes what the queue offers, and answers for the host's lond.
+ *
+ * In one piece because every test needs that folder and that host.
  */
 #include <criterion/criterion.h>
 #include <limits.h>

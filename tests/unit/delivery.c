@@ -2,6 +2,8 @@
 /*
  * Which file of a host is delivered next, which has to wait, and what follows a delivery. The host
  * is paused, so that it never asks for a file: the tests ask in its place, and answer for its lond.
+ *
+ * In one piece because every test needs that folder and that host.
  */
 #include <criterion/criterion.h>
 #include <errno.h>

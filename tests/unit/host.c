@@ -2,6 +2,8 @@
 /*
  * A host and its lond, over real TCP: how requests get to connections, what ends a reply, how the
  * pool grows, and what a lost connection means.
+ *
+ * In one piece because every test needs that host and the lond that the test plays.
  */
 #include <criterion/criterion.h>
 #include <poll.h>

@@ -238,11 +238,6 @@ struct word display_count(long long count)
     return word;
 }
 
-const char *display_plural(long long count)
-{
-    return count == 1 ? "" : "s";
-}
-
 struct word display_date(double epoch)
 {
     struct word word;

@@ -59,7 +59,6 @@ struct word display_latency(double seconds); /* "1.2s", "34ms", "560us" */
 struct word display_size(double bytes);      /* "1.5M", as settings are written */
 struct word display_rate(double per_second); /* "0.25", "12.3", "1234", "123k" */
 struct word display_count(long long count);  /* "1,234,567" */
-const char *display_plural(long long count); /* the ending of a noun: "" for 1, else "s" */
 struct word display_date(double epoch);      /* "22 Nov 14:05", local time */
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "common/plural.h"
 #include "keeper/loncctl/core/display.h"
 #include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/page/html.h"
@@ -93,8 +94,7 @@ static void put_deferred_hosts(FILE *to, const json_t *hosts)
     fputs("</table></div>", to);
     if (count > DEFERRED_HOSTS_MAX)
         html_put(to, "<p>And %zu more host%s: <code>loncctl queue</code> lists all.\n",
-                 count - DEFERRED_HOSTS_MAX,
-                 display_plural((long long)(count - DEFERRED_HOSTS_MAX)));
+                 count - DEFERRED_HOSTS_MAX, plural((uint64_t)(count - DEFERRED_HOSTS_MAX)));
     fputs("</div>", to);
     free(sorted);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/plural.h"
 #include "keeper/loncctl/core/display.h"
 #include "keeper/loncctl/page/html.h"
 #include "keeper/loncctl/page/page_parts.h"
@@ -32,7 +33,7 @@ static void put_verdict_on_hosts(FILE *to, const json_t *hosts, bool keeper_in_t
     json_int_t failing = field_integer(hosts, "failing");
     if (dead > 0)
         html_put(to, "<p class=\"verdict d\"><b>%s of %s host%s %s dead</b> and cannot be reached.",
-                 display_count(dead).text, display_count(total).text, display_plural(total),
+                 display_count(dead).text, display_count(total).text, plural((uint64_t)total),
                  dead == 1 ? "is" : "are");
     else if (failing > 0)
         html_put(to, "<p class=\"verdict f\"><b>No host is dead;</b> %s %s failing.",
@@ -40,7 +41,7 @@ static void put_verdict_on_hosts(FILE *to, const json_t *hosts, bool keeper_in_t
     else
         html_put(to, "<p class=\"verdict h\"><b>%s</b> none of %s host%s is in trouble.",
                  keeper_in_trouble ? "The hosts are well:" : "All is well:",
-                 display_count(total).text, display_plural(total));
+                 display_count(total).text, plural((uint64_t)total));
     fputs("\n", to);
 }
 
@@ -167,7 +168,7 @@ void page_now(FILE *to, const json_t *status)
                  .text,
              text);
     snprintf(text, sizeof(text), "of %s request%s", display_count(requests).text,
-             display_plural(requests));
+             plural((uint64_t)requests));
     put_tile(to, "No reply", display_count(view_con_lost_count(status)).text, text);
     fputs("</dl></section>\n", to);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/core/textstream.h"
 #include "keeper/loncctl/views/table.h"
@@ -200,6 +201,6 @@ void view_hosts(const json_t *answer)
     table_print(table);
     table_free(table);
     if (terminal.present)
-        printf("%s%zu host%s%s\n", terminal_start(STYLE_FAINT), i, display_plural((long long)i),
+        printf("%s%zu host%s%s\n", terminal_start(STYLE_FAINT), i, plural(i),
                terminal_stop(STYLE_FAINT));
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "keeper/loncctl/views/table.h"
 #include "keeper/loncctl/views/view.h"
 
@@ -151,7 +152,7 @@ static void show_connections(const json_t *status)
     printf("%lld opening, %lld idle, %lld busy; %lld client%s\n",
            (long long)field_integer(connections, "opening"),
            (long long)field_integer(connections, "idle"),
-           (long long)field_integer(connections, "busy"), clients, display_plural(clients));
+           (long long)field_integer(connections, "busy"), clients, plural((uint64_t)clients));
 }
 
 static void show_resources(const json_t *status)
@@ -164,7 +165,7 @@ static void show_resources(const json_t *status)
         printf(" of %lld", (long long)most);
     if (cut > 0)
         printf("; %s%lld hand-over%s lost clients for lack of them%s",
-               terminal_start(STYLE_WARNING), (long long)cut, display_plural((long long)cut),
+               terminal_start(STYLE_WARNING), (long long)cut, plural((uint64_t)cut),
                terminal_stop(STYLE_WARNING));
     putchar('\n');
     if (field_integer(status, "control_refused") > 0) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/plural.h"
 #include "keeper/loncctl/core/failure.h"
 #include "keeper/loncctl/views/table.h"
 #include "keeper/loncctl/views/view.h"
@@ -146,7 +147,7 @@ void view_reply(const json_t *answer)
 void view_files(const json_t *answer)
 {
     json_int_t files = field_integer(answer, "files");
-    printf("%lld file%s\n", (long long)files, display_plural((long long)files));
+    printf("%lld file%s\n", (long long)files, plural((uint64_t)files));
 }
 
 /* --- Events ----------------------------------------------------------------------------------- */
